@@ -1,0 +1,108 @@
+"""Every error that datasets-vc raises on purpose, grouped by what a caller can do about it.
+
+    DatasetError
+    ├── InvalidInputError          the request is wrong: change it                       (ValueError)
+    ├── NotFoundError              the named thing does not exist: name another          (LookupError)
+    │   └── NotARepositoryError    there is no repository here: init, clone, or go there
+    ├── AlreadyExistsError         the name is taken: choose another or remove it
+    ├── UnsavedChangesError        it would overwrite uncommitted work: commit, or force
+    ├── ConflictError              somebody else was first: pull, then try again
+    ├── LockedError                another process is at work: wait, then try again
+    ├── UnreadableFileError        a file could not be read whole: mend it, then try again
+    ├── BadSampleError             a sample cannot be decoded: mend it, or skip bad samples
+    ├── IntegrityError             bytes do not match their digest: fetch them anew
+    ├── FormatError                written by a newer version: upgrade
+    ├── MissingDataError           known by digest, but not held here: fetch it
+    ├── RemoteError                the remote cannot be used now: `transient` says if to retry
+    ├── NotRestorableError         a run's inputs cannot be brought back
+    └── CommandFailedError         a recorded command ended with an error
+
+`kind` is stable and meant for programs; the message and the hint are meant for people.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class DatasetError(Exception):
+    """Base of all errors of this library.
+
+    Args:
+        message: one sentence that says what is wrong and where.
+        hint: what to do about it, or empty.
+    """
+
+    kind: ClassVar[str] = "error"
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class InvalidInputError(DatasetError, ValueError):
+    kind = "invalid_input"
+
+
+class NotFoundError(DatasetError, LookupError):
+    kind = "not_found"
+
+
+class NotARepositoryError(NotFoundError):
+    kind = "no_repository"
+
+
+class AlreadyExistsError(DatasetError):
+    kind = "already_exists"
+
+
+class UnsavedChangesError(DatasetError):
+    kind = "unsaved_changes"
+
+
+class ConflictError(DatasetError):
+    kind = "conflict"
+
+
+class LockedError(DatasetError):
+    kind = "locked"
+
+
+class UnreadableFileError(DatasetError):
+    kind = "unreadable_file"
+
+
+class BadSampleError(DatasetError):
+    kind = "bad_sample"
+
+
+class IntegrityError(DatasetError):
+    kind = "corrupt_data"
+
+
+class FormatError(DatasetError):
+    kind = "unknown_format"
+
+
+class MissingDataError(DatasetError):
+    kind = "missing_data"
+
+
+class RemoteError(DatasetError):
+    kind = "remote_unreachable"
+
+    def __init__(self, message: str, hint: str = "", *, transient: bool = False) -> None:
+        super().__init__(message, hint)
+        self.transient = transient
+
+
+class NotRestorableError(DatasetError):
+    kind = "not_restorable"
+
+
+class CommandFailedError(DatasetError):
+    kind = "command_failed"

@@ -1,0 +1,1 @@
+"""Bytes <-> values. Pure: no input or output, no state. Specified in docs/format.md."""

@@ -1,0 +1,55 @@
+"""Dataset paths: relative, slash-separated UTF-8 strings, in byte order.
+
+Paths are kept as they were given: no case folding and no Unicode normalisation, so that twins that
+differ only in these stay two entries.
+"""
+
+from __future__ import annotations
+
+import re
+
+from datasets_vc.errors import InvalidInputError
+
+META_DIR = ".dsvc"
+
+_BAD = re.compile(r"(?:^|/)\.{0,2}(?:/|$)|\x00|^\.dsvc(?:/|$)", re.IGNORECASE)
+
+
+def problem_with(path: str) -> str:
+    """Why `path` cannot be a dataset path, or an empty string if it can."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return "its name is not valid UTF-8"
+    if not _BAD.search(path):
+        return ""
+    if "\x00" in path:
+        return "it contains a NUL character"
+    if path.lower().startswith(META_DIR):
+        return f"it lies in the reserved folder {META_DIR}"
+    if path.startswith("/"):
+        return "it is absolute"
+    return "it has an empty, '.' or '..' component"
+
+
+def check_path(path: str) -> str:
+    """Return `path` if it is a dataset path.
+
+    Raises:
+        InvalidInputError: it is absolute, climbs, is empty, is not UTF-8, or names `.dsvc`.
+    """
+    problem = problem_with(path)
+    if problem:
+        raise InvalidInputError(f"{path!a} cannot be a dataset path: {problem}.")
+    return path
+
+
+def is_under(path: str, folder: str) -> bool:
+    """Whether `path` is `folder` or lies below it; everything lies under the empty folder."""
+    return not folder or path == folder or path.startswith(folder + "/")
+
+
+def parents_of(path: str) -> list[str]:
+    """The folders that `path` lies in, outermost first."""
+    parts = path.split("/")
+    return ["/".join(parts[:depth]) for depth in range(1, len(parts))]

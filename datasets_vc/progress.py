@@ -1,0 +1,29 @@
+"""How long work tells how far it is, without knowing who listens."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """A listener; calls may come from several threads."""
+
+    def begin(self, label: str, total: int | None, unit: str) -> None:
+        """A phase starts: `total` counts `unit` ("B" for bytes, else a plural noun), None if unknown."""
+
+    def advance(self, amount: int) -> None:
+        """`amount` more units are done."""
+
+    def end(self) -> None:
+        """The phase is over."""
+
+
+class _Silent:
+    def begin(self, label: str, total: int | None, unit: str) -> None: ...
+
+    def advance(self, amount: int) -> None: ...
+
+    def end(self) -> None: ...
+
+
+SILENT: Progress = _Silent()
