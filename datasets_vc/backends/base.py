@@ -1,0 +1,143 @@
+"""What a place that holds objects can do: the one interface between a store and where bytes lie."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from datasets_vc.digest import Buffer
+from datasets_vc.errors import InvalidInputError
+
+TEMPORARY_PREFIX = ".tmp-"
+LOCK_SUFFIX = ".lock"
+
+_BAD_NAME = re.compile(r"(?:^|/)\.{0,2}(?:/|$)|[\\\x00]")
+
+
+class ObjectInfo(NamedTuple):
+    """An object as a listing tells it; `modified` in seconds since the epoch, 0.0 if unknown."""
+
+    name: str
+    size: int
+    modified: float
+
+
+class Versioned(NamedTuple):
+    """The bytes of the root and a token that names exactly this state of it, for `swap`."""
+
+    data: bytes
+    token: object
+
+
+class Backend(ABC):
+    """Objects under "/"-separated names: written whole, read in ranges, one of them swapped.
+
+    Safe to use from several threads, and picklable: a copy reaches the same objects.
+    """
+
+    url: str
+    """Where the objects lie, in the canonical form that `open_backend` takes."""
+
+    @abstractmethod
+    def get(self, name: str, start: int = 0, end: int | None = None) -> bytes:
+        """The bytes [start, end) of an object; fewer where it ends before.
+
+        Raises:
+            NotFoundError: there is no such object.
+        """
+
+    @abstractmethod
+    def put(self, name: str, *parts: Buffer) -> None:
+        """Write an object, the parts end to end: readers see all of it or nothing, and it lasts.
+
+        An object of this name is replaced.
+        """
+
+    @abstractmethod
+    def stat(self, name: str) -> ObjectInfo:
+        """Size and time of an object.
+
+        Raises:
+            NotFoundError: there is no such object.
+        """
+
+    @abstractmethod
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        """Every object whose name begins with `prefix`, by name, without temporaries and locks.
+
+        Args:
+            prefix: a folder with its "/", or empty for all.
+        """
+
+    @abstractmethod
+    def delete(self, name: str) -> None:
+        """Remove an object; nothing happens if there is none."""
+
+    @abstractmethod
+    def read_root(self, name: str) -> Versioned | None:
+        """The current bytes of the root and their token, read as one; None if there is none."""
+
+    @abstractmethod
+    def swap(self, name: str, data: bytes, expected: object | None) -> None:
+        """Replace the root, if it still is in the state that `expected` names.
+
+        Args:
+            expected: the token of the state to replace; None if there must be no root yet.
+
+        Raises:
+            ConflictError: the root is in another state; look whether it is your own write, whose
+                answer was lost.
+            LockedError: another process keeps the root locked.
+            RemoteError: if `transient`, the root may or may not have been replaced.
+        """
+
+    def map(self, name: str) -> memoryview | None:
+        """A read-only memory map of a whole object; None where objects cannot be mapped.
+
+        Raises:
+            NotFoundError: objects can be mapped, but there is none of this name.
+        """
+        check_name(name)
+        return None
+
+    def close(self) -> None:  # noqa: B027 - most backends hold nothing open
+        """Let go of connections; the backend is not used afterwards."""
+
+
+def check_name(name: str) -> str:
+    """Return `name` if an object can have it.
+
+    Raises:
+        InvalidInputError: it is absolute, has an empty, "." or ".." part, a backslash or a NUL.
+    """
+    if _BAD_NAME.search(name):
+        raise InvalidInputError(f"{name!a} cannot be the name of an object.")
+    return name
+
+
+def check_prefix(prefix: str) -> str:
+    """Return `prefix` if it is empty or the name of a folder with its "/".
+
+    Raises:
+        InvalidInputError: it is anything else.
+    """
+    if prefix and (not prefix.endswith("/") or _BAD_NAME.search(prefix[:-1])):
+        raise InvalidInputError(f"{prefix!a} cannot be listed: give a folder with its '/'.")
+    return prefix
+
+
+def check_range(name: str, start: int, end: int | None) -> None:
+    """Refuse ranges that do not count from the beginning of the object.
+
+    Raises:
+        InvalidInputError: `start` is negative, or `end` lies before it.
+    """
+    if start < 0 or (end is not None and end < start):
+        raise InvalidInputError(f"[{start}, {end}) is not a range of bytes of '{name}'.")
+
+
+def is_temporary(name: str) -> bool:
+    """Whether an object is a temporary or lock file, which no listing shows."""
+    return name.endswith(LOCK_SUFFIX) or f"/{name}".rpartition("/")[2].startswith(TEMPORARY_PREFIX)

@@ -1,0 +1,226 @@
+"""Objects as files of a local folder: durable writes by rename, reads by memory map."""
+
+from __future__ import annotations
+
+import errno
+import mmap
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from datasets_vc.backends.base import (
+    LOCK_SUFFIX,
+    TEMPORARY_PREFIX,
+    Backend,
+    ObjectInfo,
+    Versioned,
+    check_name,
+    check_prefix,
+    check_range,
+    is_temporary,
+)
+from datasets_vc.digest import Buffer
+from datasets_vc.errors import (
+    ConflictError,
+    DatasetError,
+    LockedError,
+    NotFoundError,
+    UnreadableFileError,
+)
+
+LOCK_TIMEOUT = 30.0
+"""Seconds that a swap waits for another one to end."""
+
+_NO_SUCH_FILE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+_ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR})
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_NO_FOLDER_FSYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES, errno.EPERM})
+
+
+class LocalBackend(Backend):
+    """The objects of one folder.
+
+    Args:
+        folder: where the objects lie.
+        create: make the folder if it is missing; without, a missing folder stays missing, so that
+            nothing is written below the mount point of a disk that is not there.
+        durable: wait until the disk has the bytes; only tests and caches do without.
+        lock_timeout: seconds that `swap` waits for another one to end.
+    """
+
+    def __init__(
+        self,
+        folder: Path | str,
+        *,
+        create: bool = False,
+        durable: bool = True,
+        lock_timeout: float = LOCK_TIMEOUT,
+    ) -> None:
+        self.folder = Path(folder).resolve()
+        self.url = str(self.folder)
+        self._durable = durable
+        self._lock_timeout = lock_timeout
+        if create:
+            with _our_errors("write", self.folder):
+                self.folder.mkdir(parents=True, exist_ok=True)
+
+    def get(self, name: str, start: int = 0, end: int | None = None) -> bytes:
+        path = self._path(name)
+        check_range(name, start, end)
+        with _our_errors("read", path), path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            file.seek(start)
+            return file.read(max(0, min(size, size if end is None else end) - start))
+
+    def put(self, name: str, *parts: Buffer) -> None:
+        path = self._path(name)
+        self._make_folder(path.parent)
+        with _our_errors("write", path):
+            self._write(path, parts)
+
+    def stat(self, name: str) -> ObjectInfo:
+        path = self._path(name)
+        with _our_errors("read", path):
+            if path.is_dir():
+                raise FileNotFoundError(errno.ENOENT, "a folder is no object")
+            status = path.stat()
+        return ObjectInfo(name, status.st_size, status.st_mtime)
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        check_prefix(prefix)
+        with _our_errors("read", self.folder / prefix):
+            return iter(sorted(_scan(self.folder / prefix, prefix)))
+
+    def delete(self, name: str) -> None:
+        path = self._path(name)
+        with _our_errors("delete", path), suppress(*_NO_SUCH_FILE):
+            path.unlink()
+
+    def read_root(self, name: str) -> Versioned | None:
+        try:
+            data = self.get(name)
+        except NotFoundError:
+            return None
+        return Versioned(data, data)
+
+    def swap(self, name: str, data: bytes, expected: object | None) -> None:
+        path = self._path(name)
+        self._make_folder(path.parent)
+        with self._locked(path):
+            current = self.read_root(name)
+            if (current.token if current else None) != expected:
+                raise ConflictError(f"'{path}' was changed by another process.", "Try again.")
+            with _our_errors("write", path):
+                self._write(path, (data,))
+
+    def map(self, name: str) -> memoryview | None:
+        path = self._path(name)
+        with _our_errors("read", path), path.open("rb") as file:
+            if not os.fstat(file.fileno()).st_size:
+                return memoryview(b"")
+            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+    def _path(self, name: str) -> Path:
+        return self.folder / check_name(name)
+
+    @contextmanager
+    def _locked(self, path: Path) -> Iterator[None]:
+        lock = FileLock(f"{path}{LOCK_SUFFIX}", timeout=self._lock_timeout)
+        try:
+            with _our_errors("lock", path):
+                lock.acquire()
+        except Timeout:
+            raise LockedError(
+                f"'{path}' is locked by another process.", "Wait until it ends, then try again."
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _make_folder(self, folder: Path) -> None:
+        if folder.is_dir():
+            return
+        if folder == self.folder:
+            raise NotFoundError(f"There is no folder '{folder}'.", "Is its disk mounted?")
+        self._make_folder(folder.parent)
+        with _our_errors("write", folder):
+            folder.mkdir(exist_ok=True)
+            self._sync_folder(folder.parent)
+
+    def _write(self, path: Path, parts: tuple[Buffer, ...]) -> None:
+        """A crash at any instant leaves the old object, or the new one, or a temporary file."""
+        temporary = path.parent / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
+        try:
+            with temporary.open("xb") as file:
+                file.writelines(parts)
+                file.flush()
+                if self._durable:
+                    os.fsync(file.fileno())
+            temporary.replace(path)
+        except BaseException:
+            with suppress(OSError):
+                temporary.unlink()
+            raise
+        self._sync_folder(path.parent)
+
+    def _sync_folder(self, folder: Path) -> None:
+        """Make the names in a folder last, where the system can (Windows cannot)."""
+        if not self._durable or os.name == "nt":
+            return
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        except OSError as error:
+            if error.errno not in _NO_FOLDER_FSYNC:
+                raise
+        finally:
+            os.close(handle)
+
+
+def _scan(folder: Path, prefix: str) -> Iterator[ObjectInfo]:
+    try:
+        entries = list(os.scandir(folder))
+    except _NO_SUCH_FILE:
+        return
+    for entry in entries:
+        name = prefix + entry.name
+        if is_temporary(name):
+            continue
+        if entry.is_dir():
+            yield from _scan(folder / entry.name, name + "/")
+            continue
+        with suppress(FileNotFoundError):  # deleted since the folder was read
+            status = entry.stat()
+            yield ObjectInfo(name, status.st_size, status.st_mtime)
+
+
+@contextmanager
+def _our_errors(act: str, path: Path) -> Iterator[None]:
+    """Turn what the operating system says into our errors; a lock's time-out is the caller's."""
+    try:
+        yield
+    except Timeout:
+        raise
+    except OSError as error:
+        raise _translated(error, act, path) from error
+
+
+def _translated(error: OSError, act: str, path: Path) -> DatasetError:
+    if error.errno in _ABSENT:
+        return NotFoundError(f"There is no '{path}'.")
+    reason = f"Cannot {act} '{path}'"
+    if error.errno in _FULL:
+        return DatasetError(
+            f"{reason}: no space left on device.", "Free space there and run again."
+        )
+    if error.errno == errno.EROFS:
+        return DatasetError(f"{reason}: the file system is read-only.", "Write somewhere else.")
+    kind = UnreadableFileError if act == "read" else DatasetError
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return kind(f"{reason}: permission denied.", "Check who owns it and its permissions.")
+    return kind(f"{reason}: {error.strerror or error}.")
