@@ -1,0 +1,306 @@
+"""A workspace's settings: where it is, `.dsvc/config.toml` and `.dsvc/HEAD`.
+
+`config.toml` belongs to its user and is edited in place, comments kept:
+
+    author = "Ada <ada@example.org>"      # who commits, unless the command says otherwise
+    store = "/data/shared-store"          # the store, if it is not .dsvc/store
+
+    [remotes.origin]
+    url = "s3://bucket/signs"
+    single_writer = false                 # true: push although the remote has no conditional write
+
+Tables and keys that this version does not know are left alone.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from datasets_vc.digest import Digest, is_hex, parse_digest
+from datasets_vc.errors import (
+    AlreadyExistsError,
+    InvalidInputError,
+    NotARepositoryError,
+    NotFoundError,
+    UnreadableFileError,
+)
+from datasets_vc.paths import META_DIR
+
+if TYPE_CHECKING:
+    from tomlkit import TOMLDocument
+
+CONFIG_FILE = "config.toml"
+HEAD_FILE = "HEAD"
+DEFAULT_STORE = "store"
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+_TYPE_WORDS = {str: "text", bool: "true or false", dict: "a table"}
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteConfig:
+    """A named store elsewhere; `single_writer` promises that only one machine pushes at a time."""
+
+    name: str
+    url: str
+    single_writer: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What `config.toml` says; None where it says nothing."""
+
+    store: str | None = None
+    author: str | None = None
+    remotes: Mapping[str, RemoteConfig] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Where a workspace stands: on a branch, which may have no commit yet, or on a commit alone."""
+
+    branch: str | None
+    commit: Digest | None
+
+
+def find_workspace(start: Path) -> Path:
+    """The workspace that `start` lies in: the nearest folder, from it upwards, that holds `.dsvc/`.
+
+    Raises:
+        NotARepositoryError: there is none.
+    """
+    start = start.absolute()
+    for folder in (start, *start.parents):
+        if (folder / META_DIR).is_dir():
+            return folder
+    raise NotARepositoryError(
+        f"Neither '{start}' nor any folder above it is a dataset repository.",
+        "Run 'dsvc init' to make one, or go to one with '-C DIR'.",
+    )
+
+
+def read_config(folder: Path) -> Config:
+    """The settings of the workspace `folder`; defaults where it has no `config.toml`.
+
+    Raises:
+        InvalidInputError: the file is not TOML, or one of our keys has a wrong type or value.
+    """
+    path = _config_path(folder)
+    text = _read_text(path)
+    if text is None:
+        return Config()
+    try:
+        return _parse(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidInputError(f"'{path}' is not valid TOML: {error}.") from error
+    except InvalidInputError as error:
+        raise InvalidInputError(f"'{path}': {error.message}", error.hint) from error
+
+
+def set_author(folder: Path, author: str) -> None:
+    """Write the default author into `config.toml`."""
+    _edit(folder, lambda document: document.update({"author": author}))
+
+
+def set_store(folder: Path, store: str) -> None:
+    """Write the store's URL or path into `config.toml`."""
+    check_url(store)
+    _edit(folder, lambda document: document.update({"store": store}))
+
+
+def add_remote(folder: Path, remote: RemoteConfig) -> None:
+    """Write a remote into `config.toml`.
+
+    Raises:
+        AlreadyExistsError: the name is taken.
+        InvalidInputError: the name or the URL is not acceptable.
+    """
+    check_remote_name(remote.name)
+    check_url(remote.url)
+    if remote.name in read_config(folder).remotes:
+        raise AlreadyExistsError(
+            f"There is a remote '{remote.name}' already.", "Remove it first, or take another name."
+        )
+    values: dict[str, Any] = {"url": remote.url}
+    if remote.single_writer:
+        values["single_writer"] = True
+
+    def add(document: TOMLDocument) -> None:
+        import tomlkit
+
+        remotes = document.setdefault("remotes", tomlkit.table(is_super_table=True))
+        table = tomlkit.table()
+        table.update(values)
+        remotes[remote.name] = table
+
+    _edit(folder, add)
+
+
+def remove_remote(folder: Path, name: str) -> None:
+    """Take a remote out of `config.toml`.
+
+    Raises:
+        NotFoundError: there is no remote of that name.
+    """
+    if name not in read_config(folder).remotes:
+        raise NotFoundError(f"There is no remote '{name}'.", "'dsvc remote list' names them.")
+
+    def remove(document: TOMLDocument) -> None:
+        remotes: Any = document["remotes"]
+        del remotes[name]
+        if not remotes:
+            del document["remotes"]
+
+    _edit(folder, remove)
+
+
+def check_remote_name(name: str) -> str:
+    """Return `name` if a remote can have it: a first component of tracking refs, a key of TOML.
+
+    Raises:
+        InvalidInputError: it is empty, or has other characters than letters, digits, '.', '_', '-'.
+    """
+    if _NAME.fullmatch(name) and not name.endswith(".lock"):
+        return name
+    raise InvalidInputError(
+        f"{name!a} cannot be the name of a remote.",
+        "Use ASCII letters, digits, '.', '_' and '-', beginning with a letter or digit.",
+    )
+
+
+def check_url(url: str) -> str:
+    """Return `url` if it may be written down.
+
+    Raises:
+        InvalidInputError: it is empty, malformed, or carries a password.
+    """
+    if not url.strip() or "\n" in url:
+        raise InvalidInputError(f"{url!a} is not a URL or path of a store.")
+    if "://" not in url:
+        return url
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise InvalidInputError(f"{url!a} is not a URL: {error}.") from error
+    # A user name alone is no secret, and abfs:// has its container there.
+    if parts.password is None:
+        return url
+    # Not the URL itself: messages end up in logs.
+    raise InvalidInputError(
+        f"The URL '{parts.scheme}://…@{parts.hostname or ''}{parts.path}' carries a password, "
+        "which does not belong into a file.",
+        "Leave it out: the storage's own SDK finds credentials (environment, profile, role).",
+    )
+
+
+def store_location(folder: Path) -> str:
+    """The URL or absolute path of the store that the workspace `folder` uses."""
+    store = read_config(folder).store
+    if store is None:
+        return str(folder / META_DIR / DEFAULT_STORE)
+    if "://" in store:
+        return store
+    # `/` keeps an absolute path as it is.
+    return str(folder / store)
+
+
+def read_head(folder: Path) -> Head:
+    """Where the workspace `folder` stands, with the commit left out where a branch says it.
+
+    Raises:
+        InvalidInputError: `.dsvc/HEAD` says neither a branch nor a commit.
+    """
+    path = folder / META_DIR / HEAD_FILE
+    text = _read_text(path)
+    words = (text or "").removesuffix("\n")
+    if words.startswith("ref: ") and words[5:].strip():
+        return Head(words[5:], None)
+    if is_hex(words) and len(words) == 64:
+        return Head(None, parse_digest(words))
+    raise InvalidInputError(
+        f"'{path}' is missing or names neither a branch nor a commit.",
+        "Write 'ref: BRANCH' or the 64 digits of a commit into it.",
+    )
+
+
+def write_head(folder: Path, head: Head) -> None:
+    """Record where the workspace stands; on a branch, the branch in the store says the commit."""
+    if head.branch is None and head.commit is None:
+        raise InvalidInputError("A workspace must stand on a branch or on a commit.")
+    words = head.commit.hex() if head.branch is None and head.commit else f"ref: {head.branch}"
+    replace_file(folder / META_DIR / HEAD_FILE, (words + "\n").encode())
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Put `data` at `path`: a reader, or a crash, meets the old file or the new, never a part."""
+    temporary = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
+    try:
+        with temporary.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _config_path(folder: Path) -> Path:
+    return folder / META_DIR / CONFIG_FILE
+
+
+def _read_text(path: Path) -> str | None:
+    """The text of a file, None if there is none."""
+    try:
+        return path.read_bytes().decode()
+    except FileNotFoundError:
+        return None
+    except UnicodeDecodeError as error:
+        raise InvalidInputError(f"'{path}' is not UTF-8 text.", "Mend or remove it.") from error
+    except OSError as error:
+        raise UnreadableFileError(f"'{path}' cannot be read: {error.strerror}.") from error
+
+
+def _edit(folder: Path, change: Callable[[TOMLDocument], object]) -> None:
+    import tomlkit
+
+    path = _config_path(folder)
+    read_config(folder)  # a file that we cannot read is not ours to rewrite
+    document = tomlkit.parse(_read_text(path) or "")
+    change(document)
+    replace_file(path, tomlkit.dumps(document).encode())
+
+
+def _parse(document: dict[str, Any]) -> Config:
+    store = _value(document, "store", str, None)
+    author = _value(document, "author", str, None)
+    tables = _value(document, "remotes", dict, {})
+    if store is not None:
+        check_url(store)
+    return Config(store, author, {name: _parse_remote(tables, name) for name in tables})
+
+
+def _parse_remote(tables: dict[str, Any], name: str) -> RemoteConfig:
+    check_remote_name(name)
+    table = _value(tables, name, dict, None, "remotes.")
+    prefix = f"remotes.{name}."
+    url = _value(table, "url", str, None, prefix)
+    if url is None:
+        raise InvalidInputError(f"The key '{prefix}url' is missing.", "Add it.")
+    single_writer = _value(table, "single_writer", bool, False, prefix)
+    return RemoteConfig(name, check_url(url), single_writer)
+
+
+def _value(table: dict[str, Any], key: str, kind: type, default: Any, prefix: str = "") -> Any:
+    value = table.get(key, default)
+    if value is default or isinstance(value, kind):
+        return value
+    raise InvalidInputError(f"The key '{prefix}{key}' must be {_TYPE_WORDS[kind]}, not {value!r}.")
