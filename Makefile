@@ -1,0 +1,76 @@
+# Everything that is done here, by one word each; `make help` lists them.
+# PYTHON=... chooses the interpreter that .venv is made with.
+
+BIN := .venv/bin
+READY := .venv/.ready
+REMOTE ?= local
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format accuracy bench clean
+
+help:
+	@echo 'make demo           the main job on sample_data/: commit, push, pull, train, reproduce'
+	@echo 'make demo REMOTE=s3 the same through a real S3 server on this machine'
+	@echo 'make test           every test but the slow ones (ARGS="-k name" to choose)'
+	@echo 'make lint           style, types, layers'
+	@echo 'make format         put the sources into the agreed style'
+	@echo 'make accuracy       train the models in full and print the table (slow)'
+	@echo 'make bench          measure'
+	@echo 'make clean          remove what these made, .venv too'
+	@echo
+	@echo 'Each sets up .venv first (Python 3.11 or newer; PYTHON=python3.12 to choose one).'
+	@echo 'Without a GPU, PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu saves a large download.'
+
+setup: $(READY)
+
+# Our own modules are compiled once, so that `dsvc` starts fast where Python may not write byte code.
+$(READY): pyproject.toml constraints.txt
+	@if ! $(BIN)/python -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+		for candidate in $(PYTHON) python3 python3.13 python3.12 python3.11; do \
+			if $$candidate -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+				python=$$candidate; break; \
+			fi; \
+		done; \
+		if [ -z "$$python" ]; then \
+			echo 'Python 3.11 or newer is needed, and none was found; PYTHON=/path/to/python names one.' >&2; \
+			exit 1; \
+		fi; \
+		echo "Making .venv with $$($$python --version)."; \
+		if ! $$python -m venv --clear .venv; then \
+			echo 'No virtual environment could be made; on Debian and Ubuntu: apt install python3-venv.' >&2; \
+			exit 1; \
+		fi; \
+	fi
+	@echo 'Installing what constraints.txt names; the first time this takes some minutes.'
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt \
+		--config-settings editable_mode=compat -e '.[train,dev]'
+	@$(BIN)/python -m compileall -q datasets_vc loaders models
+	@touch $@
+	@echo 'Ready.'
+
+demo: $(READY)
+	@$(BIN)/python examples/demo.py --remote $(REMOTE) $(ARGS)
+
+test: $(READY)
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+accuracy: $(READY)
+	@$(BIN)/python -m pytest -m slow -s $(ARGS)
+
+bench: $(READY)
+	@for script in benchmarks/bench_*.py; do $(BIN)/python $$script $(ARGS) || exit 1; done
+
+clean:
+	rm -rf .venv build dist demo *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
