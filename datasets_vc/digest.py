@@ -1,7 +1,7 @@
 """Digests name content; XXH3 checks it where no attacker counts.
 
 A digest is BLAKE3-256 (https://github.com/BLAKE3-team/BLAKE3-specs): 32 bytes in memory and in
-binary formats, 64 lowercase hex digits in text. A file's digest is that of its bytes and nothing else.
+binary formats, 64 lowercase hex digits in text. A file's digest is that of its bytes, nothing else.
 """
 
 from __future__ import annotations

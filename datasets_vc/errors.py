@@ -1,8 +1,8 @@
 """Every error that datasets-vc raises on purpose, grouped by what a caller can do about it.
 
     DatasetError
-    ├── InvalidInputError          the request is wrong: change it                       (ValueError)
-    ├── NotFoundError              the named thing does not exist: name another          (LookupError)
+    ├── InvalidInputError          the request is wrong: change it                    (ValueError)
+    ├── NotFoundError              the named thing does not exist: name another        (LookupError)
     │   └── NotARepositoryError    there is no repository here: init, clone, or go there
     ├── AlreadyExistsError         the name is taken: choose another or remove it
     ├── UnsavedChangesError        it would overwrite uncommitted work: commit, or force

@@ -9,7 +9,7 @@ class Progress(Protocol):
     """A listener; calls may come from several threads."""
 
     def begin(self, label: str, total: int | None, unit: str) -> None:
-        """A phase starts: `total` counts `unit` ("B" for bytes, else a plural noun), None if unknown."""
+        """A phase of `total` units starts: "B" for bytes or a plural noun; None if unknown."""
 
     def advance(self, amount: int) -> None:
         """`amount` more units are done."""

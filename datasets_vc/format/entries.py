@@ -47,7 +47,7 @@ def entry_table(entries: Iterable[Entry]) -> pa.Table:
 
 
 def rows_of(table: pa.Table) -> list[Entry]:
-    """The entries of a table, one object each: for tables that people look at, not for whole datasets."""
+    """The entries of a table, one object each: not for whole datasets."""
     return [
         Entry(path, kind, size, Digest(digest))
         for path, kind, size, digest in zip(

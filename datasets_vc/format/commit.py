@@ -1,0 +1,72 @@
+"""Commits (docs/format.md, section 8)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from datasets_vc.digest import Buffer, Digest
+from datasets_vc.errors import IntegrityError
+from datasets_vc.format.json import COMMIT, decode_object, encode_object, hex_digest, text
+
+TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """One version: which dataset, after which commits, by whom, when (UTC, whole seconds), why."""
+
+    dataset: Digest
+    parents: tuple[Digest, ...]
+    author: str
+    time: datetime
+    message: str
+
+
+def encode_commit(commit: Commit) -> bytes:
+    return encode_object(
+        COMMIT,
+        {
+            "dataset": commit.dataset.hex(),
+            "parents": [parent.hex() for parent in commit.parents],
+            "author": commit.author,
+            "time": encode_time(commit.time),
+            "message": commit.message,
+        },
+    )
+
+
+def decode_commit(data: Buffer, what: str) -> Commit:
+    """The commit that `data` encodes.
+
+    Raises:
+        IntegrityError: the bytes are not a well-formed commit.
+        FormatError: they need a newer version.
+    """
+    members = decode_object(data, COMMIT, what)
+    parents = members.get("parents")
+    if not isinstance(parents, list):
+        raise IntegrityError(f"{what} is malformed: it has no list of parents.")
+    return Commit(
+        dataset=hex_digest(members.get("dataset"), what),
+        parents=tuple(hex_digest(parent, what) for parent in parents),
+        author=text(members.get("author"), what),
+        time=decode_time(members.get("time"), what),
+        message=text(members.get("message"), what),
+    )
+
+
+def encode_time(time: datetime) -> str:
+    return time.astimezone(UTC).strftime(TIME_FORMAT)
+
+
+def decode_time(value: object, what: str) -> datetime:
+    """A member that must be a time.
+
+    Raises:
+        IntegrityError: it is not.
+    """
+    try:
+        return datetime.strptime(text(value, what), TIME_FORMAT).replace(tzinfo=UTC)
+    except ValueError as error:
+        raise IntegrityError(f"{what} is malformed: {value!r} is not a time.") from error

@@ -1,0 +1,92 @@
+"""Chunk index objects: digest -> where it lies (docs/format.md, section 7)."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from datasets_vc.digest import DIGEST_SIZE, Buffer, Digest
+from datasets_vc.errors import IntegrityError
+from datasets_vc.format.header import HEADER_SIZE, INDEX, check_header, encode_header
+from datasets_vc.format.location import (
+    LOCATION,
+    DigestKeys,
+    Locations,
+    check_locations,
+    digest_keys,
+)
+
+_COUNTS = struct.Struct("<IIQ")
+_PREFIX = HEADER_SIZE + _COUNTS.size
+_PACK = struct.Struct("<32sQB7x")
+
+
+@dataclass(frozen=True, slots=True)
+class PackInfo:
+    """A pack as an index lists it; `size` in bytes."""
+
+    digest: Digest
+    size: int
+    category: int
+
+
+@dataclass(frozen=True, slots=True)
+class IndexTable:
+    """Rows sorted by digest; `locations["pack"]` counts in `packs`."""
+
+    packs: tuple[PackInfo, ...]
+    digests: DigestKeys
+    locations: Locations
+
+
+def encode_index(table: IndexTable) -> bytes:
+    packs = b"".join(_PACK.pack(pack.digest, pack.size, pack.category) for pack in table.packs)
+    return b"".join(
+        (
+            encode_header(INDEX),
+            _COUNTS.pack(len(table.packs), len(table.digests), 0),
+            packs,
+            table.digests.tobytes(),
+            table.locations.tobytes(),
+        )
+    )
+
+
+def decode_index(data: Buffer, what: str) -> IndexTable:
+    """The table that `data` encodes, sharing its memory.
+
+    Raises:
+        IntegrityError: the bytes are not a well-formed index.
+        FormatError: they need a newer version.
+    """
+    check_header(data, INDEX, what)
+    if len(data) < _PREFIX:
+        raise IntegrityError(f"{what} is cut short: it has {len(data)} bytes.")
+    pack_count, count, zero = _COUNTS.unpack_from(data, HEADER_SIZE)
+    at_digests = _PREFIX + pack_count * _PACK.size
+    at_locations = at_digests + count * DIGEST_SIZE
+    if zero or at_locations + count * LOCATION.itemsize != len(data):
+        raise IntegrityError(f"{what} is malformed: its length does not fit its counts.")
+    view = memoryview(data)
+    packs = tuple(
+        PackInfo(Digest(digest), size, category)
+        for digest, size, category in _PACK.iter_unpack(view[_PREFIX:at_digests])
+    )
+    digests = digest_keys(view[at_digests:at_locations])
+    locations: Locations = np.frombuffer(data, LOCATION, count, at_locations)
+    _check(packs, digests, locations, what)
+    return IndexTable(packs, digests, locations)
+
+
+def _check(packs: Sequence[PackInfo], digests: DigestKeys, locations: Locations, what: str) -> None:
+    if not len(digests):
+        return
+    if np.any(digests[1:] <= digests[:-1]):
+        raise IntegrityError(f"{what} is malformed: its digests are not in order.")
+    if locations["pack"].max() >= len(packs):
+        raise IntegrityError(f"{what} is malformed: it names a pack that it does not list.")
+    sizes = np.array([pack.size for pack in packs], np.uint64)
+    check_locations(locations, sizes[locations["pack"]], what)

@@ -1,0 +1,131 @@
+"""Nodes of a manifest (docs/format.md, section 4)."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from xxhash import xxh3_64_intdigest
+
+from datasets_vc.digest import DIGEST_SIZE, Buffer
+from datasets_vc.errors import IntegrityError
+from datasets_vc.format.entries import ENTRY_SCHEMA
+from datasets_vc.format.header import (
+    HEADER_SIZE,
+    NODE,
+    aligned,
+    check_header,
+    encode_header,
+    padding,
+)
+
+MAX_LEVELS = 16
+BOUNDARY_MODULUS = 256
+
+INNER_SCHEMA = pa.schema(
+    [
+        pa.field("path", pa.string(), nullable=False),
+        pa.field("entries", pa.uint64(), nullable=False),
+        pa.field("bytes", pa.uint64(), nullable=False),
+        pa.field("digest", pa.binary(DIGEST_SIZE), nullable=False),
+    ]
+)
+
+_COUNTS = struct.Struct("<IIQ")
+_PREFIX = HEADER_SIZE + _COUNTS.size
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One node: `rows` has ENTRY_SCHEMA in a leaf (level 0), INNER_SCHEMA elsewhere."""
+
+    level: int
+    rows: pa.RecordBatch
+
+
+def schema_of(level: int) -> pa.Schema:
+    return INNER_SCHEMA if level else ENTRY_SCHEMA
+
+
+def node_ends(paths: Sequence[bytes], level: int) -> list[int]:
+    """Where nodes end in a sequence of rows: the row numbers after the last row of each node."""
+    mask = BOUNDARY_MODULUS - 1
+    ends = [row for row, path in enumerate(paths, 1) if not xxh3_64_intdigest(path, level) & mask]
+    if not ends or ends[-1] != len(paths):
+        ends.append(len(paths))
+    return ends
+
+
+def encode_nodes(rows: pa.RecordBatch, level: int, ends: Sequence[int]) -> Iterator[bytes]:
+    """The bytes of the nodes that `rows`, of one level and in path order, is cut into at `ends`."""
+    count = rows.num_rows
+    columns = [_buffer_of(rows.column(number)) for number in range(1, len(rows.schema))]
+    widths = [field.type.bit_width // 8 for field in list(rows.schema)[1:]]
+    path_ends, path_bytes = _path_buffers(rows.column(0), count)
+    start = 0
+    for end in ends:
+        first, last = int(path_ends[start]), int(path_ends[end])
+        parts = [
+            encode_header(NODE),
+            _COUNTS.pack(level, end - start, last - first),
+            (path_ends[start : end + 1] - first).astype("<i4").tobytes(),
+            bytes(path_bytes[first:last]),
+        ]
+        parts += [
+            bytes(column[start * width : end * width])
+            for column, width in zip(columns, widths, strict=True)
+        ]
+        yield b"".join(piece for part in parts for piece in (part, padding(len(part))))
+        start = end
+
+
+def decode_node(data: Buffer, what: str) -> Node:
+    """The node that `data` encodes; its columns share the memory of `data`.
+
+    Raises:
+        IntegrityError: the bytes are not a well-formed node.
+        FormatError: they need a newer version.
+    """
+    check_header(data, NODE, what)
+    if len(data) < _PREFIX:
+        raise IntegrityError(f"{what} is cut short: it has {len(data)} bytes.")
+    level, count, path_size = _COUNTS.unpack_from(data, HEADER_SIZE)
+    schema = schema_of(level)
+    lengths = [4 * (count + 1), path_size]
+    lengths += [count * (field.type.bit_width // 8) for field in list(schema)[1:]]
+    if level >= MAX_LEVELS or _PREFIX + sum(map(aligned, lengths)) != len(data):
+        raise IntegrityError(f"{what} is malformed: its length does not fit its counts.")
+    whole = pa.py_buffer(data)
+    buffers, offset = [], _PREFIX
+    for length in lengths:
+        buffers.append(whole.slice(offset, length))
+        offset += aligned(length)
+    paths = pa.StringArray.from_buffers(count, buffers[0], buffers[1])
+    columns = [paths] + [
+        pa.Array.from_buffers(field.type, count, [None, buffer])
+        for field, buffer in zip(list(schema)[1:], buffers[2:], strict=True)
+    ]
+    rows = pa.RecordBatch.from_arrays(columns, schema=schema)
+    try:
+        rows.validate(full=True)
+    except pa.ArrowInvalid as error:
+        raise IntegrityError(f"{what} is malformed: {error}.") from error
+    return Node(level, rows)
+
+
+def _buffer_of(column: pa.Array) -> memoryview:
+    """The bytes of a fixed-width column without nulls."""
+    width = column.type.bit_width // 8
+    start = column.offset * width
+    return memoryview(column.buffers()[1])[start : start + len(column) * width]
+
+
+def _path_buffers(column: pa.Array, count: int) -> tuple[np.ndarray, memoryview]:
+    if not count:
+        return np.zeros(1, np.int32), memoryview(b"")
+    _, ends, data = column.buffers()
+    path_ends = np.frombuffer(ends, np.int32, count + 1, offset=4 * column.offset)
+    return path_ends, memoryview(data) if data is not None else memoryview(b"")

@@ -1,0 +1,89 @@
+"""How files are cut into chunks and how chunks are encoded (docs/format.md, sections 5 and 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pyarrow as pa
+from pyfastcdc import FastCDC
+
+from datasets_vc.digest import Buffer
+from datasets_vc.errors import IntegrityError
+from datasets_vc.format.location import RAW, ZSTD
+
+WHOLE_BELOW = 1 << 20
+"""Bytes; a smaller file is one chunk."""
+
+_MIN_CHUNK = 1 << 18
+_AVERAGE_CHUNK = 1 << 20
+_MAX_CHUNK = 1 << 22
+_SAMPLE = 1 << 16
+_ZSTD_LEVEL = 3
+
+
+class _Reader:
+    def __init__(self, read: Callable[[int], bytes]) -> None:
+        self.read = read
+
+
+def cut(data: Buffer) -> Iterator[memoryview]:
+    """Cut a file in memory into chunks that share its memory."""
+    view = memoryview(data)
+    if len(view) < WHOLE_BELOW:
+        yield view
+        return
+    for chunk in _chunker().cut_buf(view):
+        yield view[chunk.offset : chunk.offset + chunk.length]
+
+
+def cut_stream(read: Callable[[int], bytes]) -> Iterator[bytes]:
+    """Cut a file into chunks while reading it; `read(n)` gives at most n bytes, none at the end."""
+    for chunk in _chunker().cut_stream(_Reader(read)):
+        # The chunker reuses its buffer for the next chunk.
+        yield bytes(chunk.data)
+
+
+def compression_pays(beginning: Buffer) -> bool:
+    """Whether zstd saves at least an eighth of the first 64 KiB of a file."""
+    sample = memoryview(beginning)[:_SAMPLE]
+    return len(sample) > 0 and len(_zstd(sample)) <= len(sample) * 7 // 8
+
+
+def encode(data: Buffer, compress: bool) -> tuple[int, Buffer]:
+    """The codec and the payload that store `data`; raw where compressing makes it longer."""
+    if compress:
+        payload = _zstd(data)
+        if len(payload) < len(data):
+            return ZSTD, payload
+    return RAW, data
+
+
+def decode(payload: Buffer, codec: int, size: int, what: str) -> Buffer:
+    """The chunk of `size` bytes that `payload` stores.
+
+    Raises:
+        IntegrityError: the payload does not decode to that many bytes.
+    """
+    if codec != ZSTD:
+        if len(payload) != size:
+            raise IntegrityError(f"{what} has {len(payload)} bytes where {size} are expected.")
+        return payload
+    try:
+        data: bytes = pa.Codec("zstd").decompress(
+            pa.py_buffer(payload), decompressed_size=size, asbytes=True
+        )
+    except (OSError, pa.ArrowException) as error:
+        raise IntegrityError(f"{what} cannot be decompressed: {error}.") from error
+    return data
+
+
+def _zstd(data: Buffer) -> bytes:
+    payload: bytes = pa.Codec("zstd", _ZSTD_LEVEL).compress(pa.py_buffer(data), asbytes=True)
+    return payload
+
+
+def _chunker() -> FastCDC:
+    # One for each file: a chunker keeps state and must not be shared by threads.
+    return FastCDC(
+        _AVERAGE_CHUNK, min_size=_MIN_CHUNK, max_size=_MAX_CHUNK, normalized_chunking=1, seed=0
+    )

@@ -1,0 +1,143 @@
+"""The chunk index of a store: the union of its index objects, searched without loading them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datasets_vc.digest import DIGEST_SIZE, Digest
+from datasets_vc.format.index import IndexTable, PackInfo
+from datasets_vc.format.location import LOCATION, Locations, digest_keys, digest_list
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one chunk lies: `offset` and `stored` in bytes of the pack, `raw` after decoding."""
+
+    digest: Digest
+    pack: PackInfo
+    offset: int
+    stored: int
+    raw: int
+    codec: int
+    checksum: int
+
+    @property
+    def end(self) -> int:
+        return self.offset + self.stored
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where many chunks lie: `rows["pack"]` counts in `packs`; rows not `found` mean nothing."""
+
+    digests: Sequence[Digest]
+    found: NDArray[np.bool_]
+    rows: Locations
+    packs: Sequence[PackInfo]
+
+    def missing(self) -> list[Digest]:
+        """The digests that are not in the index, in the order asked for."""
+        return [self.digests[row] for row in np.flatnonzero(~self.found).tolist()]
+
+    def places(self) -> list[Place]:
+        """One object for each chunk; all must be found."""
+        columns = (self.rows[name].tolist() for name in _PLACE_COLUMNS)
+        return [
+            Place(digest, self.packs[pack], offset, stored, raw, codec, checksum)
+            for digest, pack, offset, stored, raw, codec, checksum in zip(
+                self.digests, *columns, strict=True
+            )
+        ]
+
+
+_PLACE_COLUMNS = ("pack", "offset", "stored", "raw", "codec", "checksum")
+
+
+class ChunkIndex:
+    """A read-only view of some index tables, whose packs are numbered through."""
+
+    def __init__(self, tables: Sequence[IndexTable]) -> None:
+        self.tables = tuple(tables)
+        self.packs: tuple[PackInfo, ...] = tuple(pack for t in self.tables for pack in t.packs)
+        counts = [len(table.packs) for table in self.tables]
+        self._first_pack = np.concatenate(([0], np.cumsum(counts))).astype(np.uint32)
+
+    def __len__(self) -> int:
+        return sum(len(table.digests) for table in self.tables)
+
+    def find(self, digest: Digest) -> Place | None:
+        """Where `digest` lies, or None."""
+        key = np.frombuffer(digest, f"S{DIGEST_SIZE}")[0]
+        for table in self.tables:
+            row = int(np.searchsorted(table.digests, key))
+            if row < len(table.digests) and table.digests[row] == key:
+                checksum, offset, stored, raw, pack, codec, _ = table.locations[row].item()
+                return Place(digest, table.packs[pack], offset, stored, raw, codec, checksum)
+        return None
+
+    def contains(self, digests: Sequence[Digest]) -> NDArray[np.bool_]:
+        """Which of `digests` the index has."""
+        return self.locate(digests).found
+
+    def locate(self, digests: Sequence[Digest]) -> Places:
+        """Where `digests` lie, many at a time."""
+        keys = digest_keys(list(digests))
+        found = np.zeros(len(keys), bool)
+        rows: Locations = np.zeros(len(keys), LOCATION)
+        for table, first_pack in zip(self.tables, self._first_pack, strict=False):
+            if not len(table.digests):
+                continue
+            at = np.searchsorted(table.digests, keys)
+            at[at == len(table.digests)] = 0
+            new = (table.digests[at] == keys) & ~found
+            rows[new] = table.locations[at[new]]
+            rows["pack"][new] += first_pack
+            found |= new
+        return Places(digests, found, rows, self.packs)
+
+    def with_prefix(self, prefix: str, category: int) -> list[Digest]:
+        """The digests, in packs of that category, whose hex form begins with `prefix`."""
+        low = bytes.fromhex(prefix.ljust(2 * DIGEST_SIZE, "0"))
+        high = bytes.fromhex(prefix.ljust(2 * DIGEST_SIZE, "f"))
+        matches: set[Digest] = set()
+        for table in self.tables:
+            bounds = digest_keys([low, high])
+            first = int(np.searchsorted(table.digests, bounds[0]))
+            last = int(np.searchsorted(table.digests, bounds[1], side="right"))
+            packs = table.locations["pack"][first:last].tolist()
+            names = digest_list(table.digests[first:last])
+            matches.update(
+                name
+                for name, pack in zip(names, packs, strict=True)
+                if table.packs[pack].category == category
+            )
+        return sorted(matches)
+
+
+def merge_tables(tables: Sequence[IndexTable], without: frozenset[Digest]) -> IndexTable:
+    """One table with the rows of all, each digest once, less those of the packs `without`."""
+    packs = sorted(
+        {pack for t in tables for pack in t.packs if pack.digest not in without},
+        key=lambda pack: pack.digest,
+    )
+    number = {pack.digest: row for row, pack in enumerate(packs)}
+    keys, rows = [], []
+    for table in tables:
+        renumber = np.array([number.get(pack.digest, -1) for pack in table.packs], np.int64)
+        target = renumber[table.locations["pack"]] if len(table.packs) else np.zeros(0, np.int64)
+        kept = target >= 0
+        part = table.locations[kept]
+        part["pack"] = target[kept]
+        keys.append(table.digests[kept])
+        rows.append(part)
+    digests = np.concatenate(keys) if keys else digest_keys(b"")
+    locations = np.concatenate(rows) if rows else np.zeros(0, LOCATION)
+    order = np.argsort(digests, kind="stable")
+    digests, locations = digests[order], locations[order]
+    first = np.ones(len(digests), bool)
+    first[1:] = digests[1:] != digests[:-1]
+    return IndexTable(tuple(packs), digests[first], locations[first])

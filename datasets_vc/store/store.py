@@ -1,0 +1,244 @@
+"""A store: root, index, packs, over any backend."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+from datasets_vc.backends.base import Backend
+from datasets_vc.digest import Buffer, Digest, digest_of
+from datasets_vc.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    IntegrityError,
+    NotFoundError,
+    RemoteError,
+)
+from datasets_vc.format.index import IndexTable, decode_index, encode_index
+from datasets_vc.format.root import Root, check_writable, decode_root, encode_root
+from datasets_vc.store.index import ChunkIndex, Place, merge_tables
+from datasets_vc.store.names import ROOT, index_name
+from datasets_vc.store.reader import Reader
+from datasets_vc.store.writer import ChunkWriter, Written
+
+_SWAP_ATTEMPTS = 64
+
+
+class Store:
+    """Chunks under their digests, and one root that says what is live.
+
+    Reads see the index as it was when it was first needed, or at the last `refresh`.
+
+    Args:
+        backend: where the objects lie.
+        index_cache: a local backend that keeps copies of index objects of a remote store.
+    """
+
+    def __init__(self, backend: Backend, index_cache: Backend | None = None) -> None:
+        self.backend = backend
+        self._index_cache = index_cache
+        self._index: ChunkIndex | None = None
+        self._reader = Reader(backend)
+
+    @classmethod
+    def create(cls, backend: Backend) -> Store:
+        """Make an empty store.
+
+        Raises:
+            AlreadyExistsError: there is one already.
+        """
+        root = Root(write_id=_new_write_id())
+        try:
+            backend.swap(ROOT, encode_root(root), None)
+        except ConflictError as error:
+            raise AlreadyExistsError(f"There already is a store at {backend.url}.") from error
+        return cls(backend)
+
+    @classmethod
+    def open(cls, backend: Backend, index_cache: Backend | None = None) -> Store:
+        """Use an existing store.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        store = cls(backend, index_cache)
+        store.root()
+        return store
+
+    @property
+    def url(self) -> str:
+        return self.backend.url
+
+    @property
+    def index(self) -> ChunkIndex:
+        if self._index is None:
+            self.refresh()
+        assert self._index is not None
+        return self._index
+
+    def root(self) -> Root:
+        """The root as it is now.
+
+        Raises:
+            NotFoundError: there is no store here.
+        """
+        found = self.backend.read_root(ROOT)
+        if found is None:
+            raise NotFoundError(f"There is no store at {self.url}.", "Check the address.")
+        return decode_root(found.data, f"The root of {self.url}")
+
+    def refresh(self, root: Root | None = None) -> Root:
+        """Read the index objects that the root lists now; returns that root."""
+        for _ in range(3):
+            root = root or self.root()
+            try:
+                self._index = ChunkIndex([self.index_table(name) for name in root.indexes])
+                return root
+            except NotFoundError as error:
+                # Another writer may have folded it into a larger one since.
+                missing, root = error, None
+        raise IntegrityError(
+            f"The store at {self.url} lacks an index object that its root lists: {missing}"
+        )
+
+    def index_table(self, digest: Digest) -> IndexTable:
+        """One index object."""
+        name = index_name(digest)
+        what = f"The chunk index {digest.hex()} of {self.url}"
+        cached = self._cached(name)
+        data = cached if cached is not None else self.backend.map(name)
+        if data is None:
+            data = memoryview(self.backend.get(name))
+        if digest_of(data) != digest:
+            raise IntegrityError(f"{what} is damaged: it does not match its digest.")
+        if cached is None and self._index_cache is not None:
+            self._index_cache.put(name, data)
+        return decode_index(data, what)
+
+    def find(self, digest: Digest) -> Place | None:
+        """Where a chunk lies, or None if the store does not have it."""
+        return self.index.find(digest)
+
+    def read(self, digest: Digest) -> Buffer:
+        """One chunk, verified.
+
+        Raises:
+            MissingDataError: the store does not have it.
+            IntegrityError: it is damaged; the error names the pack.
+        """
+        return self._reader.chunks(self.index, [digest])[0]
+
+    def read_many(self, digests: Sequence[Digest]) -> list[Buffer]:
+        """Chunks in the order asked for, verified; see `read`."""
+        return self._reader.chunks(self.index, digests)
+
+    def read_file(self, digest: Digest) -> Buffer:
+        """A file's bytes, verified; a slice of a memory map where the file lies so. See `read`."""
+        return self._reader.files(self.index, [digest])[0]
+
+    def read_files(self, digests: Sequence[Digest]) -> list[Buffer]:
+        """Files in the order asked for; see `read_file`."""
+        return self._reader.files(self.index, digests)
+
+    def iter_file(self, digest: Digest) -> Iterator[Buffer]:
+        """A file's bytes, piece by piece; see `read`."""
+        return self._reader.iter_file(self.index, digest)
+
+    def writer(self) -> ChunkWriter:
+        """Start writing chunks on top of what the index has now."""
+        return ChunkWriter(self.backend, self.index)
+
+    def swap_root(self, change: Callable[[Root], Root]) -> Root:
+        """Replace the root by `change(root)`, trying again when another writer was first.
+
+        `change` is called once a try, with the current root; what it raises is passed on.
+
+        Raises:
+            ConflictError: others were first too many times.
+        """
+        for _ in range(_SWAP_ATTEMPTS):
+            found = self.backend.read_root(ROOT)
+            if found is None:
+                raise NotFoundError(f"There is no store at {self.url}.", "Check the address.")
+            what = f"The root of {self.url}"
+            check_writable(found.data, what)
+            old = decode_root(found.data, what)
+            changed = change(old)
+            if changed == old:
+                return old
+            new = replace(changed, write_id=_new_write_id())
+            if self._swap(encode_root(new), found.token, new.write_id):
+                return new
+        raise ConflictError(f"Other writers keep changing {self.url}.", "Try again later.")
+
+    def publish(
+        self,
+        written: Written,
+        change: Callable[[Root], Root] = lambda root: root,
+        *,
+        retire: frozenset[Digest] = frozenset(),
+    ) -> Root:
+        """Make written packs part of the store and change its refs, in one swap of the root.
+
+        Args:
+            written: what `ChunkWriter.finish` returned.
+            change: applied to the root, once a try.
+            retire: packs to drop from the index.
+        """
+
+        def apply(root: Root) -> Root:
+            changed = change(root)
+            if not written.tables and not retire:
+                return changed
+            return replace(changed, indexes=self._fold(root.indexes, written.tables, retire))
+
+        root = self.swap_root(apply)
+        self.refresh(root)
+        return root
+
+    def _fold(
+        self,
+        live: Sequence[Digest],
+        new: Sequence[IndexTable],
+        retire: frozenset[Digest],
+    ) -> tuple[Digest, ...]:
+        """Write an index object for `new` that takes in live ones which are no larger."""
+        tables = {digest: self.index_table(digest) for digest in live}
+        taken = list(new)
+        rows = sum(len(table.digests) for table in new)
+        for digest in sorted(live, key=lambda digest: len(tables[digest].digests)):
+            touched = any(pack.digest in retire for pack in tables[digest].packs)
+            if len(tables[digest].digests) <= rows or touched:
+                table = tables.pop(digest)
+                taken.append(table)
+                rows += len(table.digests)
+        data = encode_index(merge_tables(taken, retire))
+        digest = digest_of(data)
+        self.backend.put(index_name(digest), data)
+        return (*(name for name in live if name in tables and name != digest), digest)
+
+    def _swap(self, data: bytes, token: object, write_id: str) -> bool:
+        """Try once; whether the root now is ours."""
+        try:
+            self.backend.swap(ROOT, data, token)
+            return True
+        except ConflictError:
+            # A swap can succeed and lose its answer; a retry below us then conflicts with itself.
+            return self.root().write_id == write_id
+        except RemoteError as error:
+            if not error.transient:
+                raise
+            return self.root().write_id == write_id
+
+    def _cached(self, name: str) -> memoryview | None:
+        if self._index_cache is None:
+            return None
+        try:
+            return self._index_cache.map(name)
+        except NotFoundError:
+            return None
+
+
+def _new_write_id() -> str:
+    return secrets.token_hex(16)
