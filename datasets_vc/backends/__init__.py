@@ -1,0 +1,75 @@
+"""Where bytes lie: named objects in a local folder or at a remote, behind one interface."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from datasets_vc.backends.base import Backend, ObjectInfo, Versioned
+from datasets_vc.backends.local import LocalBackend
+from datasets_vc.backends.probe import ProbeResult, probe
+from datasets_vc.backends.remote import FsspecBackend
+from datasets_vc.backends.wrappers import CountingBackend, RetryingBackend, RetryPolicy
+from datasets_vc.errors import InvalidInputError, NotFoundError
+
+__all__ = [
+    "Backend",
+    "CountingBackend",
+    "FsspecBackend",
+    "LocalBackend",
+    "ObjectInfo",
+    "ProbeResult",
+    "RetryPolicy",
+    "RetryingBackend",
+    "Versioned",
+    "open_backend",
+    "probe",
+]
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.:-]+://")
+
+
+def open_backend(
+    url: str, *, create: bool = False, options: Mapping[str, Any] | None = None
+) -> Backend:
+    """The backend of a folder or a remote; a remote is not contacted yet.
+
+    Args:
+        url: a folder, "file:///folder", or the URL of a remote: "s3://bucket/prefix" and whatever
+            else fsspec knows.
+        create: make a missing folder.
+        options: passed to the remote's file system, such as `{"endpoint_url": ...}`.
+
+    Raises:
+        NotFoundError: there is no such folder.
+        InvalidInputError: it is no folder, or the URL's scheme is unknown.
+    """
+    if not is_remote(url):
+        return _open_folder(_folder_of(url), create)
+    return RetryingBackend(FsspecBackend(url, options))
+
+
+def is_remote(url: str) -> bool:
+    """Whether `url` names a remote rather than a local folder."""
+    return bool(_SCHEME.match(url)) and not url.startswith("file://")
+
+
+def _folder_of(url: str) -> Path:
+    if not url.startswith("file://"):
+        return Path(url)
+    parts = urlsplit(url)
+    if parts.netloc not in ("", "localhost"):
+        raise InvalidInputError(f"'{url}' names a folder of another machine.")
+    return Path(url2pathname(parts.path))
+
+
+def _open_folder(folder: Path, create: bool) -> LocalBackend:
+    if folder.exists() and not folder.is_dir():
+        raise InvalidInputError(f"'{folder}' is not a folder.")
+    if not create and not folder.exists():
+        raise NotFoundError(f"There is no folder '{folder}'.", "Check the path, or make it first.")
+    return LocalBackend(folder, create=create)

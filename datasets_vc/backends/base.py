@@ -40,6 +40,9 @@ class Backend(ABC):
     url: str
     """Where the objects lie, in the canonical form that `open_backend` takes."""
 
+    conditional_writes: bool = True
+    """Whether `swap` is meant to be safe against other processes; `probe` looks if it is."""
+
     @abstractmethod
     def get(self, name: str, start: int = 0, end: int | None = None) -> bytes:
         """The bytes [start, end) of an object; fewer where it ends before.

@@ -1,0 +1,179 @@
+"""What the many client libraries of remotes raise, turned into our errors.
+
+Each of them has exceptions of its own (botocore, aiohttp, gcsfs, azure, paramiko). They are told
+apart by HTTP status, error number and class name, so that none of these libraries is imported here.
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+from collections.abc import Iterator, Mapping
+
+from datasets_vc.errors import DatasetError, InvalidInputError, NotFoundError, RemoteError
+
+_BROKEN = frozenset({errno.ECONNRESET, errno.ECONNABORTED, errno.EPIPE, errno.ETIMEDOUT})
+_TIMEOUTS = frozenset({"TimeoutError", "ConnectTimeoutError", "ReadTimeoutError", "FSTimeoutError"})
+_CUT_SHORT = frozenset(
+    {
+        "ConnectionClosedError",
+        "ServerDisconnectedError",
+        "ClientPayloadError",
+        "ResponseStreamingError",
+        "IncompleteReadError",
+        "IncompleteRead",
+        "ResponseParserError",
+    }
+)
+_NO_CREDENTIALS = frozenset(
+    {
+        "NoCredentialsError",
+        "PartialCredentialsError",
+        "CredentialRetrievalError",
+        "ProfileNotFound",
+        "DefaultCredentialsError",
+    }
+)
+_NO_CONNECTION = frozenset({"EndpointConnectionError", "ClientConnectorError", "gaierror"})
+_DENIED_CODES = frozenset(
+    {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken"}
+)
+_CONFLICT_CODES = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
+_PASSWORD = re.compile(r"(://[^/@:]*):[^/@]*@")
+
+
+def remote_error(error: Exception, url: str, name: str = "") -> DatasetError:
+    """The error of ours that says what `error` means for the object `name` of the remote `url`."""
+    shown = without_password(url)
+    code = code_of(error)
+    status = status_of(error)
+    if code == "NoSuchBucket":
+        return RemoteError(f"The bucket of '{shown}' does not exist.", "Make it, or check the URL.")
+    if is_absent(error):
+        return NotFoundError(f"There is no '{shown}/{name}'.")
+    if _is_any(error, _NO_CREDENTIALS):
+        return RemoteError(
+            f"'{shown}' needs credentials, and none were found.",
+            "Set them up as for the remote's own command line tool.",
+        )
+    if is_denied(error):
+        return RemoteError(
+            f"'{shown}' refuses access: {_reason(error)}.",
+            "Check the credentials, and that they may read, write and list there.",
+        )
+    if isinstance(error, NotImplementedError) or status == 501:
+        return RemoteError(
+            f"'{shown}' cannot do what was asked of it: {_reason(error)}.",
+            "Some remotes cannot be written, or not be read in parts.",
+        )
+    if status in (408, 429) or 500 <= status < 600:
+        return RemoteError(f"'{shown}' failed: {_reason(error)}.", "Try again.", transient=True)
+    if _is_any(error, _TIMEOUTS):
+        return RemoteError(f"'{shown}' did not answer in time.", "Try again.", transient=True)
+    if _is_cut_short(error):
+        return RemoteError(f"The connection to '{shown}' broke.", "Try again.", transient=True)
+    if _is_any(error, _NO_CONNECTION) or isinstance(error, ConnectionError):
+        return RemoteError(
+            f"'{shown}' cannot be reached: {_reason(error)}.",
+            "Check the URL, the endpoint and the network.",
+        )
+    return RemoteError(f"'{shown}' cannot be used: {_reason(error)}.")
+
+
+def opening_error(error: Exception, url: str) -> DatasetError:
+    """The error of ours for a remote whose client cannot even be made."""
+    shown = without_password(url)
+    if isinstance(error, ImportError):
+        return InvalidInputError(
+            f"'{shown}' needs a package that is not installed: {_reason(error)}."
+        )
+    if isinstance(error, (ValueError, TypeError)):
+        return InvalidInputError(f"'{shown}' cannot be a remote: {_reason(error)}.")
+    return remote_error(error, url)
+
+
+def is_denied(error: BaseException) -> bool:
+    """Whether the remote answered, and refused."""
+    return any(
+        isinstance(link, PermissionError) or _status(link) in (401, 403) for link in _chain(error)
+    ) or (code_of(error) in _DENIED_CODES)
+
+
+def is_absent(error: BaseException) -> bool:
+    """Whether the remote answered that it has no such object."""
+    if isinstance(error, (FileNotFoundError, IsADirectoryError, NotADirectoryError)):
+        return True
+    return status_of(error) == 404
+
+
+def is_conflict(error: BaseException) -> bool:
+    """Whether a conditional write was refused because its condition did not hold."""
+    return (
+        isinstance(error, FileExistsError)
+        or code_of(error) in _CONFLICT_CODES
+        or status_of(error) == 412
+    )
+
+
+def is_beyond_end(error: BaseException) -> bool:
+    """Whether a range was refused because the object ends before it."""
+    return code_of(error) == "InvalidRange" or status_of(error) == 416
+
+
+def status_of(error: BaseException) -> int:
+    """The HTTP status in `error` or in what caused it; 0 if there is none."""
+    return next((status for link in _chain(error) if (status := _status(link))), 0)
+
+
+def code_of(error: BaseException) -> str:
+    """The error code that an S3 server gave; empty if there is none."""
+    for link in _chain(error):
+        response = getattr(link, "response", None)
+        if isinstance(response, Mapping) and "Error" in response:
+            return str(response["Error"].get("Code", ""))
+    return ""
+
+
+def without_password(url: str) -> str:
+    """`url` as it may be shown."""
+    return _PASSWORD.sub(r"\1:***@", url)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """`error` and its causes; not its context, which the caller may be handling just now."""
+    link: object = error
+    while isinstance(link, BaseException):
+        yield link
+        link = link.__cause__ or getattr(link, "kwargs", {}).get("error")  # botocore's way
+
+
+def _status(link: BaseException) -> int:
+    response = getattr(link, "response", None)
+    if isinstance(response, Mapping):
+        found = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        return int(found) or _number(response.get("Error", {}).get("Code"))
+    for attribute in ("status", "status_code", "code"):
+        if status := _number(getattr(link, attribute, None)):
+            return status
+    return 0
+
+
+def _number(value: object) -> int:
+    """`value` if it is an HTTP status that tells of an error, else 0."""
+    if isinstance(value, str) and value.isdecimal():
+        value = int(value)
+    return value if isinstance(value, int) and 300 <= value < 600 else 0
+
+
+def _is_any(error: BaseException, names: frozenset[str]) -> bool:
+    return any(kind.__name__ in names for link in _chain(error) for kind in type(link).__mro__)
+
+
+def _is_cut_short(error: BaseException) -> bool:
+    broken = any(getattr(link, "errno", None) in _BROKEN for link in _chain(error))
+    return broken or _is_any(error, _CUT_SHORT)
+
+
+def _reason(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return without_password(lines[0]).rstrip(".") if lines else type(error).__name__

@@ -1,0 +1,109 @@
+"""Find out what a backend can really do, by trying."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from datasets_vc.backends.base import TEMPORARY_PREFIX, Backend
+from datasets_vc.backends.failures import is_denied, without_password
+from datasets_vc.errors import ConflictError, DatasetError
+
+
+@dataclass(frozen=True)
+class ProbeResult:
+    """What a remote can do.
+
+    Attributes:
+        reachable: it answers.
+        readable: it lets us read.
+        writable: it lets us write, and has what was written.
+        conditional_writes: a swap that must be refused is refused, whoever else writes.
+        ranges: parts of an object can be read.
+        problem: the first thing that went wrong, one sentence; empty if nothing did.
+    """
+
+    reachable: bool
+    readable: bool = False
+    writable: bool = False
+    conditional_writes: bool = False
+    ranges: bool = False
+    problem: str = ""
+
+
+def probe(backend: Backend) -> ProbeResult:
+    """Try what a store needs on objects of its own, which are removed again.
+
+    Servers exist that take a conditional write and ignore the condition, so that conditions are
+    tried out: writes that have to be refused must be refused.
+    """
+    name = f"{TEMPORARY_PREFIX}probe-{secrets.token_hex(8)}"
+    try:
+        backend.read_root(name)
+    except DatasetError as error:
+        reachable = bool(error.__cause__ and is_denied(error.__cause__))
+        return ProbeResult(reachable, problem=error.message)
+    try:
+        return _try_writing(backend, name)
+    finally:
+        for left in (name, f"{name}-root"):
+            with suppress(DatasetError):
+                backend.delete(left)
+
+
+def _try_writing(backend: Backend, name: str) -> ProbeResult:
+    problems: list[str] = []
+
+    def works(check: Callable[[], bool]) -> bool:
+        try:
+            return check()
+        except DatasetError as error:
+            problems.append(error.message)
+            return False
+
+    writable = works(lambda: _writes(backend, name))
+    ranges = writable and works(lambda: backend.get(name, 2, 5) == b"234")
+    conditional = (
+        writable
+        and backend.conditional_writes
+        and works(lambda: _refuses_stale_swaps(backend, f"{name}-root"))
+    )
+    if writable and not conditional and not problems:
+        problems.append(f"'{without_password(backend.url)}' has no conditional writes.")
+    return ProbeResult(
+        reachable=True,
+        readable=True,
+        writable=writable,
+        conditional_writes=conditional,
+        ranges=ranges,
+        problem=problems[0] if problems else "",
+    )
+
+
+def _writes(backend: Backend, name: str) -> bool:
+    backend.put(name, b"0123456789")
+    return backend.get(name) == b"0123456789"
+
+
+def _refuses_stale_swaps(backend: Backend, name: str) -> bool:
+    backend.swap(name, b"first", None)
+    if not _is_refused(backend, name, None):
+        return False
+    first = backend.read_root(name)
+    if first is None:
+        return False
+    backend.swap(name, b"second", first.token)
+    if not _is_refused(backend, name, first.token):
+        return False
+    second = backend.read_root(name)
+    return second is not None and second.data == b"second"
+
+
+def _is_refused(backend: Backend, name: str, expected: object | None) -> bool:
+    try:
+        backend.swap(name, b"stale", expected)
+    except ConflictError:
+        return True
+    return False

@@ -1,0 +1,130 @@
+"""Objects of an S3 bucket: single requests, conditional writes, and nothing remembered.
+
+s3fs's own verbs read a large object in several requests and remember listings. Here every read is
+one `GetObject`, whose answer holds bytes and ETag of the same state, and every listing is fresh.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Iterator
+from typing import Any, TypeVar
+
+from datasets_vc.backends.base import ObjectInfo, Versioned
+from datasets_vc.backends.failures import is_absent, is_beyond_end
+
+SINGLE_PUT_LIMIT = 96 * 2**20
+"""Bytes that are sent in one request; larger objects go up in parts."""
+
+CLIENT_OPTIONS: dict[str, Any] = {
+    # Many S3-compatible servers know none of the newer checksums; ours guard every byte anyway.
+    "request_checksum_calculation": "when_required",
+    "response_checksum_validation": "when_required",
+    "max_pool_connections": 32,
+    "read_timeout": 60,
+    # RetryingBackend is where patience lies.
+    "retries": {"mode": "standard", "total_max_attempts": 2},
+}
+
+Result = TypeVar("Result")
+
+
+class S3Files:
+    """The objects that an s3fs file system reaches, by their full path.
+
+    Args:
+        filesystem: an `s3fs.S3FileSystem`, used in the process that made it only.
+    """
+
+    def __init__(self, filesystem: Any) -> None:
+        filesystem.retries = 1
+        self._filesystem = filesystem
+
+    def read(self, path: str, start: int, end: int | None) -> bytes:
+        limits = {} if (start, end) == (0, None) else {"Range": _range_header(start, end)}
+        try:
+            data, answer = self._get(path, limits)
+        except OSError as error:
+            if limits and is_beyond_end(error):
+                return b""
+            raise
+        if limits and "ContentRange" not in answer:
+            raise NotImplementedError("the server ignores ranges of bytes")
+        return data
+
+    def write(self, path: str, data: bytes) -> None:
+        if len(data) > SINGLE_PUT_LIMIT:
+            self._filesystem.pipe_file(path, data)
+            return
+        self._call("put_object", path, Body=data)
+
+    def info(self, path: str) -> ObjectInfo:
+        answer = self._call("head_object", path)
+        return ObjectInfo(path, answer["ContentLength"], answer["LastModified"].timestamp())
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        bucket, start = self._split(prefix)
+        request = {"Bucket": bucket, "Prefix": start}
+        while True:
+            page = self._filesystem.call_s3("list_objects_v2", **request)
+            for row in page.get("Contents", ()):
+                modified = row["LastModified"].timestamp()
+                yield ObjectInfo(f"{bucket}/{row['Key']}", row["Size"], modified)
+            if not page.get("IsTruncated"):
+                return
+            request["ContinuationToken"] = page["NextContinuationToken"]
+
+    def delete(self, path: str) -> None:
+        self._call("delete_object", path)
+
+    def read_root(self, path: str) -> Versioned:
+        data, answer = self._get(path, {})
+        return Versioned(data, answer["ETag"])
+
+    def swap(self, path: str, data: bytes, expected: object | None) -> None:
+        condition = {"IfNoneMatch": "*"} if expected is None else {"IfMatch": expected}
+        self._require_known(next(iter(condition)))
+        try:
+            self._call("put_object", path, Body=data, **condition)
+        except FileNotFoundError as error:
+            if expected is not None and is_absent(error):  # the root is gone: not what was expected
+                raise FileExistsError("the object was deleted") from error
+            raise
+
+    def _require_known(self, parameter: str) -> None:
+        """An older botocore does not know conditions, and s3fs drops what it does not know."""
+        model = self._filesystem.s3.meta.service_model.operation_model("PutObject")
+        if parameter not in model.input_shape.members:
+            raise NotImplementedError("the installed botocore has no conditional writes")
+
+    def _get(self, path: str, limits: dict[str, str]) -> tuple[bytes, dict[str, Any]]:
+        bucket, key = self._split(path)
+
+        async def request() -> tuple[bytes, dict[str, Any]]:
+            answer = await self._filesystem._call_s3("get_object", Bucket=bucket, Key=key, **limits)
+            try:
+                return await answer["Body"].read(), answer
+            finally:
+                answer["Body"].close()
+
+        return self._wait_for(request())
+
+    def _wait_for(self, request: Coroutine[Any, Any, Result]) -> Result:
+        future = asyncio.run_coroutine_threadsafe(request, self._filesystem.loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def _call(self, method: str, path: str, **arguments: object) -> Any:
+        bucket, key = self._split(path)
+        return self._filesystem.call_s3(method, Bucket=bucket, Key=key, **arguments)
+
+    def _split(self, path: str) -> tuple[str, str]:
+        bucket, key, _ = self._filesystem.split_path(path)
+        return bucket, key
+
+
+def _range_header(start: int, end: int | None) -> str:
+    return f"bytes={start}-" if end is None else f"bytes={start}-{end - 1}"
