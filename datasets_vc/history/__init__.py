@@ -1,0 +1,1 @@
+"""Versions: manifests, commits, refs, revisions, differences, snapshots."""

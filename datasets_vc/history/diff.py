@@ -1,0 +1,119 @@
+"""Differences of two datasets, read only where their nodes differ."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from datasets_vc.digest import Digest
+from datasets_vc.format.entries import ENTRY_SCHEMA, Entry, rows_of
+from datasets_vc.history.manifest import read_nodes
+from datasets_vc.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Diff:
+    """How a new dataset differs from an old one; pairs are (old, new), all in path order.
+
+    A file that went from one path to another with the same bytes is `renamed`, neither added nor
+    deleted.
+    """
+
+    added: Sequence[Entry] = ()
+    deleted: Sequence[Entry] = ()
+    modified: Sequence[tuple[Entry, Entry]] = ()
+    renamed: Sequence[tuple[Entry, Entry]] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.deleted or self.modified or self.renamed)
+
+
+def diff(store: Store, old: Digest, new: Digest) -> Diff:
+    """Compare two datasets of a store."""
+    left, right = differing_rows(store, old, new)
+    return compare(rows_of(left), rows_of(right))
+
+
+def differing_rows(store: Store, old: Digest, new: Digest) -> tuple[pa.Table, pa.Table]:
+    """The entries of either dataset that lie in nodes which the other one does not have.
+
+    A node that both trees have holds the same entries in both, wherever it hangs, and is passed
+    over unread.
+    """
+    sides = [
+        {digest: read_nodes(store, [digest])[0].level} if old != new else {}
+        for digest in (old, new)
+    ]
+    for level in range(max((top for side in sides for top in side.values()), default=0), 0, -1):
+        _drop_common(*sides)
+        for side in sides:
+            here = [digest for digest, height in side.items() if height == level]
+            for digest, node in zip(here, read_nodes(store, here, level), strict=True):
+                del side[digest]
+                side.update(dict.fromkeys(node.rows.column("digest").to_pylist(), level - 1))
+    _drop_common(*sides)
+    left, right = (
+        pa.Table.from_batches(
+            [node.rows for node in read_nodes(store, list(side), 0)], schema=ENTRY_SCHEMA
+        )
+        for side in sides
+    )
+    return left, right
+
+
+def compare(old: Sequence[Entry], new: Sequence[Entry]) -> Diff:
+    """Compare two sets of entries, each with unique paths."""
+    before = {entry.path: entry for entry in old}
+    after = {entry.path: entry for entry in new}
+    added = [entry for entry in new if entry.path not in before]
+    deleted = [entry for entry in old if entry.path not in after]
+    modified = [
+        (before[entry.path], entry)
+        for entry in new
+        if entry.path in before and before[entry.path] != entry
+    ]
+    renamed = _renames(deleted, added)
+    gone = {entry.path for entry, _ in renamed}
+    come = {entry.path for _, entry in renamed}
+    return Diff(
+        added=_by_path(entry for entry in added if entry.path not in come),
+        deleted=_by_path(entry for entry in deleted if entry.path not in gone),
+        modified=sorted(modified, key=lambda pair: pair[1].path),
+        renamed=sorted(renamed, key=lambda pair: pair[1].path),
+    )
+
+
+def _renames(deleted: Sequence[Entry], added: Sequence[Entry]) -> list[tuple[Entry, Entry]]:
+    """Pairs of equal content; those that kept their file name first. Empty files tell nothing."""
+    keys: tuple[Callable[[Entry], Hashable], ...] = (
+        lambda entry: (entry.kind, entry.digest, entry.path.rpartition("/")[2]),
+        lambda entry: (entry.kind, entry.digest),
+    )
+    left = [entry for entry in deleted if entry.size]
+    right = [entry for entry in added if entry.size]
+    pairs: list[tuple[Entry, Entry]] = []
+    for key in keys:
+        waiting: dict[Hashable, list[Entry]] = defaultdict(list)
+        for entry in reversed(_by_path(left)):
+            waiting[key(entry)].append(entry)
+        unpaired = []
+        for entry in _by_path(right):
+            if waiting.get(key(entry)):
+                pairs.append((waiting[key(entry)].pop(), entry))
+            else:
+                unpaired.append(entry)
+        left = [entry for entries in waiting.values() for entry in entries]
+        right = unpaired
+    return pairs
+
+
+def _drop_common(left: dict[Digest, int], right: dict[Digest, int]) -> None:
+    for digest in left.keys() & right.keys():
+        del left[digest], right[digest]
+
+
+def _by_path(entries: Iterable[Entry]) -> list[Entry]:
+    return sorted(entries, key=lambda entry: entry.path)

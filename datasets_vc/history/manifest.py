@@ -1,0 +1,145 @@
+"""Manifests: datasets as trees of nodes whose shape depends on the set of entries alone.
+
+The splitting rule is that of a prolly tree cut by key (Dolt, https://www.dolthub.com/blog/2022-06-27-prolly-chunker/),
+without limits on the size of a node, so that no history of edits can leave a trace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from datasets_vc.digest import Buffer, Digest, digest_of
+from datasets_vc.errors import IntegrityError, InvalidInputError
+from datasets_vc.format.entries import ENTRY_SCHEMA, Entry, rows_of
+from datasets_vc.format.node import (
+    INNER_SCHEMA,
+    MAX_LEVELS,
+    Node,
+    decode_node,
+    encode_nodes,
+    node_ends,
+)
+from datasets_vc.paths import is_under
+from datasets_vc.store import Store
+
+
+class NodeSink(Protocol):
+    """Whatever takes nodes and says under which digest: a `ChunkWriter`, or nothing but a hash."""
+
+    def add_meta(self, data: Buffer) -> Digest: ...
+
+
+class HashOnly:
+    """A sink that stores nothing."""
+
+    def add_meta(self, data: Buffer) -> Digest:
+        return digest_of(data)
+
+
+def write_manifest(sink: NodeSink, entries: pa.Table) -> Digest:
+    """Encode a table of entries as nodes; returns the dataset digest."""
+    rows = _one_batch(entries, ENTRY_SCHEMA)
+    counts = np.ones(rows.num_rows, np.uint64)
+    sizes = rows.column("size").to_numpy()
+    for level in range(MAX_LEVELS):
+        paths = rows.column("path").cast(pa.binary()).to_pylist()
+        ends = node_ends(paths, level)
+        digests = [sink.add_meta(node) for node in encode_nodes(rows, level, ends)]
+        if len(digests) == 1:
+            return digests[0]
+        starts = [0, *ends[:-1]]
+        counts = np.add.reduceat(counts, starts)
+        sizes = np.add.reduceat(sizes, starts)
+        first = rows.column("path").take(pa.array(starts))
+        rows = pa.RecordBatch.from_arrays(
+            [first, pa.array(counts), pa.array(sizes), pa.array(digests, pa.binary(32))],
+            schema=INNER_SCHEMA,
+        )
+    raise InvalidInputError("These paths make a manifest of more than 16 levels; rename some.")
+
+
+def dataset_digest(entries: pa.Table) -> Digest:
+    """The digest of a dataset that need not be stored anywhere."""
+    return write_manifest(HashOnly(), entries)
+
+
+def read_nodes(store: Store, digests: Sequence[Digest], level: int | None = None) -> list[Node]:
+    """Nodes in the order asked for; all must be of `level`, if given."""
+    nodes = [
+        decode_node(data, f"The node {digest.hex()}")
+        for digest, data in zip(digests, store.read_many(digests), strict=True)
+    ]
+    for digest, node in zip(digests, nodes, strict=True):
+        if level is not None and node.level != level:
+            raise IntegrityError(f"The node {digest.hex()} is at the wrong level of its manifest.")
+    return nodes
+
+
+class Manifest:
+    """One dataset in a store, read as far as it is asked for."""
+
+    def __init__(self, store: Store, dataset: Digest) -> None:
+        self._store = store
+        self.dataset = dataset
+        (self._root,) = read_nodes(store, [dataset])
+
+    @property
+    def count(self) -> int:
+        """How many entries the dataset has."""
+        if self._root.level == 0:
+            return int(self._root.rows.num_rows)
+        return int(self._root.rows.column("entries").to_numpy().sum())
+
+    @property
+    def bytes(self) -> int:
+        """The sum of their sizes."""
+        column = "bytes" if self._root.level else "size"
+        return int(self._root.rows.column(column).to_numpy().sum())
+
+    def entries(self, prefix: str = "") -> pa.Table:
+        """The entries at or below the path `prefix`; all of them if it is empty."""
+        # "0" is the character after "/": what lies below a folder sorts before it.
+        table = self._between(prefix, prefix + "0" if prefix else None)
+        if not prefix:
+            return table
+        keep = [is_under(path, prefix) for path in table.column("path").to_pylist()]
+        return table.filter(pa.array(keep, pa.bool_()))
+
+    def get(self, path: str) -> Entry | None:
+        """The entry at exactly `path`."""
+        rows = rows_of(self._between(path, path + "\x00"))
+        return next((row for row in rows if row.path == path), None)
+
+    def _between(self, low: str, high: str | None) -> pa.Table:
+        """The entries of the leaves that meet the paths from `low` up to, but not at, `high`."""
+        nodes = [self._root]
+        while nodes and nodes[0].level:
+            children = [child for node in nodes for child in _children_between(node, low, high)]
+            nodes = read_nodes(self._store, children, nodes[0].level - 1)
+        return pa.Table.from_batches([node.rows for node in nodes], schema=ENTRY_SCHEMA)
+
+
+def _children_between(node: Node, low: str, high: str | None) -> list[Digest]:
+    digests = node.rows.column("digest").to_pylist()
+    if not low and high is None:
+        return digests
+    firsts = node.rows.column("path").to_pylist()
+    lasts = [*firsts[1:], None]
+    return [
+        digest
+        for digest, first, last in zip(digests, firsts, lasts, strict=True)
+        if (last is None or last > low) and (high is None or first < high)
+    ]
+
+
+def _one_batch(table: pa.Table, schema: pa.Schema) -> pa.RecordBatch:
+    columns = [table.column(name).combine_chunks() for name in schema.names]
+    arrays = [
+        column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+        for column in columns
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)

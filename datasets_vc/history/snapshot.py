@@ -1,0 +1,125 @@
+"""Snapshots: one dataset of a store, to read from and never to change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import pyarrow as pa
+
+from datasets_vc.backends import open_backend
+from datasets_vc.config import find_workspace, read_head, store_location
+from datasets_vc.digest import Buffer, Digest
+from datasets_vc.errors import NotFoundError
+from datasets_vc.history.manifest import Manifest
+from datasets_vc.history.revisions import resolve
+from datasets_vc.store import Store
+from datasets_vc.store.names import ROOT
+
+
+class Snapshot:
+    """A read-only view of one dataset.
+
+    A snapshot is its address and a digest: it pickles as these, opens the store again wherever it
+    is used first, and may be shared by threads and inherited by forked processes.
+
+    Attributes:
+        url: the address of the store.
+        digest: the dataset digest, 64 hex digits.
+        commit: the digest of the commit that it was opened by, or None.
+    """
+
+    def __init__(self, url: str, digest: str, commit: str | None = None) -> None:
+        self.url = url
+        self.digest = digest
+        self.commit = commit
+
+    @classmethod
+    def open(cls, location: str | Path, revision: str = "HEAD") -> Snapshot:
+        """Open what `revision` names in a store.
+
+        Args:
+            location: a store's URL or folder, or a folder in a workspace.
+            revision: a branch, tag, commit or dataset digest, `HEAD` or the like.
+
+        Raises:
+            NotARepositoryError: there is no store or workspace at `location`.
+            NotFoundError: the store has no such revision.
+        """
+        url, head = _find_store(location)
+        store = Store.open(open_backend(url))
+        if head is None and revision == "HEAD":
+            root = store.root()
+            head = root.branches.get(root.default_branch)
+        found = resolve(store, revision, head)
+        commit = found.commit.hex() if found.commit else None
+        snapshot = cls(store.url, found.dataset.hex(), commit)
+        snapshot.__dict__["_store"] = store
+        return snapshot
+
+    @property
+    def name(self) -> str:
+        """How to call the dataset in a message to its user."""
+        return f"commit {self.commit[:12]}" if self.commit else f"dataset {self.digest[:12]}"
+
+    def __len__(self) -> int:
+        """How many entries the dataset has."""
+        return self._manifest.count
+
+    @property
+    def bytes(self) -> int:
+        """The sum of the entries' sizes."""
+        return self._manifest.bytes
+
+    def entries(self, prefix: str = "") -> pa.Table:
+        """The entries at or below the path `prefix`: columns path, kind, size, digest; by path."""
+        return self._manifest.entries(prefix)
+
+    def read(self, path: str) -> Buffer:
+        """The bytes of the file at `path`, verified.
+
+        Raises:
+            NotFoundError: the dataset has no such path.
+        """
+        entry = self._manifest.get(path)
+        if entry is None:
+            raise NotFoundError(f"There is no '{path}' in {self.name}.")
+        return self._store.read_file(entry.digest)
+
+    def read_many(self, digests: Sequence[Digest]) -> list[Buffer]:
+        """Files by their digests, in the order asked for, verified.
+
+        Many at a time: from a remote store they come in few requests.
+        """
+        return self._store.read_files(digests)
+
+    @cached_property
+    def _store(self) -> Store:
+        return Store.open(open_backend(self.url))
+
+    @cached_property
+    def _manifest(self) -> Manifest:
+        return Manifest(self._store, Digest(bytes.fromhex(self.digest)))
+
+    def __getstate__(self) -> tuple[str, str, str | None]:
+        return self.url, self.digest, self.commit
+
+    def __setstate__(self, state: tuple[str, str, str | None]) -> None:
+        self.url, self.digest, self.commit = state
+
+    def __repr__(self) -> str:
+        return f"Snapshot({self.url!r}, {self.digest[:12]!r})"
+
+
+def _find_store(location: str | Path) -> tuple[str, Digest | None]:
+    """The store at a location, and the commit that a workspace there stands at."""
+    text = str(location)
+    if "://" in text or (Path(text) / ROOT).is_file():
+        return text, None
+    folder = find_workspace(Path(text))
+    url = store_location(folder)
+    head = read_head(folder)
+    if head.branch is None:
+        return url, head.commit
+    return url, Store.open(open_backend(url)).root().branches.get(head.branch)
