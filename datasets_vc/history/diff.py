@@ -43,10 +43,8 @@ def differing_rows(store: Store, old: Digest, new: Digest) -> tuple[pa.Table, pa
     A node that both trees have holds the same entries in both, wherever it hangs, and is passed
     over unread.
     """
-    sides = [
-        {digest: read_nodes(store, [digest])[0].level} if old != new else {}
-        for digest in (old, new)
-    ]
+    roots = [] if old == new else read_nodes(store, [old, new])
+    sides = [{old: roots[0].level}, {new: roots[1].level}] if roots else [{}, {}]
     for level in range(max((top for side in sides for top in side.values()), default=0), 0, -1):
         _drop_common(*sides)
         for side in sides:

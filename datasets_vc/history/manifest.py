@@ -124,7 +124,7 @@ class Manifest:
 
 
 def _children_between(node: Node, low: str, high: str | None) -> list[Digest]:
-    digests = node.rows.column("digest").to_pylist()
+    digests: list[Digest] = node.rows.column("digest").to_pylist()
     if not low and high is None:
         return digests
     firsts = node.rows.column("path").to_pylist()

@@ -103,7 +103,7 @@ def _is_node(store: Store, digest: Digest) -> bool:
 
 def _is_commit(store: Store, digest: Digest) -> bool:
     data = store.read(digest)
-    if not bytes(data[:1]) == b"{":
+    if bytes(data[:1]) != b"{":
         return False
     try:
         decode_object(data, COMMIT, "")
