@@ -99,6 +99,21 @@ class ChunkIndex:
             found |= new
         return Places(digests, found, rows, self.packs)
 
+    def places_in(self, pack: PackInfo) -> list[Place]:
+        """Where the chunks of one pack lie, as far as the index has them."""
+        places = []
+        for table in self.tables:
+            numbers = [number for number, info in enumerate(table.packs) if info == pack]
+            here = np.isin(table.locations["pack"], numbers)
+            names = digest_list(table.digests[here])
+            found = Places(names, here[here], table.locations[here], table.packs)
+            places += found.places()
+        return places
+
+    def without(self, packs: frozenset[Digest]) -> ChunkIndex:
+        """This index less what these packs hold."""
+        return ChunkIndex([merge_tables(self.tables, packs)])
+
     def with_prefix(self, prefix: str, category: int) -> list[Digest]:
         """The digests, in packs of that category, whose hex form begins with `prefix`."""
         low = bytes.fromhex(prefix.ljust(2 * DIGEST_SIZE, "0"))

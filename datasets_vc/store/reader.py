@@ -79,6 +79,11 @@ class Reader:
         for chunk in decode_recipe(data, _recipe_of(place)).digests:
             yield self.chunks(index, [chunk])[0]
 
+    def stored(self, places: Sequence[Place]) -> list[Buffer]:
+        """Payloads as they are stored, verified but not decoded."""
+        payloads = self._payloads(places)
+        return [self._checked(place, payloads[place.digest]) for place in places]
+
     def _locate(self, index: ChunkIndex, digests: Sequence[Digest]) -> list[Place]:
         found = index.locate(digests)
         missing = found.missing()
@@ -141,6 +146,9 @@ class Reader:
 
     def _decode(self, place: Place, payload: Buffer) -> Buffer:
         what = f"Chunk {place.digest.hex()} in pack {place.pack.digest.hex()}"
+        return decode(self._checked(place, payload), place.codec, place.raw, what)
+
+    def _checked(self, place: Place, payload: Buffer) -> Buffer:
         if len(payload) != place.stored or checksum_of(payload) != place.checksum:
             self._mark_damaged(place)
             raise IntegrityError(
@@ -148,7 +156,7 @@ class Reader:
                 f"chunk {place.digest.hex()} does not match its checksum.",
                 "Run `dsvc pull` to fetch it anew from a remote.",
             )
-        return decode(payload, place.codec, place.raw, what)
+        return payload
 
     def _map(self, place: Place) -> memoryview | None:
         digest = place.pack.digest

@@ -107,9 +107,7 @@ class Store:
         name = index_name(digest)
         what = f"The chunk index {digest.hex()} of {self.url}"
         cached = self._cached(name)
-        data = cached if cached is not None else self.backend.map(name)
-        if data is None:
-            data = memoryview(self.backend.get(name))
+        data = cached if cached is not None else self._fetch_index(name)
         if digest_of(data) != digest:
             raise IntegrityError(f"{what} is damaged: it does not match its digest.")
         if cached is None and self._index_cache is not None:
@@ -144,6 +142,10 @@ class Store:
     def iter_file(self, digest: Digest) -> Iterator[Buffer]:
         """A file's bytes, piece by piece; see `read`."""
         return self._reader.iter_file(self.index, digest)
+
+    def read_stored(self, places: Sequence[Place]) -> list[Buffer]:
+        """What is stored at places of this store, encoded as it is, checksums verified."""
+        return self._reader.stored(places)
 
     def writer(self) -> ChunkWriter:
         """Start writing chunks on top of what the index has now."""
@@ -230,6 +232,10 @@ class Store:
             if not error.transient:
                 raise
             return self.root().write_id == write_id
+
+    def _fetch_index(self, name: str) -> Buffer:
+        data = self.backend.map(name) if self._index_cache is None else None
+        return data if data is not None else self.backend.get(name)
 
     def _cached(self, name: str) -> memoryview | None:
         if self._index_cache is None:

@@ -1,0 +1,1 @@
+"""Moving versions between stores: what is missing, in few requests, verified on arrival."""

@@ -1,0 +1,63 @@
+"""Put a local store back in order when packs of it are damaged or gone."""
+
+from __future__ import annotations
+
+from datasets_vc.digest import Digest
+from datasets_vc.errors import IntegrityError, NotFoundError
+from datasets_vc.format.index import PackInfo
+from datasets_vc.store.names import PACKS, damaged_name, pack_name
+from datasets_vc.store.store import Store
+from datasets_vc.store.verify import verify_chunk
+from datasets_vc.store.writer import ChunkWriter
+
+
+def heal(store: Store) -> list[Digest]:
+    """Move the sound chunks of damaged packs to new ones and forget the others.
+
+    Packs count as damaged if a reader marked them, or if they are missing or have another size
+    than the index says; contents of other packs are not read. What is forgotten can be fetched.
+
+    Returns:
+        The digests that the store has lost.
+    """
+    bad = _damaged_packs(store)
+    if not bad:
+        return []
+    names = frozenset(pack.digest for pack in bad)
+    sound = store.index.without(names)
+    writer = ChunkWriter(store.backend, sound)
+    lost = []
+    for pack in bad:
+        data = _map(store, pack)
+        for place in store.index.places_in(pack):
+            payload = data[place.offset : place.end]
+            try:
+                verify_chunk(place, payload, store.url)
+            except IntegrityError:
+                lost.append(place.digest)
+            else:
+                category = place.pack.category
+                writer.add_encoded(place.digest, place.codec, payload, place.raw, category)
+    store.publish(writer.finish(), retire=names)
+    for pack in bad:
+        store.backend.delete(pack_name(pack.digest))
+        store.backend.delete(damaged_name(pack.digest))
+    return [digest for digest in lost if store.find(digest) is None]
+
+
+def _damaged_packs(store: Store) -> list[PackInfo]:
+    sizes = {info.name: info.size for info in store.backend.list(PACKS)}
+    unique = {pack.digest: pack for pack in store.index.packs}
+    return [
+        pack
+        for pack in unique.values()
+        if sizes.get(pack_name(pack.digest)) != pack.size or damaged_name(pack.digest) in sizes
+    ]
+
+
+def _map(store: Store, pack: PackInfo) -> memoryview:
+    """What is left of a pack; nothing if it is gone."""
+    try:
+        return store.backend.map(pack_name(pack.digest)) or memoryview(b"")
+    except NotFoundError:
+        return memoryview(b"")

@@ -1,0 +1,55 @@
+"""Fetch: bring history, datasets and refs from a remote store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from datasets_vc.digest import Digest
+from datasets_vc.format.root import Refs, Root
+from datasets_vc.history.commits import read_commit
+from datasets_vc.progress import SILENT, Progress
+from datasets_vc.store import Store
+from datasets_vc.sync.closure import dataset_chunks
+from datasets_vc.sync.transfer import Moved, receive
+
+
+def fetch_history(local: Store, remote: Store, tips: Sequence[Digest]) -> Moved:
+    """Bring commits and all before them, without their datasets."""
+    moved = Moved()
+    seen: set[Digest] = set()
+    todo = list(dict.fromkeys(tips))
+    while todo:
+        moved += receive(local, remote, todo)
+        seen.update(todo)
+        parents = [parent for tip in todo for parent in read_commit(local, tip).parents]
+        todo = [parent for parent in dict.fromkeys(parents) if parent not in seen]
+    return moved
+
+
+def fetch_dataset(
+    local: Store, remote: Store, dataset: Digest, progress: Progress = SILENT
+) -> Moved:
+    """Bring all of a dataset that the local store does not have."""
+    moved = Moved()
+
+    def prepare(digests: Sequence[Digest]) -> None:
+        nonlocal moved
+        moved += receive(local, remote, digests)
+
+    chunks = dataset_chunks(local, dataset, remote.index, prepare=prepare)
+    return moved + receive(local, remote, chunks, progress)
+
+
+def update_tracking(local: Store, name: str, seen: Root) -> Root:
+    """Remember where the branches of the remote `name` were; take over tags that are new here."""
+    prefix = f"{name}/"
+
+    def change(root: Root) -> Root:
+        others: Refs = {
+            ref: commit for ref, commit in root.tracking.items() if not ref.startswith(prefix)
+        }
+        theirs = {prefix + branch: commit for branch, commit in seen.branches.items()}
+        return replace(root, tracking=dict(others) | theirs, tags=dict(seen.tags) | dict(root.tags))
+
+    return local.swap_root(change)

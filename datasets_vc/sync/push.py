@@ -1,0 +1,126 @@
+"""Push: give a remote store what it lacks, then move its branch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from datasets_vc.digest import Digest
+from datasets_vc.errors import ConflictError
+from datasets_vc.format.root import Refs, Root
+from datasets_vc.history.commits import read_commit, walk
+from datasets_vc.progress import SILENT, Progress
+from datasets_vc.store import Store
+from datasets_vc.sync.closure import dataset_chunks
+from datasets_vc.sync.transfer import Moved, send
+
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """What a push takes along beside a branch: whole datasets, and chunks (for runs)."""
+
+    datasets: Sequence[Digest] = ()
+    chunks: Sequence[Digest] = ()
+
+
+def push_branch(
+    local: Store,
+    remote: Store,
+    branch: str,
+    tip: Digest,
+    *,
+    extra: Extra | None = None,
+    progress: Progress = SILENT,
+) -> tuple[Moved, Root]:
+    """Make `branch` of the remote name `tip`, and push the tags that lie before it.
+
+    Returns:
+        What was moved, and the remote's root afterwards.
+
+    Raises:
+        ConflictError: the remote's branch holds commits that `tip` does not build on, or one of
+            the tags names another commit there.
+    """
+    root = remote.refresh()
+    expected = root.branches.get(branch)
+    _check_fast_forward(local, branch, expected, tip, remote.url)
+    tags = _tags_before(local, tip)
+    _check_tags(root.tags, tags, remote.url)
+    extra = extra or Extra()
+    wanted = _missing_there(local, remote, tip, extra)
+    if not wanted and expected == tip and tags.items() <= root.tags.items():
+        return Moved(), root
+    written = send(local, remote, wanted, progress)
+
+    def change(root: Root) -> Root:
+        if root.branches.get(branch) != expected:
+            raise _moved(branch, remote.url)
+        _check_tags(root.tags, tags, remote.url)
+        first = not root.branches
+        return replace(
+            root,
+            branches=dict(root.branches) | {branch: tip},
+            tags=dict(root.tags) | tags,
+            default_branch=branch if first else root.default_branch,
+        )
+
+    return Moved(len(written.packs), written.chunks), remote.publish(written, change)
+
+
+def _missing_there(local: Store, remote: Store, tip: Digest, extra: Extra) -> list[Digest]:
+    """All chunks of the history up to `tip`, and of `extra`, that the remote does not have.
+
+    A remote that has a commit or a node has all that lies below it: it was published as a whole.
+    """
+    present = remote.index.contains
+    commits = _new_commits(local, remote, tip)
+    datasets = [read_commit(local, commit).dataset for commit in commits]
+    wanted = list(commits)
+    for dataset in dict.fromkeys([*datasets, *extra.datasets]):
+        wanted += dataset_chunks(local, dataset, local.index, present=present)
+    chunks = list(dict.fromkeys(extra.chunks))
+    known = present(chunks).tolist()
+    wanted += [chunk for chunk, there in zip(chunks, known, strict=True) if not there]
+    return wanted
+
+
+def _new_commits(local: Store, remote: Store, tip: Digest) -> list[Digest]:
+    new: dict[Digest, None] = {}
+    todo = [tip]
+    while todo:
+        commit = todo.pop()
+        if commit in new or remote.find(commit):
+            continue
+        new[commit] = None
+        todo.extend(read_commit(local, commit).parents)
+    return list(new)
+
+
+def _check_fast_forward(
+    local: Store, branch: str, theirs: Digest | None, ours: Digest, url: str
+) -> None:
+    if theirs is None or theirs == ours:
+        return
+    if local.find(theirs) is None or all(commit != theirs for commit, _ in walk(local, [ours])):
+        raise _moved(branch, url)
+
+
+def _moved(branch: str, url: str) -> ConflictError:
+    return ConflictError(
+        f"Branch '{branch}' of {url} has commits that yours does not build on.",
+        "Run `dsvc pull` to bring them together, then push again.",
+    )
+
+
+def _tags_before(local: Store, tip: Digest) -> dict[str, Digest]:
+    before = {commit for commit, _ in walk(local, [tip])}
+    return {name: commit for name, commit in local.root().tags.items() if commit in before}
+
+
+def _check_tags(theirs: Refs, ours: Refs, url: str) -> None:
+    for name, commit in ours.items():
+        if theirs.get(name, commit) != commit:
+            raise ConflictError(
+                f"Tag '{name}' names another commit at {url}.",
+                f"Delete your tag (dsvc tag -d {name}) or choose another name.",
+            )
