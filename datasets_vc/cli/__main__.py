@@ -1,0 +1,5 @@
+"""`python -m datasets_vc.cli` is `dsvc`."""
+
+from datasets_vc.cli.main import run
+
+run()

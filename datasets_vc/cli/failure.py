@@ -1,0 +1,100 @@
+"""Errors and what they become: a sentence, a hint, an exit code."""
+
+from __future__ import annotations
+
+import json
+import sys
+import traceback
+from collections.abc import Mapping
+
+from datasets_vc import errors
+from datasets_vc.cli.render import shown
+
+DONE = 0
+FAILED = 1
+USAGE = 2
+PARTLY_DONE = 3
+DIFFERS = 15
+NOT_RESTORABLE = 16
+INTERRUPTED = 130
+
+# The most special class decides; `dsvc --help` prints the words below.
+EXIT_CODES: Mapping[type[Exception], int] = {
+    errors.DatasetError: FAILED,
+    errors.InvalidInputError: USAGE,
+    errors.NotARepositoryError: 10,
+    errors.LockedError: 11,
+    errors.ConflictError: 12,
+    errors.UnsavedChangesError: 12,
+    errors.IntegrityError: 13,
+    errors.RemoteError: 14,
+    errors.NotRestorableError: NOT_RESTORABLE,
+    errors.MissingDataError: NOT_RESTORABLE,
+}
+
+EXIT_CODE_WORDS: Mapping[int, str] = {
+    DONE: "done",
+    FAILED: "failed; `diff --exit-code`: there are differences",
+    USAGE: "wrong usage or input",
+    PARTLY_DONE: "partly done",
+    10: "no repository here",
+    11: "locked by another process",
+    12: "conflict: uncommitted changes, or somebody else was first",
+    13: "corrupt data",
+    14: "remote unreachable",
+    DIFFERS: "the reproduction differs",
+    NOT_RESTORABLE: "not restorable: data or inputs are missing",
+    INTERRUPTED: "interrupted",
+}
+
+
+class WorkInterruptedError(Exception):
+    """Ctrl-C, or a signal that means the same."""
+
+
+class ReaderGoneError(Exception):
+    """Who read our output has stopped, as `dsvc log | head` does: no error."""
+
+
+def exit_code_of(error: Exception) -> int:
+    """The exit code that `error` ends the command with."""
+    for kind in type(error).__mro__:
+        if kind in EXIT_CODES:
+            return EXIT_CODES[kind]
+    return INTERRUPTED if isinstance(error, WorkInterruptedError) else FAILED
+
+
+def report(error: Exception, *, as_json: bool, trace: bool) -> int:
+    """Tell `error` and return the exit code.
+
+    Args:
+        as_json: as an object on stdout, else as sentences on stderr.
+        trace: say also where in the code an unexpected error comes from.
+    """
+    if isinstance(error, errors.DatasetError):
+        return _tell(error.kind, error.message, error.hint, exit_code_of(error), as_json)
+    if isinstance(error, WorkInterruptedError):
+        message = "interrupted: stopped before the end; it is safe to run the command again."
+        return _tell("interrupted", message, "", INTERRUPTED, as_json)
+    if trace:
+        traceback.print_exception(error, file=sys.stderr)
+    message = f"internal error, please report it: {type(error).__name__}: {error}"
+    hint = "" if trace else "'-v' or DSVC_DEBUG=1 shows where it happened."
+    return _tell("internal", message, hint, FAILED, as_json)
+
+
+def report_usage(message: str, hint: str, *, as_json: bool) -> int:
+    """Tell that the command line itself is wrong."""
+    return _tell("usage", message, hint, USAGE, as_json)
+
+
+def _tell(kind: str, message: str, hint: str, code: int, as_json: bool) -> int:
+    if as_json:
+        error = {"kind": kind, "message": message, "hint": hint}
+        sys.stdout.write(json.dumps({"error": error}, indent=2) + "\n")
+        return code
+    prefix = "" if code == INTERRUPTED else "error: "
+    sys.stderr.write(f"{prefix}{shown(message)}\n")
+    if hint:
+        sys.stderr.write(f"hint: {shown(hint)}\n")
+    return code

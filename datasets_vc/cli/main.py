@@ -1,0 +1,193 @@
+"""The entry point: global options, the list of verbs, and the one place where errors end."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Annotated, Any, NamedTuple
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.exceptions import TyperException
+
+import datasets_vc
+from datasets_vc.cli.failure import (
+    DONE,
+    EXIT_CODE_WORDS,
+    WorkInterruptedError,
+    ReaderGoneError,
+    report,
+    report_usage,
+)
+from datasets_vc.cli.options import (
+    FolderOption,
+    JsonOption,
+    QuietOption,
+    VerboseOption,
+    keep_options,
+)
+
+# 128 + SIGPIPE, as the shell reports programs whose reader went away.
+PIPE_CLOSED = 141
+
+
+class Listed(NamedTuple):
+    """A verb as `dsvc --help` lists it: where it is found and what it does."""
+
+    family: str
+    summary: str
+
+
+VERBS = {
+    "init": Listed("workspace", "Make a workspace of a folder."),
+    "status": Listed("workspace", "Show what changed since the last commit."),
+    "commit": Listed("workspace", "Record the changes as a new version."),
+    "checkout": Listed("workspace", "Put a version's files into the workspace."),
+    "restore": Listed("workspace", "Bring files back as they were, whatever happened to them."),
+    "log": Listed("history", "Show the history of a version, newest first."),
+    "show": Listed("history", "Show one version: what it is and what lies in it."),
+    "diff": Listed("history", "Show what differs between two versions or a version and the files."),
+    "ls": Listed("history", "List the files of a version."),
+    "cat": Listed("history", "Write a file of a version to stdout."),
+    "branch": Listed("refs", "List, create or delete branches."),
+    "tag": Listed("refs", "List, create or delete tags."),
+    "remote": Listed("remotes", "Name the stores elsewhere that versions move to and from."),
+    "clone": Listed("remotes", "Make a workspace of a version in a remote store."),
+    "fetch": Listed("remotes", "Get versions from a remote; the workspace stays as it is."),
+    "pull": Listed("remotes", "Get the branch's new versions from a remote, and its files."),
+    "push": Listed("remotes", "Send a branch's versions to a remote."),
+    "train": Listed("runs", "Train a model on a version and record the run."),
+    "runs": Listed("runs", "Look at recorded runs."),
+    "reproduce": Listed("runs", "Train a recorded run again and say whether it is the same."),
+}
+
+FAMILIES = {
+    "workspace": "Files and versions",
+    "history": "Looking",
+    "refs": "Names of versions",
+    "remotes": "Other places",
+    "runs": "Training",
+}
+
+
+class VerbGroup(TyperGroup):
+    """Knows every verb by name and summary, and loads the file of the one that is called."""
+
+    def __init__(self, **settings: Any) -> None:
+        stubs = {
+            name: TyperCommand(name, help=verb.summary, rich_markup_mode=None)
+            for name, verb in VERBS.items()
+        }
+        super().__init__(**{**settings, "commands": stubs})
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        name, command, rest = super().resolve_command(ctx, args)
+        if name is not None:
+            command = load_verb(name)
+        return name, command, rest
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
+        for family, title in FAMILIES.items():
+            with formatter.section(title):
+                formatter.write_dl(
+                    [(name, verb.summary) for name, verb in VERBS.items() if verb.family == family]
+                )
+
+
+def load_verb(name: str) -> Any:
+    """The command behind a name in VERBS."""
+    family = import_module(f"datasets_vc.cli.{VERBS[name].family}")
+    return typer.main.get_group(family.app).commands[name]
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        sys.stdout.write(f"dsvc {datasets_vc.__version__}\n")
+        raise typer.Exit(DONE)
+
+
+_EXIT_CODES = "\n".join(f"  {code:>3}  {words}" for code, words in EXIT_CODE_WORDS.items())
+
+app = typer.Typer(
+    cls=VerbGroup,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=f"\b\nExit codes:\n{_EXIT_CODES}",
+)
+
+
+@app.callback()
+def options(
+    context: typer.Context,
+    json: JsonOption = False,
+    folder: FolderOption = None,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+    version: Annotated[  # noqa: ARG001
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """Version, sync and train from datasets: git for training data.
+
+    'dsvc VERB --help' tells more about a verb. The options -C, --json, -q and -v may stand before
+    or after the verb.
+    """
+    keep_options(context, json, folder, quiet, verbose)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    # Known before parsing, since parsing is what may fail.
+    as_json = "--json" in _before_dashes(given)
+    trace = bool({"-v", "--verbose"} & set(_before_dashes(given)) or os.environ.get("DSVC_DEBUG"))
+    try:
+        code = _run(given, as_json=as_json, trace=trace)
+        sys.stdout.flush()
+    except (BrokenPipeError, ReaderGoneError):
+        # Nobody reads on; Python would complain when it flushes at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
+    return code
+
+
+def _run(given: list[str], *, as_json: bool, trace: bool) -> int:
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that lacks a letter of a file's name is no reason to fail.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        command = typer.main.get_command(app)
+        code = command.main(given, prog_name="dsvc", standalone_mode=False)
+    except TyperException as error:
+        return _report_usage(error, given, as_json=as_json)
+    except KeyboardInterrupt:
+        return report(WorkInterruptedError(), as_json=as_json, trace=trace)
+    except (BrokenPipeError, ReaderGoneError):
+        raise
+    except Exception as error:
+        return report(error, as_json=as_json, trace=trace)
+    return code if isinstance(code, int) else DONE
+
+
+def _report_usage(error: TyperException, given: list[str], *, as_json: bool) -> int:
+    verb = next((word for word in given if word in VERBS), None)
+    hint = (
+        f"'dsvc {verb} --help' shows how it is used." if verb else "'dsvc --help' lists the verbs."
+    )
+    message = error.format_message().replace("Value error, ", "")
+    return report_usage(message, hint, as_json=as_json)
+
+
+def _before_dashes(words: list[str]) -> list[str]:
+    return words[: words.index("--")] if "--" in words else words
+
+
+def run() -> None:
+    """What the `dsvc` script and `python -m datasets_vc.cli` call."""
+    sys.exit(main())

@@ -1,0 +1,70 @@
+"""The options that every verb takes, before it or after it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_PANEL = "Everywhere"
+
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print data as JSON, errors too.", rich_help_panel=_PANEL)
+]
+FolderOption = Annotated[
+    Path | None,
+    typer.Option("-C", metavar="DIR", help="Work as if started in DIR.", rich_help_panel=_PANEL),
+]
+QuietOption = Annotated[
+    bool,
+    typer.Option("-q", "--quiet", help="Print only what was asked for.", rich_help_panel=_PANEL),
+]
+VerboseOption = Annotated[
+    bool,
+    typer.Option("-v", "--verbose", help="Tell more; trace errors.", rich_help_panel=_PANEL),
+]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What was asked for on the command line, whatever the verb.
+
+    Args:
+        json: stdout is one JSON object and nothing else.
+        folder: where to work; None is the current folder.
+        quiet: no progress, and no words about what was done.
+        verbose: more words, and the trace of an unexpected error.
+    """
+
+    json: bool = False
+    folder: Path | None = None
+    quiet: bool = False
+    verbose: bool = False
+
+    def and_then(self, later: Options) -> Options:
+        """These, and those given later in the line; `-C a -C b` is `-C a/b`."""
+        folder = self.folder / later.folder if self.folder and later.folder else None
+        return Options(
+            json=self.json or later.json,
+            folder=folder or self.folder or later.folder,
+            quiet=self.quiet or later.quiet,
+            verbose=self.verbose or later.verbose,
+        )
+
+
+def options_of(context: typer.Context) -> Options:
+    """The options given so far."""
+    return context.obj if isinstance(context.obj, Options) else Options()
+
+
+def keep_options(
+    context: typer.Context,
+    json: JsonOption = False,
+    folder: FolderOption = None,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Keep what is given before a verb for the verb; the callback of every group of verbs."""
+    context.obj = options_of(context).and_then(Options(json, folder, quiet, verbose))

@@ -1,0 +1,221 @@
+"""Verbs for stores elsewhere: remote, clone, fetch, pull, push."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit
+
+import typer
+
+from datasets_vc.cli.options import keep_options
+from datasets_vc.cli.render import count, short, shown, size, table
+from datasets_vc.cli.session import Session, new_app, verb
+from datasets_vc.repository import Repository
+
+if TYPE_CHECKING:
+    from datasets_vc.config import RemoteConfig
+    from datasets_vc.repository import CloneResult, SyncResult, Transfer
+
+app = new_app()
+remote = new_app(
+    help="Name the stores elsewhere that versions move to and from.",
+    callback=keep_options,
+)
+app.add_typer(remote, name="remote")
+
+Remote = Annotated[str, typer.Argument(metavar="REMOTE", help="A name that 'remote add' gave.")]
+
+
+@verb(
+    remote, "add", "dsvc remote add origin s3://bucket/signs\ndsvc remote add disk /mnt/disk/signs"
+)
+def add(
+    session: Session,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What to call it.")],
+    url: Annotated[str, typer.Argument(metavar="URL", help="A folder or any fsspec URL.")],
+    single_writer: Annotated[
+        bool,
+        typer.Option(
+            "--single-writer",
+            help="Push even if it has no conditional write: only one machine pushes at a time.",
+        ),
+    ] = False,
+) -> None:
+    """Give a store elsewhere a name.
+
+    It is tried once: can it be reached, can it be written without losing another's writes?
+    """
+    session.repository.remotes.add(name, url, single_writer)
+    session.done(
+        name,
+        lambda _: {"remote": name, "url": url, "single_writer": single_writer},
+        lambda _: [f"Added remote {shown(name)}: {shown(url)}"],
+    )
+
+
+@verb(remote, "list", "dsvc remote list")
+def list_(session: Session) -> None:
+    """List the remotes."""
+    session.answer(session.repository.remotes.list(), _remotes_json, _remotes_lines)
+
+
+def _remotes_json(remotes: dict[str, RemoteConfig]) -> dict[str, Any]:
+    return {
+        "remotes": [
+            {"name": name, "url": known.url, "single_writer": known.single_writer}
+            for name, known in sorted(remotes.items())
+        ]
+    }
+
+
+def _remotes_lines(remotes: dict[str, RemoteConfig]) -> Iterator[str]:
+    rows = [(shown(name), shown(known.url)) for name, known in sorted(remotes.items())]
+    return table(("NAME", "URL"), rows) if rows else iter(["No remotes."])
+
+
+@verb(remote, "remove", "dsvc remote remove disk")
+def remove(
+    session: Session,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Which one.")],
+) -> None:
+    """Forget a remote; what it holds stays there."""
+    session.repository.remotes.remove(name)
+    session.done(
+        name,
+        lambda _: {"remote": name, "removed": True},
+        lambda _: [f"Removed remote {shown(name)}."],
+    )
+
+
+@verb(
+    app,
+    "clone",
+    "dsvc clone s3://bucket/signs\ndsvc clone /mnt/disk/signs work --rev v1.0 --no-checkout",
+)
+def clone(
+    session: Session,
+    url: Annotated[str, typer.Argument(metavar="URL", help="A store: folder or fsspec URL.")],
+    directory: Annotated[
+        str | None, typer.Argument(metavar="DIR", help="The new folder; the URL's last part.")
+    ] = None,
+    revision: Annotated[
+        str | None, typer.Option("--rev", metavar="REV", help="Which version; the default branch.")
+    ] = None,
+    no_checkout: Annotated[
+        bool, typer.Option("--no-checkout", help="Only the store, no files: enough for training.")
+    ] = False,
+) -> None:
+    """Make a workspace of a version in a remote store."""
+    name = directory or _last_part(url)
+    result = Repository.clone(
+        _absolute(session, url),
+        session.folder / name,
+        revision=revision,
+        checkout=not no_checkout,
+        progress=session.progress,
+    )
+    session.done(
+        result,
+        lambda made: {**_sync_json(made, "received"), "workspace": str(session.folder / name)},
+        lambda made: _clone_lines(name, made),
+    )
+
+
+def _clone_lines(name: str, result: CloneResult) -> Iterator[str]:
+    yield f"Cloned into {shown(name)}."
+    yield from _sync_lines(result, "received")
+
+
+def _last_part(url: str) -> str:
+    name = urlsplit(url).path.rstrip("/").rpartition("/")[2].removesuffix(".dsvc")
+    if not name or name in (".", ".."):
+        raise typer.BadParameter("it has no last part to name the folder by.", param_hint="DIR")
+    return name
+
+
+def _absolute(session: Session, url: str) -> str:
+    """A URL as it is; a folder's path from where we are."""
+    return url if "://" in url else str(session.folder / url)
+
+
+@verb(app, "fetch", "dsvc fetch\ndsvc fetch backup")
+def fetch(session: Session, remote: Remote = "origin") -> None:
+    """Get versions from a remote; the workspace stays as it is."""
+    result = session.repository.fetch(remote, progress=session.progress)
+    session.done(
+        result,
+        lambda got: _sync_json(got, "received"),
+        lambda got: _sync_lines(got, "received"),
+    )
+
+
+@verb(app, "pull", "dsvc pull\ndsvc pull backup")
+def pull(session: Session, remote: Remote = "origin") -> None:
+    """Get the branch's new versions from a remote, and its files.
+
+    Files are written only if the workspace has some. A branch that has gone its own way is left
+    alone, and the exit code is 12.
+    """
+    result = session.repository.pull(remote, progress=session.progress)
+    session.done(
+        result,
+        lambda got: _sync_json(got, "received"),
+        lambda got: _sync_lines(got, "received"),
+    )
+
+
+@verb(app, "push", "dsvc push\ndsvc push origin main")
+def push(
+    session: Session,
+    remote: Remote = "origin",
+    branch: Annotated[
+        str | None, typer.Argument(metavar="BRANCH", help="Which branch; the current one.")
+    ] = None,
+) -> None:
+    """Send a branch's versions to a remote.
+
+    A branch that somebody else has moved there is left alone, and the exit code is 12.
+    """
+    result = session.repository.push(remote, branch, progress=session.progress)
+    session.done(
+        result,
+        lambda sent: _sync_json(sent, "sent"),
+        lambda sent: _sync_lines(sent, "sent"),
+    )
+
+
+def _sync_json(result: SyncResult | CloneResult, way: str) -> dict[str, Any]:
+    return {
+        "branch": result.branch,
+        "commit": result.commit.hex() if result.commit else None,
+        "dataset": result.dataset.hex() if result.dataset else None,
+        **_transfer_json(result.transfer, way),
+    }
+
+
+def _transfer_json(transfer: Transfer, way: str) -> dict[str, int]:
+    return {
+        f"bytes_{way}": transfer.bytes,
+        "requests": transfer.requests,
+        "packs": transfer.packs,
+        "chunks": transfer.chunks,
+    }
+
+
+def _sync_lines(result: SyncResult | CloneResult, way: str) -> Iterator[str]:
+    moved = result.transfer
+    if result.commit:
+        name = f"{shown(result.branch)} is" if result.branch else "At"
+        yield (
+            f"{name} at {short(result.commit)}."
+            if result.branch
+            else f"{name} {short(result.commit)}."
+        )
+    if not moved.chunks:
+        yield "Nothing new."
+        return
+    yield (
+        f"{size(moved.bytes)} {way}: {count(moved.chunks, 'chunk')}, {count(moved.packs, 'pack')}, "
+        f"{count(moved.requests, 'request')}."
+    )

@@ -1,0 +1,80 @@
+"""Values as people read them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+
+SHORT = 12
+
+
+def shown(text: str) -> str:
+    """`text` with whatever a terminal would obey or hide written as an escape."""
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+
+
+def short(digest: bytes | str) -> str:
+    """The beginning of a digest: enough to name it."""
+    return (digest if isinstance(digest, str) else digest.hex())[:SHORT]
+
+
+def count(number: int, noun: str, plural: str = "") -> str:
+    """A number with its noun: `1 file`, `2,000 files`."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def size(number: float) -> str:
+    """Bytes in the unit that suits: `512 B`, `1.4 MiB`."""
+    if abs(number) < 1024:
+        return f"{number:.0f} B"
+    unit = ""
+    for unit in ("KiB", "MiB", "GiB", "TiB"):
+        number /= 1024
+        if abs(number) < 1023.95:
+            break
+    return f"{number:.1f} {unit}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds in units that suit: `0.4 s`, `3 min 20 s`, `2 h 5 min`."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def moment(time: datetime) -> str:
+    """A time in UTC, to the second."""
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def number(value: float) -> str:
+    """A metric: four significant digits."""
+    return f"{value:.4g}"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """The lines of a table; columns as wide as need be, cells of digits to the right."""
+    cells = [list(head), *(list(row) for row in rows)]
+    columns = list(zip(*cells, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    right = [len(cells) > 1 and all(map(_is_quantity, column[1:])) for column in columns]
+    for row in cells:
+        line = (
+            cell.rjust(width) if at_right else cell.ljust(width)
+            for cell, width, at_right in zip(row, widths, right, strict=True)
+        )
+        yield "  ".join(line).rstrip()
+
+
+def _is_quantity(cell: str) -> bool:
+    return (
+        cell == "-"
+        or cell.removesuffix("B").rstrip(" KMGTi").replace(",", "").replace(".", "").isdigit()
+    )

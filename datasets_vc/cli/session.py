@@ -1,0 +1,161 @@
+"""What a verb works with: the options, the repository, and where results go."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+import typer
+
+from datasets_vc.cli.failure import WorkInterruptedError, ReaderGoneError
+from datasets_vc.cli.options import Options, keep_options, options_of
+from datasets_vc.cli.progress import TerminalProgress
+from datasets_vc.errors import InvalidInputError
+from datasets_vc.progress import SILENT, Progress
+from datasets_vc.repository import Repository
+
+Result = TypeVar("Result")
+Verb = Callable[..., int | None]
+
+_COLOURS = {"red": 31, "green": 32, "yellow": 33, "bold": 1}
+
+
+class Session:
+    """One call of one verb."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.folder = Path.cwd() / (options.folder or "")
+
+    @cached_property
+    def repository(self) -> Repository:
+        """The repository that the folder lies in."""
+        return Repository.open(self.folder)
+
+    @cached_property
+    def progress(self) -> Progress:
+        """Bars on stderr if somebody is there to see them."""
+        if self.options.quiet or not sys.stderr.isatty():
+            return SILENT
+        return TerminalProgress()
+
+    def answer(
+        self,
+        result: Result,
+        as_json: Callable[[Result], object],
+        as_lines: Callable[[Result], Iterable[str]],
+    ) -> None:
+        """Print what was asked for, as data or as lines."""
+        self.close_progress()
+        if self.options.json:
+            json.dump(as_json(result), sys.stdout, indent=2)
+            sys.stdout.write("\n")
+            return
+        for line in as_lines(result):
+            sys.stdout.write(line + "\n")
+
+    def done(
+        self,
+        result: Result,
+        as_json: Callable[[Result], object],
+        as_lines: Callable[[Result], Iterable[str]],
+    ) -> None:
+        """Print what was done; `--quiet` leaves the lines out."""
+        quiet = self.options.quiet and not self.options.json
+        self.answer(result, as_json, (lambda _: ()) if quiet else as_lines)
+
+    def note(self, text: str) -> None:
+        """A word on stderr beside the result."""
+        if not self.options.quiet:
+            sys.stderr.write(text + "\n")
+
+    def paint(self, text: str, colour: str) -> str:
+        """`text` in a colour where the terminal shows colours and nobody objects (NO_COLOR)."""
+        if os.environ.get("NO_COLOR") or not sys.stdout.isatty():
+            return text
+        return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m"
+
+    def dataset_paths(self, paths: Sequence[str] | None) -> list[str]:
+        """Paths as typed, relative to where we are, as paths of the dataset; "" is all of it.
+
+        Raises:
+            InvalidInputError: one lies outside the workspace.
+        """
+        root = self.repository.folder
+        found = [_inside(root, Path(os.path.normpath(self.folder / path))) for path in paths or ()]
+        return ["" if path == "." else path for path in found]
+
+    def close_progress(self) -> None:
+        """Take bars off the screen before something else is written."""
+        if isinstance(self.progress, TerminalProgress):
+            self.progress.close()
+
+
+def new_app(**settings: Any) -> typer.Typer:
+    """A group of verbs; its help is plain text, which is fast and reads the same everywhere."""
+    return typer.Typer(rich_markup_mode=None, **settings)
+
+
+def verb(app: typer.Typer, name: str, example: str) -> Callable[[Verb], Verb]:
+    """Make a function of a session and a verb's own parameters a command of `app`.
+
+    The command takes the options of every verb besides. The function's docstring is its help; what
+    it returns is the exit code.
+
+    Args:
+        example: command lines that the help shows, one a line.
+    """
+
+    def register(function: Verb) -> Verb:
+        def command(context: typer.Context, **values: Any) -> int | None:
+            given = {key: values.pop(key) for key in _SHARED}
+            session = Session(options_of(context).and_then(Options(**given)))
+            try:
+                return function(session, **values)
+            except KeyboardInterrupt as error:
+                raise WorkInterruptedError from error
+            except BrokenPipeError as error:
+                raise ReaderGoneError from error
+            finally:
+                session.close_progress()
+
+        _give_signature(command, function)
+        lines = "\n".join(f"  {line.strip()}" for line in example.strip().splitlines())
+        text = f"{inspect.getdoc(function)}\n\n\b\nExample:\n{lines}"
+        app.command(name, help=text)(command)
+        return function
+
+    return register
+
+
+_SHARED = [name for name in inspect.signature(keep_options).parameters if name != "context"]
+
+
+def _give_signature(command: Verb, function: Verb) -> None:
+    """Let `command` look as if declared with both groups of parameters: typer reads that."""
+    shared = inspect.signature(keep_options, eval_str=True).parameters
+    own = inspect.signature(function, eval_str=True).parameters
+    parameters = [
+        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for parameter in [
+            shared["context"],
+            *list(own.values())[1:],
+            *(shared[key] for key in _SHARED),
+        ]
+    ]
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+
+
+def _inside(root: Path, path: Path) -> str:
+    for candidate in (path, path.parent.resolve() / path.name):
+        for folder in (root, root.resolve()):
+            if candidate.is_relative_to(folder):
+                return candidate.relative_to(folder).as_posix()
+    raise InvalidInputError(f"'{path}' lies outside the workspace '{root}'.")

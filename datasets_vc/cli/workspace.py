@@ -1,0 +1,204 @@
+"""Verbs that work with files: init, status, commit, checkout, restore."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from datasets_vc.cli.author import author_of
+from datasets_vc.cli.render import count, short, shown, size
+from datasets_vc.cli.session import Session, new_app, verb
+from datasets_vc.repository import Repository
+
+if TYPE_CHECKING:
+    from datasets_vc.repository import CheckoutResult, CommitResult, Status
+
+app = new_app()
+
+Paths = Annotated[list[str] | None, typer.Argument(metavar="PATH", help="Only what lies here.")]
+
+
+@verb(app, "init", "dsvc init photos\ndsvc init photos --store /data/store")
+def init(
+    session: Session,
+    directory: Annotated[str, typer.Argument(metavar="DIR", help="The folder.")] = ".",
+    store: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Keep the versions here, not in DIR/.dsvc/store."),
+    ] = None,
+) -> None:
+    """Make a workspace of a folder.
+
+    Its files stay as they are; 'dsvc commit' records them.
+    """
+    repository = Repository.init(session.folder / directory, store)
+    session.done(
+        repository,
+        lambda made: {"workspace": str(made.folder), "store": made.store.url},
+        lambda made: [f"Made a workspace in {shown(str(made.folder))}."],
+    )
+
+
+@verb(app, "status", "dsvc status\ndsvc status train --json")
+def status(session: Session, paths: Paths = None) -> None:
+    """Show what changed since the last commit."""
+    session.answer(
+        session.repository.status(session.dataset_paths(paths)),
+        _status_json,
+        lambda found: _status_lines(session, found),
+    )
+
+
+def _status_json(status: Status) -> dict[str, Any]:
+    return {
+        "branch": status.branch,
+        "commit": status.commit.hex() if status.commit else None,
+        "clean": status.clean,
+        "added": list(status.added),
+        "modified": list(status.modified),
+        "deleted": list(status.deleted),
+    }
+
+
+def _status_lines(session: Session, status: Status) -> Iterator[str]:
+    place = f"On branch {status.branch}" if status.branch else "On no branch"
+    yield f"{place}, at {short(status.commit)}." if status.commit else f"{place}, no commit yet."
+    if status.clean:
+        yield "Nothing changed."
+        return
+    changes = [
+        ("added", status.added, "green"),
+        ("modified", status.modified, "yellow"),
+        ("deleted", status.deleted, "red"),
+    ]
+    for word, paths, colour in changes:
+        for path in paths:
+            yield session.paint(f"  {word + ':':<10}{shown(path)}", colour)
+    yield ", ".join(f"{len(paths):,} {word}" for word, paths, _ in changes if paths) + "."
+
+
+@verb(
+    app,
+    "commit",
+    'dsvc commit -m "Add the clips of May"\ndsvc commit -m "Fix labels" train/labels.csv',
+)
+def commit(
+    session: Session,
+    message: Annotated[str, typer.Option("-m", "--message", help="What changed, and why.")],
+    paths: Paths = None,
+    author: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Who commits; else DSVC_AUTHOR, 'author' in .dsvc/config.toml, git's user.",
+        ),
+    ] = None,
+) -> None:
+    """Record the changes as a new version.
+
+    All of them, or those under PATH. Files that .dsvcignore names (as .gitignore would) are left
+    out.
+    """
+    repository = session.repository
+    result = repository.commit(
+        message,
+        session.dataset_paths(paths),
+        author=author_of(author, repository.folder),
+        time=datetime.now(UTC),
+        progress=session.progress,
+    )
+    session.done(result, _commit_json, _commit_lines)
+
+
+def _commit_json(result: CommitResult) -> dict[str, Any]:
+    return {
+        "commit": result.commit.hex(),
+        "dataset": result.dataset.hex(),
+        "files": result.files,
+        "bytes": result.bytes,
+        "added": result.added,
+        "modified": result.modified,
+        "deleted": result.deleted,
+        "bytes_written": result.bytes_written,
+    }
+
+
+def _commit_lines(result: CommitResult) -> Iterator[str]:
+    yield f"commit  {result.commit.hex()}"
+    yield f"dataset {result.dataset.hex()}"
+    yield (
+        f"{result.added:,} added, {result.modified:,} modified, {result.deleted:,} deleted; "
+        f"now {count(result.files, 'file')}, {size(result.bytes)}; "
+        f"{size(result.bytes_written)} written."
+    )
+
+
+@verb(
+    app,
+    "checkout",
+    "dsvc checkout v1.0\ndsvc checkout main~2 train/labels.csv\ndsvc checkout -b relabel",
+)
+def checkout(
+    session: Session,
+    revision: Annotated[
+        str | None, typer.Argument(metavar="REV", help="Which version; HEAD with -b.")
+    ] = None,
+    paths: Paths = None,
+    branch: Annotated[
+        str | None, typer.Option("-b", metavar="NAME", help="Start a branch there.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite uncommitted changes.")] = False,
+) -> None:
+    """Put a version's files into the workspace.
+
+    With PATH only what lies there, and the workspace stays on its branch. Uncommitted changes are
+    never overwritten without --force.
+    """
+    if revision is None and branch is None:
+        raise typer.BadParameter("name a version, or a new branch with -b.", param_hint="REV")
+    result = session.repository.checkout(
+        revision or "HEAD",
+        session.dataset_paths(paths),
+        force=force,
+        create=branch,
+        progress=session.progress,
+    )
+    session.done(result, _checkout_json, _checkout_lines)
+
+
+def _checkout_json(result: CheckoutResult) -> dict[str, Any]:
+    return {
+        "branch": result.branch,
+        "commit": result.commit.hex() if result.commit else None,
+        "written": result.written,
+        "removed": result.removed,
+    }
+
+
+def _checkout_lines(result: CheckoutResult) -> Iterator[str]:
+    place = f"On branch {result.branch}" if result.branch else "On no branch"
+    at = f", at {short(result.commit)}" if result.commit else ""
+    yield f"{place}{at}: {result.written:,} written, {result.removed:,} removed."
+
+
+@verb(app, "restore", "dsvc restore train\ndsvc restore --source v1.0 train/labels.csv")
+def restore(
+    session: Session,
+    paths: Annotated[list[str], typer.Argument(metavar="PATH", help="What to bring back.")],
+    source: Annotated[str, typer.Option(metavar="REV", help="As it was there.")] = "HEAD",
+) -> None:
+    """Bring files back as they were, whatever happened to them.
+
+    Uncommitted changes under PATH are lost: that is what this is for.
+    """
+    repository = session.repository
+    inside = session.dataset_paths(paths)
+    repository.restore(inside, source=source, progress=session.progress)
+    session.done(
+        inside,
+        lambda _: {"source": source, "paths": inside},
+        lambda _: [f"Restored {', '.join(map(shown, paths))} from {shown(source)}."],
+    )
