@@ -1,13 +1,24 @@
-"""Heads of runs (docs/format.md, section 10)."""
+"""Heads, inputs and logs of runs (docs/format.md, section 10)."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from datasets_vc.digest import Buffer, Digest
+from datasets_vc.errors import IntegrityError
 from datasets_vc.format.commit import decode_time, encode_time
-from datasets_vc.format.json import RUN, decode_object, encode_object, hex_digest, text
+from datasets_vc.format.json import (
+    RUN,
+    RUN_INPUT,
+    decode_object,
+    encode_object,
+    hex_digest,
+    text,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +58,36 @@ def decode_run_head(data: Buffer, what: str) -> RunHead:
         nonce=text(members.get("nonce"), what),
         reproduces=hex_digest(repeated, what) if repeated else None,
     )
+
+
+def encode_run_input(members: Mapping[str, object]) -> bytes:
+    return encode_object(RUN_INPUT, members)
+
+
+def decode_run_input(data: Buffer, what: str) -> dict[str, Any]:
+    """What went into a run; see docs/format.md for the members.
+
+    Raises:
+        IntegrityError: the bytes are not a well-formed input.
+        FormatError: they need a newer version.
+    """
+    members = decode_object(data, RUN_INPUT, what)
+    for name in ("dataset", "code"):
+        hex_digest(members.get(name), what)
+    return members
+
+
+def decode_run_log(data: Buffer, what: str) -> list[dict[str, Any]]:
+    """The events of a run, oldest first; a last line that was cut short is left out.
+
+    Raises:
+        IntegrityError: a line is not an event.
+    """
+    lines = bytes(data).split(b"\n")
+    try:
+        events = [json.loads(line) for line in lines[:-1] if line]
+    except ValueError as error:
+        raise IntegrityError(f"{what} is damaged: a line is not valid JSON.") from error
+    if not all(isinstance(event, dict) and "event" in event for event in events):
+        raise IntegrityError(f"{what} is damaged: a line is not an event.")
+    return events

@@ -53,6 +53,11 @@ def dataset_chunks(
     return found + files + keep(_pieces(store, recipes))
 
 
+def file_chunks(store: Store, files: Sequence[Digest]) -> list[Digest]:
+    """Files with the pieces that they are made of."""
+    return [*files, *_pieces(store, _with_recipe(store.index, files))]
+
+
 def lacking(store: Store, dataset: Digest) -> bool:
     """Whether a store lacks any part of a dataset."""
     level = [dataset]

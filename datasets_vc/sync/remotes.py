@@ -1,0 +1,91 @@
+"""The remotes of a workspace: named stores elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from datasets_vc.backends import CountingBackend, ProbeResult, open_backend, probe
+from datasets_vc.config import RemoteConfig, add_remote, read_config, remove_remote
+from datasets_vc.errors import NotFoundError, RemoteError
+from datasets_vc.store import Store
+
+DEFAULT_REMOTE = "origin"
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """An open remote: its store, and the backend that counts what goes through it."""
+
+    config: RemoteConfig
+    store: Store
+    backend: CountingBackend
+
+
+class Remotes:
+    """The remotes that the workspace `folder` knows; `local` is its store."""
+
+    def __init__(self, folder: Path, local: Store) -> None:
+        self._folder = folder
+        self._local = local
+
+    def list(self) -> Mapping[str, RemoteConfig]:
+        """All of them, by name."""
+        return read_config(self._folder).remotes
+
+    def add(self, name: str, url: str, *, single_writer: bool = False) -> ProbeResult:
+        """Try a remote and remember it.
+
+        Raises:
+            RemoteError: it cannot be reached or read, or, unless `single_writer`, it ignores the
+                conditions of writes, so that two machines that push could undo each other's work.
+        """
+        found = probe(open_backend(url, create=True))
+        if not (found.reachable and found.readable):
+            raise RemoteError(
+                found.problem or f"The remote {url} cannot be read.",
+                "Check the address and your credentials.",
+            )
+        if found.writable and not found.conditional_writes and not single_writer:
+            raise RemoteError(
+                f"The remote {url} has no conditional writes: two machines that push at the same "
+                "time could undo each other's work.",
+                "If only one machine at a time pushes to it, add --single-writer.",
+            )
+        add_remote(self._folder, RemoteConfig(name, url, single_writer))
+        return found
+
+    def remove(self, name: str) -> None:
+        """Forget a remote; nothing is deleted there."""
+        remove_remote(self._folder, name)
+
+    def connect(self, name: str, *, create: bool = False) -> Connection:
+        """Open the store of a remote.
+
+        Args:
+            create: make an empty store if there is none yet.
+
+        Raises:
+            NotFoundError: there is no remote of that name, or no store there.
+        """
+        config = self.list().get(name)
+        if config is None:
+            raise NotFoundError(
+                f"There is no remote '{name}'.", f"Add it with: dsvc remote add {name} URL"
+            )
+        return connect(config, self._local, create=create)
+
+
+def connect(config: RemoteConfig, local: Store, *, create: bool = False) -> Connection:
+    """Open the store of a remote, keeping copies of its index objects in the local store."""
+    backend = CountingBackend(open_backend(config.url, create=create))
+    try:
+        return Connection(config, Store.open(backend, local.backend), backend)
+    except NotFoundError as error:
+        if not create:
+            raise NotFoundError(
+                f"There is no store at {config.url} yet.", "Push something there first: dsvc push"
+            ) from error
+    Store.create(backend)
+    return Connection(config, Store(backend, local.backend), backend)
