@@ -16,8 +16,8 @@ import datasets_vc
 from datasets_vc.cli.failure import (
     DONE,
     EXIT_CODE_WORDS,
-    WorkInterruptedError,
     ReaderGoneError,
+    WorkInterruptedError,
     report,
     report_usage,
 )

@@ -8,22 +8,18 @@ from typing import Annotated
 
 import typer
 
-_PANEL = "Everywhere"
-
-JsonOption = Annotated[
-    bool, typer.Option("--json", help="Print data as JSON, errors too.", rich_help_panel=_PANEL)
-]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print data as JSON, errors too.")]
 FolderOption = Annotated[
     Path | None,
-    typer.Option("-C", metavar="DIR", help="Work as if started in DIR.", rich_help_panel=_PANEL),
+    typer.Option("-C", metavar="DIR", help="Work as if started in DIR."),
 ]
 QuietOption = Annotated[
     bool,
-    typer.Option("-q", "--quiet", help="Print only what was asked for.", rich_help_panel=_PANEL),
+    typer.Option("-q", "--quiet", help="Print only what was asked for."),
 ]
 VerboseOption = Annotated[
     bool,
-    typer.Option("-v", "--verbose", help="Tell more; trace errors.", rich_help_panel=_PANEL),
+    typer.Option("-v", "--verbose", help="Tell more; trace errors."),
 ]
 
 

@@ -128,8 +128,9 @@ def _clone_lines(name: str, result: CloneResult) -> Iterator[str]:
 
 
 def _last_part(url: str) -> str:
-    name = urlsplit(url).path.rstrip("/").rpartition("/")[2].removesuffix(".dsvc")
-    if not name or name in (".", ".."):
+    parts = urlsplit(url)
+    name = parts.path.rstrip("/").rpartition("/")[2] or parts.netloc
+    if name in ("", ".", ".."):
         raise typer.BadParameter("it has no last part to name the folder by.", param_hint="DIR")
     return name
 

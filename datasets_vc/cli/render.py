@@ -29,11 +29,10 @@ def size(number: float) -> str:
     """Bytes in the unit that suits: `512 B`, `1.4 MiB`."""
     if abs(number) < 1024:
         return f"{number:.0f} B"
-    unit = ""
-    for unit in ("KiB", "MiB", "GiB", "TiB"):
-        number /= 1024
-        if abs(number) < 1023.95:
-            break
+    units = iter(("KiB", "MiB", "GiB"))
+    unit, number = next(units), number / 1024
+    while abs(number) >= 1023.95 and unit != "GiB":
+        unit, number = next(units), number / 1024
     return f"{number:.1f} {unit}"
 
 

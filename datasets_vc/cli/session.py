@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import typer
 
-from datasets_vc.cli.failure import WorkInterruptedError, ReaderGoneError
+from datasets_vc.cli.failure import ReaderGoneError, WorkInterruptedError
 from datasets_vc.cli.options import Options, keep_options, options_of
 from datasets_vc.cli.progress import TerminalProgress
 from datasets_vc.errors import InvalidInputError
