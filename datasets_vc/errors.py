@@ -106,3 +106,14 @@ class NotRestorableError(DatasetError):
 
 class CommandFailedError(DatasetError):
     kind = "command_failed"
+
+
+def error_of(kind: str, message: str, hint: str = "") -> DatasetError:
+    """The error of a kind, as another process has told of it."""
+    todo: list[type[DatasetError]] = [DatasetError]
+    while todo:
+        found = todo.pop()
+        if found.kind == kind:
+            return found(message, hint)
+        todo += found.__subclasses__()
+    return DatasetError(message, hint)

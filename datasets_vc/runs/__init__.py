@@ -1,0 +1,1 @@
+"""Runs: trainings recorded, compared and reproduced."""

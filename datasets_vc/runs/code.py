@@ -1,0 +1,53 @@
+"""The source code of a run: recorded as a dataset of its own, restored to run again."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from datasets_vc.digest import Digest
+from datasets_vc.errors import InvalidInputError
+from datasets_vc.format.entries import FILE, Entry, entry_table
+from datasets_vc.history.manifest import Manifest, write_manifest
+from datasets_vc.paths import check_path
+from datasets_vc.store import ChunkWriter, Store
+
+PACKAGES = ("datasets_vc", "loaders", "models")
+_SUFFIXES = frozenset({".py", ".toml"})
+
+
+def code_root() -> Path:
+    """The folder that the bundled packages lie in.
+
+    Raises:
+        InvalidInputError: the models are not installed.
+    """
+    spec = find_spec("models")
+    if spec is None or spec.origin is None:
+        raise InvalidInputError(
+            "The bundled models are not installed here.",
+            "Install them with: pip install 'datasets-vc[train]'",
+        )
+    return Path(spec.origin).parent.parent
+
+
+def record_code(writer: ChunkWriter, root: Path) -> Digest:
+    """Store the source files of the bundled packages as they are; returns their dataset digest."""
+    entries = []
+    for package in PACKAGES:
+        for file in sorted((root / package).rglob("*")):
+            if file.suffix in _SUFFIXES and file.is_file():
+                data = file.read_bytes()
+                path = file.relative_to(root).as_posix()
+                entries.append(Entry(path, FILE, len(data), writer.add_file(data)))
+    return write_manifest(writer, entry_table(entries))
+
+
+def restore_code(store: Store, code: Digest, folder: Path) -> None:
+    """Write recorded source files below an empty folder."""
+    table = Manifest(store, code).entries()
+    paths = table.column("path").to_pylist()
+    for path, data in zip(paths, store.read_files(table.column("digest").to_pylist()), strict=True):
+        file = folder / check_path(path)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(data)

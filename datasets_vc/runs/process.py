@@ -1,0 +1,95 @@
+"""The training process: started, listened to through its log, waited for."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from datasets_vc.errors import CommandFailedError
+from datasets_vc.format.run import decode_run_log
+
+_POLL_SECONDS = 0.05
+
+Listener = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What to run: arguments of `python -m models`, with `{data}`, `{out}` and `{config}` open.
+
+    Attributes:
+        folder: where the packages lie; the process starts there.
+        quiet: throw away what it says to people.
+    """
+
+    arguments: Sequence[str]
+    folder: Path
+    data: str
+    out: Path
+    config: Path
+    quiet: bool = False
+
+    def argv(self) -> list[str]:
+        values = {"{data}": self.data, "{out}": str(self.out), "{config}": str(self.config)}
+        filled = [values.get(argument, argument) for argument in self.arguments]
+        return [sys.executable, "-m", "models", *filled]
+
+
+def run(command: Command, listener: Listener) -> int:
+    """Run a command to its end; `listener` gets each event of its log as it is written.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        KeyboardInterrupt: after the process, which was interrupted too, has ended.
+    """
+    log = _LogFollower(command.out / "log.jsonl", listener)
+    with subprocess.Popen(
+        command.argv(),
+        cwd=command.folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL if command.quiet else None,
+    ) as process:
+        try:
+            while process.poll() is None:
+                log.read()
+                time.sleep(_POLL_SECONDS)
+        except KeyboardInterrupt:
+            # A terminal interrupts both; the training process saves where it is and ends.
+            process.wait()
+            log.read()
+            raise
+    log.read()
+    return process.returncode
+
+
+def failure(status: int) -> CommandFailedError:
+    """The error for a process that ended without saying why in its log."""
+    how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
+    return CommandFailedError(f"The training process {how}; what it said is above.")
+
+
+class _LogFollower:
+    def __init__(self, path: Path, listener: Listener) -> None:
+        self._path = path
+        self._listener = listener
+        self._position = 0
+
+    def read(self) -> None:
+        """Pass on the lines that were completed since the last time."""
+        if not self._path.exists():
+            return
+        with self._path.open("rb") as file:
+            file.seek(self._position)
+            data = file.read()
+        complete = data[: data.rfind(b"\n") + 1]
+        self._position += len(complete)
+        for event in decode_run_log(complete, f"The log {self._path}"):
+            self._listener(event)

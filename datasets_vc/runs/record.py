@@ -1,0 +1,149 @@
+"""Runs in a store: what went in, what happened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from datasets_vc.digest import MIN_PREFIX, Digest, digest_of, is_hex
+from datasets_vc.errors import InvalidInputError, NotFoundError
+from datasets_vc.format.json import canonical
+from datasets_vc.format.run import (
+    RunHead,
+    decode_run_head,
+    decode_run_input,
+    decode_run_log,
+    encode_run_head,
+)
+from datasets_vc.store import Store
+from datasets_vc.store.names import RUNS
+
+Event = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One run.
+
+    Attributes:
+        id: 64 hex digits.
+        input: what went in, as docs/format.md lists it.
+        events: what happened, oldest first; empty while the run has not ended.
+    """
+
+    id: str
+    head: RunHead
+    input: Mapping[str, Any]
+    events: Sequence[Event] = ()
+
+    @property
+    def started(self) -> datetime:
+        return self.head.started
+
+    @property
+    def model(self) -> str:
+        return str(self.input["command"][0])
+
+    @property
+    def dataset(self) -> str:
+        return str(self.input["dataset"])
+
+    @property
+    def status(self) -> str:
+        """`done`, `failed`, `interrupted`, or `unfinished` while no end is known."""
+        return str(self._last("end").get("status", "unfinished"))
+
+    @property
+    def metrics(self) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self._last("end").get("metrics", {})
+        return found
+
+    @property
+    def error(self) -> Mapping[str, str]:
+        """Kind, message and hint of what ended the run, if it failed."""
+        found: Mapping[str, str] = self._last("end").get("error", {})
+        return found
+
+    @property
+    def verdict(self) -> str | None:
+        """What came out when this run reproduced another one."""
+        return self._last("verdict").get("verdict")
+
+    def _last(self, kind: str) -> Event:
+        return next((event for event in reversed(self.events) if event["event"] == kind), {})
+
+
+class RunFiles:
+    """The runs that a store holds."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def ids(self) -> list[str]:
+        """The ids of all runs, finished or not."""
+        names = (info.name for info in self._store.backend.list(RUNS))
+        return sorted({name.removeprefix(RUNS).partition("/")[0] for name in names})
+
+    def find(self, prefix: str) -> str:
+        """The id that begins with `prefix`, which has 8 digits or more.
+
+        Raises:
+            NotFoundError: no run has such an id.
+            InvalidInputError: several have.
+        """
+        found = [run for run in self.ids() if run.startswith(prefix)]
+        if len(prefix) < MIN_PREFIX or not is_hex(prefix) or not found:
+            raise NotFoundError(
+                f"There is no run '{prefix}'.",
+                f"`dsvc runs list` lists them; give {MIN_PREFIX} digits or more.",
+            )
+        if len(found) > 1:
+            raise InvalidInputError(f"'{prefix}' fits {len(found)} runs.", "Give more digits.")
+        return found[0]
+
+    def begin(self, head: RunHead) -> str:
+        """Record that a run has started; its input is in the store. Returns the id."""
+        data = encode_run_head(head)
+        run = digest_of(data).hex()
+        self._store.backend.put(f"{RUNS}{run}/head.json", data)
+        return run
+
+    def finish(self, run: str, events: Iterable[Event]) -> None:
+        """Record what happened in a run that has ended."""
+        log = b"".join(_line(event) for event in events)
+        self._store.backend.put(f"{RUNS}{run}/log.jsonl", log)
+
+    def read(self, run: str) -> RunRecord:
+        """One run by its full id."""
+        head = decode_run_head(self._store.backend.get(f"{RUNS}{run}/head.json"), f"The run {run}")
+        members = decode_run_input(self._store.read(head.input), f"The input of run {run}")
+        return RunRecord(run, head, members, self._events(run))
+
+    def _events(self, run: str) -> list[Event]:
+        try:
+            data = self._store.backend.get(f"{RUNS}{run}/log.jsonl")
+        except NotFoundError:
+            return []
+        return list(decode_run_log(data, f"The log of run {run}"))
+
+
+def without_floats(value: Any) -> Any:
+    """`value` with floating-point numbers as the text that `repr` gives, for canonical JSON."""
+    if isinstance(value, float):
+        return repr(value)
+    if isinstance(value, Mapping):
+        return {name: without_floats(member) for name, member in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_floats(member) for member in value]
+    return value
+
+
+def _line(event: Event) -> bytes:
+    return canonical(without_floats(event)) + b"\n"
+
+
+def dataset_of(members: Mapping[str, Any]) -> Digest:
+    """The dataset digest in the input of a run."""
+    return Digest(bytes.fromhex(members["dataset"]))
