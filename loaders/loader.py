@@ -9,7 +9,7 @@ import torch
 from torch.utils import data as torch_data
 
 from datasets_vc.digest import Hasher
-from datasets_vc.errors import BadSampleError, InvalidInputError
+from datasets_vc.errors import BadSampleError, DatasetError, InvalidInputError
 from loaders.batch import Batch, Failure, Skipped
 from loaders.collate import collate
 from loaders.datasets import SampleDataset
@@ -155,7 +155,10 @@ class _CollateKept:
         kept = [sample for sample in samples if not isinstance(sample, Skipped)]
         if not kept:
             return Failure(_nothing_left(skipped)), skipped
-        return self._inner(kept), skipped
+        try:
+            return self._inner(kept), skipped
+        except DatasetError as error:
+            return Failure(error), skipped
 
 
 def _nothing_left(skipped: Sequence[Skipped]) -> BadSampleError:
