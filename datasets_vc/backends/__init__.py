@@ -6,8 +6,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
+from urllib.parse import unquote, urlsplit
 
 from datasets_vc.backends.base import Backend, ObjectInfo, Versioned
 from datasets_vc.backends.local import LocalBackend
@@ -31,6 +30,7 @@ __all__ = [
 ]
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.:-]+://")
+_DRIVE = re.compile(r"/[A-Za-z]:")
 
 
 def open_backend(
@@ -64,7 +64,8 @@ def _folder_of(url: str) -> Path:
     parts = urlsplit(url)
     if parts.netloc not in ("", "localhost"):
         raise InvalidInputError(f"'{url}' names a folder of another machine.")
-    return Path(url2pathname(parts.path))
+    path = unquote(parts.path)
+    return Path(path[1:] if _DRIVE.match(path) else path)
 
 
 def _open_folder(folder: Path, create: bool) -> LocalBackend:

@@ -42,15 +42,28 @@ _CONFLICT_CODES = frozenset({"PreconditionFailed", "ConditionalRequestConflict"}
 _PASSWORD = re.compile(r"(://[^/@:]*):[^/@]*@")
 
 
-def remote_error(error: Exception, url: str, name: str = "") -> DatasetError:
-    """The error of ours that says what `error` means for the object `name` of the remote `url`."""
+def remote_error(
+    error: Exception, url: str, name: str = "", *, writing: bool = False
+) -> DatasetError:
+    """The error of ours that says what `error` means.
+
+    Args:
+        error: what the client library raised.
+        url: the remote.
+        name: the object of it that was asked for.
+        writing: it was to be written, so that it cannot be missing.
+    """
     shown = without_password(url)
     code = code_of(error)
     status = status_of(error)
     if code == "NoSuchBucket":
         return RemoteError(f"The bucket of '{shown}' does not exist.", "Make it, or check the URL.")
     if is_absent(error):
-        return NotFoundError(f"There is no '{shown}/{name}'.")
+        if not writing:
+            return NotFoundError(f"There is no '{shown}/{name}'.")
+        return RemoteError(
+            f"'{shown}' takes no objects: {_reason(error)}.", "Some remotes can only be read."
+        )
     if _is_any(error, _NO_CREDENTIALS):
         return RemoteError(
             f"'{shown}' needs credentials, and none were found.",

@@ -35,7 +35,9 @@ USUAL_SCHEMES = ("s3", "gs", "az", "abfs", "sftp", "https", "memory", "file")
 """The remotes that are named to somebody who asks for an unknown one."""
 
 _S3_SCHEMES = frozenset({"s3", "s3a"})
-_WHOLE_WRITES = frozenset({"memory", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss", "hf"})
+_WHOLE_WRITES = frozenset(
+    {"memory", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss", "hf", "http", "https"}
+)
 _MODIFIED_KEYS = ("mtime", "LastModified", "last_modified", "updated", "created")
 _SWAP_LOCK = threading.Lock()
 
@@ -98,7 +100,7 @@ class FsspecBackend(Backend):
 
     def put(self, name: str, *parts: Buffer) -> None:
         path = self._path(name)
-        with self._our_errors(name):
+        with self._our_errors(name, writing=True):
             self._files().write(path, b"".join(parts))
 
     def stat(self, name: str) -> ObjectInfo:
@@ -133,7 +135,7 @@ class FsspecBackend(Backend):
 
     def swap(self, name: str, data: bytes, expected: object | None) -> None:
         path = self._path(name)
-        with self._our_errors(name):
+        with self._our_errors(name, writing=True):
             try:
                 self._files().swap(path, data, expected)
             except Exception as error:
@@ -170,13 +172,13 @@ class FsspecBackend(Backend):
         return _PlainFiles(filesystem, whole_writes=self.scheme in _WHOLE_WRITES)
 
     @contextmanager
-    def _our_errors(self, name: str) -> Iterator[None]:
+    def _our_errors(self, name: str, *, writing: bool = False) -> Iterator[None]:
         try:
             yield
         except DatasetError:
             raise
         except Exception as error:
-            raise remote_error(error, self.url, name) from error
+            raise remote_error(error, self.url, name, writing=writing) from error
 
 
 class _PlainFiles:

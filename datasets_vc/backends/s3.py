@@ -11,7 +11,7 @@ from collections.abc import Coroutine, Iterator
 from typing import Any, TypeVar
 
 from datasets_vc.backends.base import ObjectInfo, Versioned
-from datasets_vc.backends.failures import is_absent, is_beyond_end
+from datasets_vc.backends.failures import code_of, is_beyond_end
 
 SINGLE_PUT_LIMIT = 96 * 2**20
 """Bytes that are sent in one request; larger objects go up in parts."""
@@ -87,9 +87,9 @@ class S3Files:
         try:
             self._call("put_object", path, Body=data, **condition)
         except FileNotFoundError as error:
-            if expected is not None and is_absent(error):  # the root is gone: not what was expected
-                raise FileExistsError("the object was deleted") from error
-            raise
+            if expected is None or code_of(error) == "NoSuchBucket":
+                raise
+            raise FileExistsError("the root was deleted") from error
 
     def _require_known(self, parameter: str) -> None:
         """An older botocore does not know conditions, and s3fs drops what it does not know."""

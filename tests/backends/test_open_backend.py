@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from datasets_vc.backends import (
+    FsspecBackend,
+    LocalBackend,
+    RetryingBackend,
+    is_remote,
+    open_backend,
+)
+from datasets_vc.errors import InvalidInputError, NotFoundError
+
+
+def test_a_folder_by_path_and_by_url(tmp_path: Path) -> None:
+    folder = tmp_path / "with space"
+    folder.mkdir()
+    for url in (str(folder), folder.as_uri()):
+        backend = open_backend(url)
+        assert isinstance(backend, LocalBackend)
+        assert backend.folder == folder.resolve()
+
+
+def test_the_url_of_a_folder_opens_it_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    backend = open_backend("store", create=True)
+    monkeypatch.chdir("/")
+    assert open_backend(backend.url).url == backend.url
+
+
+def test_a_missing_folder_is_made_only_on_request(tmp_path: Path) -> None:
+    folder = tmp_path / "a" / "b"
+    with pytest.raises(NotFoundError, match="no folder") as caught:
+        open_backend(str(folder))
+    assert caught.value.hint
+    assert not folder.parent.exists()
+    open_backend(str(folder), create=True)
+    assert folder.is_dir()
+
+
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    with pytest.raises(InvalidInputError, match="is not a folder"):
+        open_backend(str(file), create=True)
+
+
+def test_a_remote_is_retried_and_not_contacted() -> None:
+    backend = open_backend(
+        "s3://no-such-bucket/prefix/", options={"endpoint_url": "http://[::1]:1"}
+    )
+    assert isinstance(backend, RetryingBackend)
+    assert isinstance(backend.inner, FsspecBackend)
+    assert backend.url == "s3://no-such-bucket/prefix"
+
+
+def test_an_unknown_scheme_names_known_ones() -> None:
+    with pytest.raises(InvalidInputError, match="unknown kind") as caught:
+        open_backend("ssh+magic://host/x")
+    assert "s3" in caught.value.hint
+
+
+@pytest.mark.parametrize("url", ["s3://", "s3:///", "simplecache::s3://bucket/x"])
+def test_urls_that_name_no_place(url: str) -> None:
+    with pytest.raises(InvalidInputError):
+        open_backend(url)
+
+
+def test_a_folder_of_another_machine() -> None:
+    with pytest.raises(InvalidInputError, match="another machine"):
+        open_backend("file://server/share")
+
+
+def test_drive_letters_are_paths() -> None:
+    assert not is_remote("C:\\data")
+    assert not is_remote("C://data")
+    assert not is_remote("data")
+    assert not is_remote("file:///data")
+    assert is_remote("s3://bucket")
+
+
+def test_the_drive_of_a_file_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = Path("C:", "data")
+    with pytest.raises(NotFoundError, match=f"'{folder}'".replace(os.sep, ".")):
+        open_backend("file:///C:/data")

@@ -1,0 +1,343 @@
+"""What every backend has to do, in the same words for all of them."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import secrets
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from datasets_vc.backends import (
+    Backend,
+    CountingBackend,
+    FsspecBackend,
+    LocalBackend,
+    RetryingBackend,
+    probe,
+)
+from datasets_vc.errors import ConflictError, InvalidInputError, NotFoundError
+
+ROOT = "root.json"
+NAME = "packs/ab12"
+DATA = bytes(range(256)) * 4
+
+
+def _local(request: pytest.FixtureRequest) -> Backend:
+    return LocalBackend(request.getfixturevalue("tmp_path") / "store", create=True)
+
+
+def _memory(_: pytest.FixtureRequest) -> Backend:
+    return FsspecBackend(f"memory://{secrets.token_hex(8)}/store")
+
+
+def _file(request: pytest.FixtureRequest) -> Backend:
+    folder: Path = request.getfixturevalue("tmp_path") / "store"
+    return FsspecBackend(folder.as_uri())
+
+
+def _s3(request: pytest.FixtureRequest) -> Backend:
+    return FsspecBackend(request.getfixturevalue("s3_url"))
+
+
+def _wrapped(request: pytest.FixtureRequest) -> Backend:
+    return CountingBackend(RetryingBackend(_local(request)))
+
+
+MAKERS: dict[str, Callable[[pytest.FixtureRequest], Backend]] = {
+    "local": _local,
+    "memory": _memory,
+    "file": _file,
+    "s3": _s3,
+    "wrapped": _wrapped,
+}
+
+
+@pytest.fixture(params=MAKERS)
+def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
+    made = MAKERS[request.param](request)
+    yield made
+    made.close()
+
+
+def names(backend: Backend, prefix: str) -> list[str]:
+    return [found.name for found in backend.list(prefix)]
+
+
+def test_put_then_get_whole(backend: Backend) -> None:
+    backend.put(NAME, DATA)
+    assert backend.get(NAME) == DATA
+
+
+def test_parts_lie_end_to_end(backend: Backend) -> None:
+    backend.put(NAME, b"ab", bytearray(b"cd"), memoryview(b"xefx")[1:3])
+    assert backend.get(NAME) == b"abcdef"
+
+
+def test_put_replaces(backend: Backend) -> None:
+    backend.put(NAME, DATA)
+    backend.put(NAME, b"short")
+    assert backend.get(NAME) == b"short"
+    assert backend.stat(NAME).size == 5
+
+
+def test_an_empty_object_is_an_object(backend: Backend) -> None:
+    backend.put(NAME)
+    assert backend.get(NAME) == b""
+    assert backend.get(NAME, 0, 10) == b""
+    assert backend.stat(NAME).size == 0
+    assert bytes(backend.map(NAME) or b"") == b""
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [(0, None), (0, 1), (0, 1024), (3, 7), (1023, 1024), (1000, None), (5, 5), (0, 0)],
+)
+def test_ranges(backend: Backend, start: int, end: int | None) -> None:
+    backend.put(NAME, DATA)
+    assert backend.get(NAME, start, end) == DATA[start:end]
+
+
+@pytest.mark.parametrize(("start", "end"), [(1000, 5000), (1024, 1030), (2000, 3000), (2000, None)])
+def test_a_range_ends_where_the_object_ends(backend: Backend, start: int, end: int | None) -> None:
+    backend.put(NAME, DATA)
+    assert backend.get(NAME, start, end) == DATA[start:end]
+
+
+@pytest.mark.parametrize(("start", "end"), [(-1, None), (-5, -1), (4, 2)])
+def test_ranges_count_from_the_beginning(backend: Backend, start: int, end: int) -> None:
+    backend.put(NAME, DATA)
+    with pytest.raises(InvalidInputError):
+        backend.get(NAME, start, end)
+
+
+def test_absent_objects(backend: Backend) -> None:
+    backend.put(NAME, DATA)
+    for absent in ("packs/none", "none/ab12", "packs"):
+        with pytest.raises(NotFoundError):
+            backend.get(absent)
+        with pytest.raises(NotFoundError):
+            backend.get(absent, 2, 2)
+        with pytest.raises(NotFoundError):
+            backend.stat(absent)
+
+
+def test_stat(backend: Backend) -> None:
+    backend.put(NAME, DATA)
+    found = backend.stat(NAME)
+    assert (found.name, found.size) == (NAME, len(DATA))
+    assert found.modified > 1.6e9
+
+
+def test_map_is_read_only_and_whole_where_there_is_one(backend: Backend) -> None:
+    backend.put(NAME, DATA)
+    view = backend.map(NAME)
+    assert view is None or (view.readonly and bytes(view) == DATA)
+
+
+def test_list_by_prefix_in_order(backend: Backend) -> None:
+    written = ["runs/b/head.json", "packs/b", "index/a", "packs/a", ROOT, "runs/a/head.json"]
+    for name in written:
+        backend.put(name, name.encode())
+    assert names(backend, "packs/") == ["packs/a", "packs/b"]
+    assert names(backend, "runs/a/") == ["runs/a/head.json"]
+    assert names(backend, "") == sorted(written)
+    assert [found.size for found in backend.list("packs/")] == [7, 7]
+
+
+def test_list_takes_a_prefix_for_a_folder(backend: Backend) -> None:
+    backend.put("packs/a", b"")
+    backend.put("packs2/a", b"")
+    assert names(backend, "packs/") == ["packs/a"]
+    assert names(backend, "pack/") == []
+    with pytest.raises(InvalidInputError):
+        list(backend.list("packs"))
+
+
+def test_list_of_nothing(backend: Backend) -> None:
+    assert names(backend, "") == []
+    assert names(backend, "packs/") == []
+
+
+def test_list_is_never_stale(backend: Backend) -> None:
+    backend.put("packs/a", b"1")
+    assert names(backend, "packs/") == ["packs/a"]
+    other = pickle.loads(pickle.dumps(backend))
+    other.put("packs/b", b"1")
+    other.put("packs/a", b"123")
+    other.close()
+    assert [(found.name, found.size) for found in backend.list("packs/")] == [
+        ("packs/a", 3),
+        ("packs/b", 1),
+    ]
+    assert backend.stat("packs/a").size == 3
+
+
+def test_list_leaves_out_temporaries_and_locks(backend: Backend) -> None:
+    backend.put("packs/.tmp-1234", b"left by a crash")
+    backend.put("root.json.lock", b"")
+    backend.put("packs/a", b"")
+    assert names(backend, "") == ["packs/a"]
+
+
+def test_writing_leaves_nothing_else_behind(backend: Backend) -> None:
+    backend.put(NAME, DATA)
+    backend.swap(ROOT, b"1", None)
+    assert names(backend, "") == [NAME, ROOT]
+
+
+def test_delete(backend: Backend) -> None:
+    backend.put(NAME, DATA)
+    backend.delete(NAME)
+    backend.delete(NAME)
+    backend.delete("none/at/all")
+    assert names(backend, "") == []
+    with pytest.raises(NotFoundError):
+        backend.get(NAME)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "/etc/passwd", "../x", "a/../b", "a//b", "a/", "a\\b", ".", "a/./b", "a\0b"]
+)
+def test_names_are_checked(backend: Backend, name: str) -> None:
+    acts: list[Callable[[], object]] = [
+        lambda: backend.get(name),
+        lambda: backend.put(name, b""),
+        lambda: backend.stat(name),
+        lambda: backend.delete(name),
+        lambda: backend.map(name),
+        lambda: backend.read_root(name),
+        lambda: backend.swap(name, b"", None),
+    ]
+    for act in acts:
+        with pytest.raises(InvalidInputError):
+            act()
+
+
+def test_no_root_at_first(backend: Backend) -> None:
+    assert backend.read_root(ROOT) is None
+
+
+def test_swap_makes_the_first_root_once(backend: Backend) -> None:
+    backend.swap(ROOT, b"1", None)
+    with pytest.raises(ConflictError):
+        backend.swap(ROOT, b"2", None)
+    root = backend.read_root(ROOT)
+    assert root
+    assert root.data == b"1"
+
+
+def test_swap_replaces_the_state_it_names(backend: Backend) -> None:
+    backend.swap(ROOT, b"1", None)
+    first = backend.read_root(ROOT)
+    assert first
+    backend.swap(ROOT, b"2", first.token)
+    with pytest.raises(ConflictError):
+        backend.swap(ROOT, b"3", first.token)
+    second = backend.read_root(ROOT)
+    assert second
+    assert second.data == b"2"
+    assert second.token != first.token
+
+
+def test_swap_of_a_root_that_is_gone(backend: Backend) -> None:
+    backend.swap(ROOT, b"1", None)
+    root = backend.read_root(ROOT)
+    assert root
+    backend.delete(ROOT)
+    with pytest.raises(ConflictError):
+        backend.swap(ROOT, b"2", root.token)
+    assert backend.read_root(ROOT) is None
+
+
+def test_no_update_is_lost_in_a_race(backend: Backend) -> None:
+    threads, increments = 8, 10
+    backend.swap(ROOT, b"0", None)
+    failures: list[BaseException] = []
+
+    def increment() -> None:
+        root = backend.read_root(ROOT)
+        assert root
+        backend.swap(ROOT, b"%d" % (int(root.data) + 1), root.token)
+
+    def work() -> None:
+        done = 0
+        try:
+            while done < increments:
+                try:
+                    increment()
+                except ConflictError:
+                    continue
+                done += 1
+        except BaseException as error:
+            failures.append(error)
+
+    workers = [threading.Thread(target=work) for _ in range(threads)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert failures == []
+    root = backend.read_root(ROOT)
+    assert root
+    assert int(root.data) == threads * increments
+
+
+def test_reads_from_many_threads(backend: Backend) -> None:
+    backend.put(NAME, DATA)
+    wrong: list[int] = []
+
+    def read(start: int) -> None:
+        reads = [backend.get(NAME, start, start + 100) for _ in range(20)]
+        wrong.extend(start for data in reads if data != DATA[start : start + 100])
+
+    readers = [threading.Thread(target=read, args=(start,)) for start in (0, 17, 300, 900)]
+    for reader in readers:
+        reader.start()
+    for reader in readers:
+        reader.join()
+    assert wrong == []
+
+
+def test_a_pickled_copy_reaches_the_same_objects(backend: Backend) -> None:
+    backend.put(NAME, DATA)
+    copy = pickle.loads(pickle.dumps(backend))
+    assert copy.url == backend.url
+    assert copy.get(NAME, 3, 9) == DATA[3:9]
+    copy.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_process_reads_and_leaves_its_parent_alone(backend: Backend) -> None:
+    backend.put(NAME, DATA)
+    assert backend.get(NAME, 0, 4) == DATA[:4]
+    child = os.fork()
+    if child == 0:
+        same = False
+        try:
+            same = backend.get(NAME, 4, 8) == DATA[4:8]
+        finally:
+            os._exit(0 if same else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert backend.get(NAME, 8, 12) == DATA[8:12]
+
+
+def test_a_closed_backend_opens_anew(backend: Backend) -> None:
+    backend.put(NAME, DATA)
+    backend.close()
+    assert backend.get(NAME) == DATA
+
+
+def test_probe_finds_what_is_there_and_cleans_up(backend: Backend) -> None:
+    result = probe(backend)
+    assert result.reachable
+    assert result.readable
+    assert result.writable
+    assert result.ranges
+    assert result.conditional_writes == backend.conditional_writes
+    assert bool(result.problem) == (not backend.conditional_writes)
+    assert names(backend, "") == []
