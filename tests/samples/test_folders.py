@@ -86,9 +86,7 @@ def test_labels_may_be_named_like_splits_but_for_train() -> None:
 
 
 def test_splits_beside_other_folders_are_refused() -> None:
-    with pytest.raises(
-        InvalidInputError, match=r"partly splits \(train\) and partly not \(extra\)"
-    ):
+    with pytest.raises(InvalidInputError, match=r"splits \(train\) and partly not \(extra\)"):
         read("d/train/a/1.png", "d/extra/a/2.png")
 
 

@@ -23,16 +23,14 @@ def texts_of(data: bytes, name: str) -> list[str]:
 
 
 @given(st.lists(TEXTS, min_size=1), st.booleans(), st.booleans())
-def test_rows_of_json_lines_are_found_by_their_bytes(
-    texts: list[str], ascii_only: bool, crlf: bool
-) -> None:
+def test_rows_of_json_lines_are_found(texts: list[str], ascii_only: bool, crlf: bool) -> None:
     end = "\r\n" if crlf else "\n"
     lines = (json.dumps({"n": 1, "text": text}, ensure_ascii=ascii_only) for text in texts)
     assert texts_of((end.join(lines)).encode(), "a.jsonl") == texts
 
 
 @given(st.lists(TEXTS, min_size=1), st.sampled_from(["\n", "\r\n"]))
-def test_rows_of_csv_are_found_by_their_bytes(texts: list[str], end: str) -> None:
+def test_rows_of_csv_are_found(texts: list[str], end: str) -> None:
     file = io.StringIO()
     writer = csv.writer(file, lineterminator=end, quoting=csv.QUOTE_ALL)
     writer.writerows([["id", "text"], *([number, text] for number, text in enumerate(texts))])

@@ -184,7 +184,7 @@ def test_the_place_of_a_key_among_the_fractions_decides() -> None:
 
 def test_keys_are_the_same_everywhere() -> None:
     keys = hash_keys(pa.chunked_array([["a.png", "é.png"]]))
-    assert [f"{key:016x}" for key in keys.tolist()] == ["A", "B"]
+    assert [f"{key:016x}" for key in keys.tolist()] == ["f312fd6dc8c1eb8f", "4c659dd7a169b117"]
 
 
 def test_the_table_can_be_pickled() -> None:
