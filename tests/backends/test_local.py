@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import filelock
 import pytest
 
+import datasets_vc
 from datasets_vc.backends import LocalBackend
 from datasets_vc.errors import (
     DatasetError,
@@ -175,3 +178,31 @@ def test_a_map_outlives_the_name(backend: LocalBackend) -> None:
 def test_map_of_an_absent_object(backend: LocalBackend) -> None:
     with pytest.raises(NotFoundError):
         backend.map("packs/a")
+
+
+def test_no_update_is_lost_between_processes(tmp_path: Path) -> None:
+    LocalBackend(tmp_path).swap("root.json", b"0", None)
+    source = str(Path(datasets_vc.__file__).parents[1])
+    workers = [
+        subprocess.Popen([sys.executable, "-c", INCREMENT, str(tmp_path)], cwd=source)
+        for _ in range(2)
+    ]
+    assert [worker.wait() for worker in workers] == [0, 0]
+    assert LocalBackend(tmp_path).get("root.json") == b"40"
+
+
+INCREMENT = """
+import sys
+from datasets_vc.backends.local import LocalBackend
+from datasets_vc.errors import ConflictError
+
+backend = LocalBackend(sys.argv[1])
+done = 0
+while done < 20:
+    root = backend.read_root("root.json")
+    try:
+        backend.swap("root.json", b"%d" % (int(root.data) + 1), root.token)
+    except ConflictError:
+        continue
+    done += 1
+"""
