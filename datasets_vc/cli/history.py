@@ -57,8 +57,6 @@ def _commit_json(info: CommitInfo) -> dict[str, Any]:
         "author": info.author,
         "time": info.time.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "message": info.message,
-        "files": info.files,
-        "bytes": info.bytes,
     }
 
 
@@ -76,10 +74,9 @@ def _commit_lines(session: Session, info: CommitInfo) -> Iterator[str]:
         yield f"merge   {' '.join(map(short, info.parents))}"
     yield f"author  {shown(info.author)}"
     yield f"time    {moment(info.time)}"
-    yield f"holds   {count(info.files, 'file')}, {size(info.bytes)}"
     yield ""
     for line in info.message.splitlines():
-        yield f"    {shown(line)}"
+        yield f"    {shown(line)}".rstrip()
 
 
 @verb(app, "show", "dsvc show\ndsvc show v1.0 --json")
@@ -117,7 +114,8 @@ def _version_lines(session: Session, version: Version) -> Iterator[str]:
         yield from _commit_lines(session, version.info)
     else:
         yield f"dataset {version.dataset.hex()}"
-        yield f"holds   {count(version.files, 'file')}, {size(version.bytes)}"
+    yield ""
+    yield f"{count(version.files, 'file')}, {size(version.bytes)}"
     for part in version.samples.media:
         yield ""
         yield from _media_lines(part)

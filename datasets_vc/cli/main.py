@@ -50,7 +50,7 @@ VERBS = {
     "show": Listed("history", "Show one version: what it is and what lies in it."),
     "diff": Listed("history", "Show what differs between two versions or a version and the files."),
     "ls": Listed("history", "List the files of a version."),
-    "cat": Listed("history", "Write a file of a version to stdout."),
+    "cat": Listed("history", "Write a file of a version to stdout, as it is."),
     "branch": Listed("refs", "List, create or delete branches."),
     "tag": Listed("refs", "List, create or delete tags."),
     "remote": Listed("remotes", "Name the stores elsewhere that versions move to and from."),

@@ -12,7 +12,7 @@ from datasets_vc.cli.session import Session, new_app, verb
 
 if TYPE_CHECKING:
     from datasets_vc.digest import Digest
-    from datasets_vc.repository import Refs
+    from datasets_vc.history.refs import RefSpace
 
 app = new_app()
 
@@ -44,7 +44,7 @@ def tag(
 def _work(
     kind: str,
     session: Session,
-    refs: Refs,
+    refs: RefSpace,
     name: str | None,
     revision: str,
     delete: str | None,
@@ -61,8 +61,7 @@ def _work(
         )
         return
     if name is not None:
-        refs.create(name, revision)
-        commit = refs.list()[name]
+        commit = refs.create(name, revision)
         session.done(
             name,
             lambda made: {kind: made, "commit": commit.hex()},

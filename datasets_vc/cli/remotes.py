@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
@@ -46,11 +47,12 @@ def add(
 
     It is tried once: can it be reached, can it be written without losing another's writes?
     """
-    session.repository.remotes.add(name, url, single_writer)
+    address = session.address(url)
+    session.repository.remotes.add(name, address, single_writer=single_writer)
     session.done(
         name,
-        lambda _: {"remote": name, "url": url, "single_writer": single_writer},
-        lambda _: [f"Added remote {shown(name)}: {shown(url)}"],
+        lambda _: {"remote": name, "url": address, "single_writer": single_writer},
+        lambda _: [f"Added remote {shown(name)}: {shown(address)}"],
     )
 
 
@@ -60,7 +62,7 @@ def list_(session: Session) -> None:
     session.answer(session.repository.remotes.list(), _remotes_json, _remotes_lines)
 
 
-def _remotes_json(remotes: dict[str, RemoteConfig]) -> dict[str, Any]:
+def _remotes_json(remotes: Mapping[str, RemoteConfig]) -> dict[str, Any]:
     return {
         "remotes": [
             {"name": name, "url": known.url, "single_writer": known.single_writer}
@@ -69,7 +71,7 @@ def _remotes_json(remotes: dict[str, RemoteConfig]) -> dict[str, Any]:
     }
 
 
-def _remotes_lines(remotes: dict[str, RemoteConfig]) -> Iterator[str]:
+def _remotes_lines(remotes: Mapping[str, RemoteConfig]) -> Iterator[str]:
     rows = [(shown(name), shown(known.url)) for name, known in sorted(remotes.items())]
     return table(("NAME", "URL"), rows) if rows else iter(["No remotes."])
 
@@ -107,23 +109,23 @@ def clone(
     ] = False,
 ) -> None:
     """Make a workspace of a version in a remote store."""
-    name = directory or _last_part(url)
+    folder = session.located(directory or _last_part(url))
     result = Repository.clone(
-        _absolute(session, url),
-        session.folder / name,
+        session.address(url),
+        folder,
         revision=revision,
         checkout=not no_checkout,
         progress=session.progress,
     )
     session.done(
         result,
-        lambda made: {**_sync_json(made, "received"), "workspace": str(session.folder / name)},
-        lambda made: _clone_lines(name, made),
+        lambda made: {**_sync_json(made, "received"), "workspace": str(folder)},
+        lambda made: _clone_lines(folder, made),
     )
 
 
-def _clone_lines(name: str, result: CloneResult) -> Iterator[str]:
-    yield f"Cloned into {shown(name)}."
+def _clone_lines(folder: Path, result: CloneResult) -> Iterator[str]:
+    yield f"Cloned into {shown(str(folder))}."
     yield from _sync_lines(result, "received")
 
 
@@ -135,15 +137,19 @@ def _last_part(url: str) -> str:
     return name
 
 
-def _absolute(session: Session, url: str) -> str:
-    """A URL as it is; a folder's path from where we are."""
-    return url if "://" in url else str(session.folder / url)
+@verb(app, "fetch", "dsvc fetch\ndsvc fetch origin v1.0")
+def fetch(
+    session: Session,
+    remote: Remote = "origin",
+    revisions: Annotated[
+        list[str] | None, typer.Argument(metavar="REV", help="Bring the data of these too.")
+    ] = None,
+) -> None:
+    """Get versions from a remote; the workspace stays as it is.
 
-
-@verb(app, "fetch", "dsvc fetch\ndsvc fetch backup")
-def fetch(session: Session, remote: Remote = "origin") -> None:
-    """Get versions from a remote; the workspace stays as it is."""
-    result = session.repository.fetch(remote, progress=session.progress)
+    All history, and the data of the branch that the workspace is on.
+    """
+    result = session.repository.fetch(remote, revisions or (), progress=session.progress)
     session.done(
         result,
         lambda got: _sync_json(got, "received"),
@@ -207,12 +213,8 @@ def _transfer_json(transfer: Transfer, way: str) -> dict[str, int]:
 def _sync_lines(result: SyncResult | CloneResult, way: str) -> Iterator[str]:
     moved = result.transfer
     if result.commit:
-        name = f"{shown(result.branch)} is" if result.branch else "At"
-        yield (
-            f"{name} at {short(result.commit)}."
-            if result.branch
-            else f"{name} {short(result.commit)}."
-        )
+        place = f"{result.branch} is at" if result.branch else "At"
+        yield f"{place} {short(result.commit)}, dataset {short(result.dataset or b'')}."
     if not moved.chunks:
         yield "Nothing new."
         return

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from datasets_vc.cli.failure import DIFFERS, DONE, FAILED, INTERRUPTED, NOT_RESTORABLE
+from datasets_vc.cli.failure import DIFFERS, DONE
 from datasets_vc.cli.options import keep_options
 from datasets_vc.cli.render import moment, number, short, shown, table
 from datasets_vc.cli.session import Session, new_app, verb
-from datasets_vc.errors import InvalidInputError
-from datasets_vc.repository import Overrides, TrainRequest
+from datasets_vc.errors import InvalidInputError, NotFoundError
+from datasets_vc.runs.arguments import Overrides, TrainRequest
+from datasets_vc.runs.compare import DIVERGED
 
 if TYPE_CHECKING:
-    from datasets_vc.repository import Reproduction, RunInfo, RunRecord
+    from datasets_vc.runs.compare import Difference, InputDifference
+    from datasets_vc.runs.record import RunRecord
+    from datasets_vc.runs.runs import Reproduction
 
 app = new_app()
 runs = new_app(help="Look at recorded runs.", callback=keep_options)
@@ -63,30 +66,30 @@ def train(
     epochs: Annotated[int | None, typer.Option(min=1, help="The same as --set epochs=N.")] = None,
     workers: Workers = None,
     threads: Threads = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Stop after so many steps.")] = None,
     on_bad_sample: Annotated[
         BadSample, typer.Option(help="What a sample that cannot be decoded does.")
     ] = BadSample.raise_,
-) -> int:
+) -> None:
     """Train a model on a version and record the run.
 
     Samples are read from the store: no checkout is needed. 'dsvc reproduce' trains it again.
     """
     revision, _, under = data.partition(":")
-    record = session.repository.train(
-        TrainRequest(
-            model=model.value,
-            revision=revision or "HEAD",
-            under=under.strip("/"),
-            config=session.folder / config if config else None,
-            settings=_settings(settings, seed=seed, epochs=epochs),
-            workers=workers,
-            threads=threads,
-            on_bad_sample=on_bad_sample.value,
-        ),
-        session.progress,
+    request = TrainRequest(
+        model=model.value,
+        revision=revision or "HEAD",
+        under=under.strip("/"),
+        config=_file(session, config) if config else None,
+        settings=_settings(settings, seed=seed, epochs=epochs),
+        workers=workers,
+        threads=threads,
+        steps=steps,
+        on_bad_sample=on_bad_sample.value,
+        quiet=session.options.quiet,
     )
-    session.answer(record, _record_json, _result_lines)
-    return {"done": DONE, "interrupted": INTERRUPTED}.get(record.status, FAILED)
+    record = session.repository.runs.train(request)
+    session.answer(record, _record_json, lambda made: _result_lines(session, made))
 
 
 def _settings(given: list[str] | None, **named: int | None) -> dict[str, str]:
@@ -94,71 +97,76 @@ def _settings(given: list[str] | None, **named: int | None) -> dict[str, str]:
     for setting in given or ():
         key, equals, value = setting.partition("=")
         if not equals or not key:
-            raise InvalidInputError(
-                f"'{setting}' is not KEY=VALUE.", "For example: --set rate=0.01"
-            )
+            hint = "For example: --set rate=0.01"
+            raise InvalidInputError(f"'{setting}' is not KEY=VALUE.", hint)
         settings[key] = value
     return settings
 
 
-def _record_json(record: RunRecord) -> dict[str, Any]:
+def _file(session: Session, path: Path) -> Path:
+    found = session.located(path)
+    if not found.is_file():
+        raise NotFoundError(f"There is no file '{found}'.")
+    return found
+
+
+def _summary_json(record: RunRecord) -> dict[str, Any]:
+    repeated = record.head.reproduces
     return {
         "run": record.id,
+        "model": record.model,
         "dataset": record.dataset,
         "status": record.status,
-        "metrics": dict(record.metrics),
+        "metrics": {name: float(value) for name, value in record.metrics.items()},
         "started": record.started.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "reproduces": record.reproduces,
-        "input": dict(record.input),
+        "reproduces": repeated.hex() if repeated else None,
+        "verdict": record.verdict,
     }
 
 
-def _result_lines(record: RunRecord) -> Iterator[str]:
+def _record_json(record: RunRecord) -> dict[str, Any]:
+    return {**_summary_json(record), "input": record.input, "events": record.events}
+
+
+def _result_lines(session: Session, record: RunRecord) -> Iterator[str]:
     yield f"run     {record.id}"
     yield f"dataset {record.dataset}"
     yield f"status  {record.status}"
     if record.metrics:
-        yield f"metrics {_metrics(record.metrics)}"
+        yield f"metrics {_metrics(record)}"
+    outputs = session.repository.runs.outputs(record)
+    if outputs:
+        yield f"files   {shown(str(outputs))}"
 
 
-def _metrics(metrics: Mapping[str, float]) -> str:
-    return ", ".join(f"{shown(name)} {number(value)}" for name, value in metrics.items())
+def _metrics(record: RunRecord) -> str:
+    return ", ".join(
+        f"{shown(name)} {number(float(value))}" for name, value in record.metrics.items()
+    )
 
 
 @verb(runs, "list", "dsvc runs list")
 def list_(session: Session) -> None:
-    """List the runs, newest first."""
+    """List the runs, the oldest first."""
     session.answer(
         session.repository.runs.list(),
-        lambda found: {"runs": [_info_json(info) for info in found]},
-        _info_lines,
+        lambda found: {"runs": [_summary_json(record) for record in found]},
+        _list_lines,
     )
 
 
-def _info_json(info: RunInfo) -> dict[str, Any]:
-    return {
-        "run": info.id,
-        "dataset": info.dataset,
-        "model": info.model,
-        "status": info.status,
-        "metrics": dict(info.metrics),
-        "started": info.started.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "reproduces": info.reproduces,
-    }
-
-
-def _info_lines(found: list[RunInfo]) -> Iterator[str]:
+def _list_lines(found: Sequence[RunRecord]) -> Iterator[str]:
     head = ("RUN", "MODEL", "DATASET", "STARTED", "STATUS", "METRICS")
     rows = [
         (
-            short(info.id),
-            info.model,
-            short(info.dataset),
-            moment(info.started),
-            info.status,
-            _metrics(info.metrics),
+            short(record.id),
+            record.model,
+            short(record.dataset),
+            moment(record.started),
+            record.verdict or record.status,
+            _metrics(record),
         )
-        for info in found
+        for record in found
     ]
     return table(head, rows) if rows else iter(["No runs."])
 
@@ -166,21 +174,28 @@ def _info_lines(found: list[RunInfo]) -> Iterator[str]:
 @verb(runs, "show", "dsvc runs show 3f9a1c20")
 def show(session: Session, run: Run) -> None:
     """Show one run: what went in and what came out."""
-    session.answer(session.repository.runs.show(run), _record_json, _record_lines)
+    session.answer(
+        session.repository.runs.show(run),
+        _record_json,
+        lambda record: _record_lines(session, record),
+    )
 
 
-def _record_lines(record: RunRecord) -> Iterator[str]:
-    yield from _result_lines(record)
+def _record_lines(session: Session, record: RunRecord) -> Iterator[str]:
+    yield from _result_lines(session, record)
     yield f"started {moment(record.started)}"
-    if record.reproduces:
-        yield f"repeats {record.reproduces}"
+    if record.head.reproduces:
+        yield f"repeats {record.head.reproduces.hex()}"
+    if record.verdict:
+        yield f"verdict {record.verdict}"
+    if record.error:
+        yield f"error   {shown(record.error['message'])}"
     for part in ("command", "config", "seeds", "plan", "environment", "packages"):
         value = record.input.get(part)
-        if not value:
-            continue
-        yield ""
-        yield f"{part}:"
-        yield from _tree_lines(value, "  ")
+        if value:
+            yield ""
+            yield f"{part}:"
+            yield from _tree_lines(value, "  ")
 
 
 def _tree_lines(value: object, indent: str) -> Iterator[str]:
@@ -224,32 +239,61 @@ def reproduce(
     first is named.
     """
     overrides = Overrides(
-        steps=steps,
+        data=data,
+        settings=_settings(settings),
         workers=workers,
         threads=threads,
-        settings=_settings(settings),
-        data=data,
+        steps=steps,
         tolerance=tolerance,
+        quiet=session.options.quiet,
     )
-    result = session.repository.reproduce(run, overrides, session.progress)
+    result = session.repository.runs.reproduce(run, overrides)
     session.answer(result, _reproduction_json, _reproduction_lines)
-    if result.verdict.startswith(("BIT-IDENTICAL", "TRACE-IDENTICAL", "EQUIVALENT")):
-        return DONE
-    return NOT_RESTORABLE if result.verdict == "NOT-RESTORABLE" else DIFFERS
+    return DIFFERS if result.comparison.verdict == DIVERGED else DONE
 
 
 def _reproduction_json(result: Reproduction) -> dict[str, Any]:
+    found = result.comparison.first_difference
     return {
-        "run": result.run,
-        "reproduction": result.reproduction,
-        "verdict": result.verdict,
-        "first_difference": result.first_difference,
+        "run": result.run.id,
+        "again": result.again.id,
+        "dataset": result.again.dataset,
+        "verdict": result.comparison.verdict,
+        "steps": result.comparison.steps,
+        "first_difference": _difference_json(found) if found else None,
+        "inputs": [_input_json(changed) for changed in result.comparison.inputs],
     }
 
 
+def _difference_json(found: Difference) -> dict[str, Any]:
+    return {
+        "part": found.part,
+        "step": found.step,
+        "meaning": found.meaning,
+        "was": found.was,
+        "now": found.now,
+        "suspects": [_input_json(suspect) for suspect in found.suspects],
+    }
+
+
+def _input_json(changed: InputDifference) -> dict[str, Any]:
+    return {"name": changed.name, "was": changed.was, "now": changed.now}
+
+
 def _reproduction_lines(result: Reproduction) -> Iterator[str]:
-    yield result.verdict
-    if result.first_difference:
-        yield f"first difference: {shown(str(result.first_difference))}"
-    if result.reproduction:
-        yield f"recorded as run {short(result.reproduction)}"
+    comparison = result.comparison
+    yield comparison.verdict
+    found = comparison.first_difference
+    if found:
+        where = f" at step {found.step}" if found.step is not None else ""
+        yield f"first difference: {found.part}{where}: {found.meaning}"
+        yield f"  was {shown(str(found.was))}, now {shown(str(found.now))}"
+    for changed in found.suspects if found else comparison.inputs:
+        was, now = shown(_brief(changed.was)), shown(_brief(changed.now))
+        yield f"input that differs: {shown(changed.name)}: was {was}, now {now}"
+    yield f"{comparison.steps:,} steps compared; recorded as run {short(result.again.id)}."
+
+
+def _brief(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 import typer
 
@@ -41,7 +41,7 @@ class Session:
     @cached_property
     def progress(self) -> Progress:
         """Bars on stderr if somebody is there to see them."""
-        if self.options.quiet or not sys.stderr.isatty():
+        if self.options.quiet or not _is_terminal(sys.stderr):
             return SILENT
         return TerminalProgress()
 
@@ -77,7 +77,7 @@ class Session:
 
     def paint(self, text: str, colour: str) -> str:
         """`text` in a colour where the terminal shows colours and nobody objects (NO_COLOR)."""
-        if os.environ.get("NO_COLOR") or not sys.stdout.isatty():
+        if os.environ.get("NO_COLOR") or not _is_terminal(sys.stdout):
             return text
         return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m"
 
@@ -88,8 +88,16 @@ class Session:
             InvalidInputError: one lies outside the workspace.
         """
         root = self.repository.folder
-        found = [_inside(root, Path(os.path.normpath(self.folder / path))) for path in paths or ()]
+        found = [_inside(root, self.located(path)) for path in paths or ()]
         return ["" if path == "." else path for path in found]
+
+    def located(self, path: str | Path) -> Path:
+        """A path as typed, from the root of the file system."""
+        return Path(os.path.normpath(self.folder / path))
+
+    def address(self, url: str) -> str:
+        """Where a store is: a URL as typed, a folder from the root of the file system."""
+        return url if "://" in url else str(self.located(url))
 
     def close_progress(self) -> None:
         """Take bars off the screen before something else is written."""
@@ -151,6 +159,10 @@ def _give_signature(command: Verb, function: Verb) -> None:
     ]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+
+
+def _is_terminal(stream: TextIO) -> bool:
+    return stream.isatty()
 
 
 def _inside(root: Path, path: Path) -> str:

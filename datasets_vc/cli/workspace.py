@@ -34,7 +34,7 @@ def init(
 
     Its files stay as they are; 'dsvc commit' records them.
     """
-    repository = Repository.init(session.folder / directory, store)
+    repository = Repository.init(session.located(directory), store and session.address(store))
     session.done(
         repository,
         lambda made: {"workspace": str(made.folder), "store": made.store.url},
@@ -57,6 +57,7 @@ def _status_json(status: Status) -> dict[str, Any]:
         "branch": status.branch,
         "commit": status.commit.hex() if status.commit else None,
         "clean": status.clean,
+        "checked_out": status.files,
         "added": list(status.added),
         "modified": list(status.modified),
         "deleted": list(status.deleted),
@@ -66,6 +67,9 @@ def _status_json(status: Status) -> dict[str, Any]:
 def _status_lines(session: Session, status: Status) -> Iterator[str]:
     place = f"On branch {status.branch}" if status.branch else "On no branch"
     yield f"{place}, at {short(status.commit)}." if status.commit else f"{place}, no commit yet."
+    if not status.files:
+        yield "There are no files here; 'dsvc checkout' would put them here."
+        return
     if status.clean:
         yield "Nothing changed."
         return
@@ -196,9 +200,9 @@ def restore(
     """
     repository = session.repository
     inside = session.dataset_paths(paths)
-    repository.restore(inside, source=source, progress=session.progress)
+    result = repository.restore(inside, source=source, progress=session.progress)
     session.done(
-        inside,
-        lambda _: {"source": source, "paths": inside},
-        lambda _: [f"Restored {', '.join(map(shown, paths))} from {shown(source)}."],
+        result,
+        lambda made: {"source": source, "written": made.written, "removed": made.removed},
+        lambda made: [f"From {shown(source)}: {made.written:,} written, {made.removed:,} removed."],
     )

@@ -1,0 +1,293 @@
+"""What verbs print, as lines and as JSON, for results that are made up."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
+import pyarrow as pa
+import pytest
+
+from datasets_vc.cli.main import main
+from datasets_vc.digest import digest_of
+from datasets_vc.format.entries import ENTRY_SCHEMA, Entry
+from datasets_vc.history.diff import Diff
+
+COMMIT, DATASET, PARENT = (digest_of(word) for word in (b"commit", b"dataset", b"parent"))
+TIME = datetime(2026, 11, 23, 4, 5, 6, tzinfo=UTC)
+INFO = SimpleNamespace(
+    digest=COMMIT,
+    dataset=DATASET,
+    parents=[PARENT],
+    author="Ada <ada@example.org>",
+    time=TIME,
+    message="Add signs\n\nAll of May.",
+)
+INFO_JSON = {
+    "commit": COMMIT.hex(),
+    "dataset": DATASET.hex(),
+    "parents": [PARENT.hex()],
+    "author": "Ada <ada@example.org>",
+    "time": "2026-11-23T04:05:06Z",
+    "message": "Add signs\n\nAll of May.",
+}
+TRANSFER = SimpleNamespace(bytes=3 * 1024, requests=4, packs=1, chunks=7)
+
+
+def _entry(path: str, size: int = 3) -> Entry:
+    return Entry(path, 0, size, digest_of(path.encode()))
+
+
+def _entry_json(path: str, size: int = 3) -> dict[str, object]:
+    return {"path": path, "size": size, "digest": digest_of(path.encode()).hex()}
+
+
+def test_status(dsvc, repository) -> None:
+    repository.status = lambda _: SimpleNamespace(
+        branch="main",
+        commit=COMMIT,
+        clean=False,
+        added=["a\nb.png", "ä.png"],
+        modified=["m.txt"],
+        deleted=[],
+        files=True,
+    )
+
+    assert dsvc("status").out.splitlines() == [
+        f"On branch main, at {COMMIT.hex()[:12]}.",
+        "  added:    a\\nb.png",
+        "  added:    ä.png",
+        "  modified: m.txt",
+        "2 added, 1 modified.",
+    ]
+    assert dsvc("status", "--json").data == {
+        "branch": "main",
+        "commit": COMMIT.hex(),
+        "clean": False,
+        "checked_out": True,
+        "added": ["a\nb.png", "ä.png"],
+        "modified": ["m.txt"],
+        "deleted": [],
+    }
+
+
+def test_commit(dsvc, repository) -> None:
+    asked = {}
+
+    def commit(message, paths, **others):
+        asked.update(others, message=message, paths=paths)
+        return SimpleNamespace(
+            commit=COMMIT,
+            dataset=DATASET,
+            files=10,
+            bytes=4096,
+            added=1,
+            modified=2,
+            deleted=3,
+            bytes_written=1024,
+        )
+
+    repository.commit = commit
+    outcome = dsvc("commit", "-m", "Add", "a", "--author", "Ada", "--json")
+
+    assert outcome.data == {
+        "commit": COMMIT.hex(),
+        "dataset": DATASET.hex(),
+        "files": 10,
+        "bytes": 4096,
+        "added": 1,
+        "modified": 2,
+        "deleted": 3,
+        "bytes_written": 1024,
+    }
+    assert (asked["message"], asked["paths"], asked["author"]) == ("Add", ["a"], "Ada")
+    assert asked["time"].tzinfo is UTC
+    assert DATASET.hex() in dsvc("commit", "-m", "Add").out
+
+
+def test_log(dsvc, repository) -> None:
+    repository.log = lambda revision, limit: iter([INFO][:limit])
+
+    assert dsvc("log", "--json").data == {"commits": [INFO_JSON]}
+    assert dsvc("log").out.splitlines() == [
+        f"commit  {COMMIT.hex()}",
+        f"dataset {DATASET.hex()}",
+        "author  Ada <ada@example.org>",
+        "time    2026-11-23 04:05:06 UTC",
+        "",
+        "    Add signs",
+        "",
+        "    All of May.",
+    ]
+
+
+@pytest.mark.parametrize("info", [INFO, None])
+def test_show(dsvc, repository, info) -> None:
+    counts = {"train": {"cat": 3, "": 1}}
+    images = SimpleNamespace(
+        media="image", samples=4, convention="folders split/label/file", counts=counts, problem=""
+    )
+    broken = SimpleNamespace(
+        media="text", samples=0, convention="", counts={}, problem="Two tables."
+    )
+    repository.show = lambda _: SimpleNamespace(
+        info=info,
+        dataset=DATASET,
+        files=2,
+        bytes=2048,
+        samples=SimpleNamespace(media=(images, broken)),
+    )
+
+    data = dsvc("show", "--json").data
+
+    assert data["dataset"] == DATASET.hex()
+    assert (data["commit"], data["files"], data["bytes"]) == (info and COMMIT.hex(), 2, 2048)
+    assert data["samples"][0]["counts"] == counts
+    assert dsvc("show").out.splitlines()[-7:] == [
+        "",
+        "2 files, 2.0 KiB",
+        "",
+        "image: 4 samples, by folders split/label/file",
+        "  train: 4 (cat 3, (no label) 1)",
+        "",
+        "text: Two tables.",
+    ]
+
+
+CHANGES = Diff(
+    added=[_entry("new.png", 1024)],
+    deleted=[_entry("old.png")],
+    modified=[(_entry("m.txt", 3), _entry("m.txt", 5))],
+    renamed=[(_entry("from.png"), _entry("to.png"))],
+)
+
+
+def test_diff_as_json(dsvc, repository) -> None:
+    repository.diff = lambda a, b: CHANGES
+
+    assert dsvc("diff", "--json").data == {
+        "added": [_entry_json("new.png", 1024)],
+        "modified": [
+            {"path": "m.txt", "old": _entry_json("m.txt", 3), "new": _entry_json("m.txt", 5)}
+        ],
+        "deleted": [_entry_json("old.png")],
+        "renamed": [
+            {
+                "from": "from.png",
+                "to": "to.png",
+                "size": 3,
+                "digest": digest_of(b"to.png").hex(),
+            }
+        ],
+        "stats": {
+            "added": 1,
+            "modified": 1,
+            "deleted": 1,
+            "renamed": 1,
+            "bytes_added": 1024,
+            "bytes_deleted": 3,
+            "bytes_modified": 5,
+        },
+    }
+
+
+def test_diff_as_lines(dsvc, repository) -> None:
+    repository.diff = lambda a, b: CHANGES
+    stat = "1 added, 1 modified, 1 deleted, 1 renamed; 1.0 KiB added, 5 B modified, 3 B deleted."
+
+    assert dsvc("diff").out.splitlines() == [
+        "added     new.png  1.0 KiB",
+        "modified  m.txt  3 B -> 5 B",
+        "deleted   old.png  3 B",
+        "renamed   from.png -> to.png",
+        stat,
+    ]
+    assert dsvc("diff", "--stat").out.splitlines() == [stat]
+    assert dsvc("diff", "--name-only").out.split() == ["m.txt", "new.png", "old.png", "to.png"]
+
+
+@pytest.mark.parametrize(
+    ("found", "arguments", "code"),
+    [(CHANGES, ["--exit-code"], 1), (Diff(), ["--exit-code"], 0), (CHANGES, [], 0)],
+)
+def test_diff_exit_code(dsvc, repository, found, arguments, code) -> None:
+    repository.diff = lambda a, b: found
+
+    assert dsvc("diff", *arguments).code == code
+    assert dsvc("diff", "--json", *arguments).code == code
+
+
+def test_ls(dsvc, repository) -> None:
+    digest = digest_of(b"x")
+    rows = [{"path": "a b.png", "kind": 0, "size": 1234, "digest": digest}]
+    repository.ls = lambda revision, path: pa.Table.from_pylist(rows, ENTRY_SCHEMA)
+
+    assert dsvc("ls").out == f"{digest.hex()[:12]}         1,234  a b.png\n"
+    assert dsvc("ls", "v1", "--json").data == {
+        "entries": [{"path": "a b.png", "kind": "file", "size": 1234, "digest": digest.hex()}]
+    }
+
+
+def test_cat_writes_bytes_as_they_are(repository, capsysbinary) -> None:
+    repository.cat = lambda revision, path: iter([b"\x00\xff", memoryview(b"\n")])
+
+    assert main(["cat", "v1:a.bin"]) == 0
+    assert capsysbinary.readouterr().out == b"\x00\xff\n"
+
+
+@pytest.mark.parametrize("kind", ["branch", "tag"])
+def test_refs(dsvc, repository, kind) -> None:
+    names = {"main": COMMIT, "other": PARENT}
+    gone: list[str] = []
+    refs = SimpleNamespace(
+        list=lambda: names,
+        create=lambda name, _: names.setdefault(name, PARENT),
+        delete=gone.append,
+    )
+    repository.branches = repository.tags = refs
+    repository.head = SimpleNamespace(branch="main")
+
+    listed = dsvc(kind, "--json").data["branches" if kind == "branch" else "tags"]
+    made = dsvc(kind, "new", "main~1", "--json").data
+
+    assert listed[0] == {"name": "main", "commit": COMMIT.hex()}
+    assert made == {kind: "new", "commit": PARENT.hex()}
+    assert dsvc(kind, "-d", "new").out == f"Deleted {kind} new.\n"
+    assert gone == ["new"]
+    mark = "*" if kind == "branch" else " "
+    assert dsvc(kind).out.splitlines()[0] == f"{mark} main   {COMMIT.hex()[:12]}"
+
+
+@pytest.mark.parametrize(
+    ("verb", "way"), [("fetch", "received"), ("pull", "received"), ("push", "sent")]
+)
+def test_sync(dsvc, repository, verb, way) -> None:
+    def sync(*_, **__):
+        return SimpleNamespace(branch="main", commit=COMMIT, dataset=DATASET, transfer=TRANSFER)
+
+    repository.fetch = repository.pull = repository.push = sync
+
+    assert dsvc(verb, "--json").data == {
+        "branch": "main",
+        "commit": COMMIT.hex(),
+        "dataset": DATASET.hex(),
+        f"bytes_{way}": 3072,
+        "requests": 4,
+        "packs": 1,
+        "chunks": 7,
+    }
+    assert dsvc(verb).out.splitlines() == [
+        f"main is at {COMMIT.hex()[:12]}, dataset {DATASET.hex()[:12]}.",
+        f"3.0 KiB {way}: 7 chunks, 1 pack, 4 requests.",
+    ]
+
+
+def test_colour_only_on_a_terminal_that_wants_it(dsvc, repository, monkeypatch) -> None:
+    repository.log = lambda *_: iter([INFO])
+    plain = dsvc("log").out
+    monkeypatch.setattr("datasets_vc.cli.session._is_terminal", lambda stream: True)
+    coloured = dsvc("log").out
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    assert "\x1b[33m" in coloured
+    assert dsvc("log").out == plain
