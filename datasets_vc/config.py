@@ -4,8 +4,11 @@
 
     author = "Ada <ada@example.org>"      # who commits, unless the command says otherwise
     store = "/data/shared-store"          # the store, if it is not .dsvc/store
+    files = false                         # the workspace was made without writing its files
 
-    [remotes.origin]
+    files = false                         # the workspace holds no files, only the store
+
+    [remote.origin]
     url = "s3://bucket/signs"
     single_writer = false                 # true: push although the remote has no conditional write
 
@@ -56,10 +59,14 @@ class RemoteConfig:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What `config.toml` says; None where it says nothing."""
+    """What `config.toml` says; None where it says nothing.
+
+    `files` is false in a workspace that was made without writing its files.
+    """
 
     store: str | None = None
     author: str | None = None
+    files: bool = True
     remotes: Mapping[str, RemoteConfig] = field(default_factory=dict)
 
 
@@ -116,6 +123,26 @@ def set_store(folder: Path, store: str) -> None:
     _edit(folder, lambda document: document.update({"store": store}))
 
 
+def set_files(folder: Path, files: bool) -> None:
+    """Write into `config.toml` whether the workspace holds the files of its version."""
+    if read_config(folder).files != files:
+        _edit(folder, lambda document: document.update({"files": files}))
+
+
+def set_files(folder: Path, files: bool) -> None:
+    """Write into `config.toml` whether the workspace has its files."""
+    if read_config(folder).files == files:
+        return
+
+    def change(document: TOMLDocument) -> None:
+        if files:
+            del document["files"]
+        else:
+            document["files"] = False
+
+    _edit(folder, change)
+
+
 def add_remote(folder: Path, remote: RemoteConfig) -> None:
     """Write a remote into `config.toml`.
 
@@ -136,7 +163,7 @@ def add_remote(folder: Path, remote: RemoteConfig) -> None:
     def add(document: TOMLDocument) -> None:
         import tomlkit
 
-        remotes = document.setdefault("remotes", tomlkit.table(is_super_table=True))
+        remotes = document.setdefault("remote", tomlkit.table(is_super_table=True))
         table = tomlkit.table()
         table.update(values)
         remotes[remote.name] = table
@@ -154,10 +181,10 @@ def remove_remote(folder: Path, name: str) -> None:
         raise NotFoundError(f"There is no remote '{name}'.", "'dsvc remote list' names them.")
 
     def remove(document: TOMLDocument) -> None:
-        remotes: Any = document["remotes"]
+        remotes: Any = document["remote"]
         del remotes[name]
         if not remotes:
-            del document["remotes"]
+            del document["remote"]
 
     _edit(folder, remove)
 
@@ -282,16 +309,18 @@ def _edit(folder: Path, change: Callable[[TOMLDocument], object]) -> None:
 def _parse(document: dict[str, Any]) -> Config:
     store = _value(document, "store", str, None)
     author = _value(document, "author", str, None)
-    tables = _value(document, "remotes", dict, {})
+    tables = _value(document, "remote", dict, {})
     if store is not None:
         check_url(store)
-    return Config(store, author, {name: _parse_remote(tables, name) for name in tables})
+    files = _value(document, "files", bool, True)
+    remotes = {name: _parse_remote(tables, name) for name in tables}
+    return Config(store, author, files, remotes)
 
 
 def _parse_remote(tables: dict[str, Any], name: str) -> RemoteConfig:
     check_remote_name(name)
-    table = _value(tables, name, dict, None, "remotes.")
-    prefix = f"remotes.{name}."
+    table = _value(tables, name, dict, None, "remote.")
+    prefix = f"remote.{name}."
     url = _value(table, "url", str, None, prefix)
     if url is None:
         raise InvalidInputError(f"The key '{prefix}url' is missing.", "Add it.")

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
 
+from datasets_vc.config import Head
 from datasets_vc.digest import Digest
-from datasets_vc.errors import AlreadyExistsError, ConflictError, NotFoundError
+from datasets_vc.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    InvalidInputError,
+    NotFoundError,
+)
 from datasets_vc.format.root import Refs, Root, check_ref_name
+from datasets_vc.history.revisions import resolve
 from datasets_vc.store import Store, Written
 
 
@@ -16,11 +24,18 @@ class RefSpace:
 
     Args:
         kind: which of the two.
+        head: tells where the workspace stands, if there is one.
     """
 
-    def __init__(self, store: Store, kind: Literal["branches", "tags"]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        kind: Literal["branches", "tags"],
+        head: Callable[[], Head] = lambda: Head(None, None),
+    ) -> None:
         self._store = store
         self._kind = kind
+        self._head = head
         self._one = {"branches": "branch", "tags": "tag"}[kind]
 
     def list(self) -> dict[str, Digest]:
@@ -31,14 +46,18 @@ class RefSpace:
         """The commit that `name` names, if there is such a ref."""
         return self._of(self._store.root()).get(name)
 
-    def create(self, name: str, commit: Digest) -> None:
-        """Name a commit.
+    def create(self, name: str, revision: str = "HEAD") -> Digest:
+        """Name a commit; returns it.
 
         Raises:
             AlreadyExistsError: the name is taken.
-            InvalidInputError: it cannot be a name.
+            InvalidInputError: it cannot be a name, or the revision is a dataset only.
+            NotFoundError: there is no such revision.
         """
         check_ref_name(name)
+        commit = resolve(self._store, revision, self._head().commit).commit
+        if commit is None:
+            raise InvalidInputError(f"'{revision}' is a dataset: a {self._one} names a commit.")
 
         def change(root: Root) -> Root:
             if name in self._of(root):
@@ -49,13 +68,19 @@ class RefSpace:
             return self._with(root, dict(self._of(root)) | {name: commit})
 
         self._store.swap_root(change)
+        return commit
 
     def delete(self, name: str) -> Digest:
         """Forget a name; returns the commit that it named.
 
         Raises:
             NotFoundError: there is no such ref.
+            InvalidInputError: it is the branch that the workspace is on.
         """
+        if self._kind == "branches" and self._head().branch == name:
+            raise InvalidInputError(
+                f"'{name}' is the branch that you are on.", "Go to another one first."
+            )
 
         def change(root: Root) -> Root:
             refs = dict(self._of(root))

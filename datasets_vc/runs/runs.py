@@ -23,9 +23,10 @@ from datasets_vc.errors import (
 )
 from datasets_vc.format.json import hex_digest
 from datasets_vc.format.run import RunHead, encode_run_input
+from datasets_vc.history.revisions import Revision
 from datasets_vc.paths import META_DIR
 from datasets_vc.runs.arguments import (
-    Changes,
+    Overrides,
     TrainRequest,
     option_of,
     repeat_arguments,
@@ -80,6 +81,7 @@ class Runs:
     """The runs of the workspace `folder`, kept in its store.
 
     Args:
+        resolve: finds what a revision names.
         ensure: makes a whole dataset present in the store, by its digest.
         fetch_runs: brings the runs of the remotes.
     """
@@ -89,12 +91,14 @@ class Runs:
         folder: Path,
         store: Store,
         *,
+        resolve: Callable[[str], Revision],
         ensure: Callable[[Digest], None],
         fetch_runs: Callable[[], None],
     ) -> None:
         self._meta = folder / META_DIR
         self._store = store
         self._files = RunFiles(store)
+        self._resolve = resolve
         self._ensure = ensure
         self._fetch_runs = fetch_runs
 
@@ -119,15 +123,16 @@ class Runs:
             DatasetError: what the training process failed with; what there is of the run is kept.
             KeyboardInterrupt: it was interrupted; what there is of the run is kept.
         """
-        self._ensure(request.dataset)
+        version = self._resolve(request.revision)
+        self._ensure(version.dataset)
         folder = code_root()
         writer = self._store.writer()
         code = record_code(writer, folder)
         self._store.publish(writer.finish())
         job = _Job(
-            arguments=train_arguments(request),
-            dataset=request.dataset,
-            commit=request.commit.hex() if request.commit else None,
+            arguments=train_arguments(request, (version.commit or version.dataset).hex()),
+            dataset=version.dataset,
+            commit=version.commit.hex() if version.commit else None,
             code=code,
             folder=folder,
             config=request.config.read_bytes() if request.config else b"",
@@ -138,42 +143,39 @@ class Runs:
         self._files.finish(recording.id, recording.events)
         return _successful(recording.record())
 
-    def reproduce(
-        self,
-        prefix: str,
-        changes: Changes | None = None,
-        *,
-        tolerance: float | None = None,
-        quiet: bool = False,
-    ) -> Reproduction:
+    def reproduce(self, prefix: str, overrides: Overrides | None = None) -> Reproduction:
         """Train again as a run did, from its data, code and configuration, and compare.
 
         Args:
             prefix: of the id of the run, here or at a remote.
-            tolerance: see `compare`.
 
         Raises:
             NotRestorableError: its dataset or code cannot be had.
         """
-        changes = changes or Changes()
+        overrides = overrides or Overrides()
         original = self._find_anywhere(prefix)
-        dataset = changes.dataset or dataset_of(original.input)
+        other = self._resolve(overrides.data) if overrides.data else None
+        dataset = other.dataset if other else dataset_of(original.input)
         code = hex_digest(original.input.get("code"), f"The input of run {original.id}")
         self._restore(original, dataset, "dataset")
         self._restore(original, code, "code")
+        # A commit is only a name of the dataset, and need not be here.
+        version = dataset.hex()
         with self._restored_code(code) as folder:
             job = _Job(
-                arguments=repeat_arguments(original.input["command"], changes, dataset),
+                arguments=repeat_arguments(original.input["command"], overrides, version),
                 dataset=dataset,
-                commit=None if changes.dataset else original.input.get("commit"),
+                commit=original.input.get("commit") if other is None else None,
                 code=code,
                 folder=folder,
                 config=json.dumps(original.input["config"]).encode(),
                 reproduces=Digest(bytes.fromhex(original.id)),
-                quiet=quiet,
+                quiet=overrides.quiet,
             )
             recording = self._execute(job)
-        comparison = compare(original, recording.record(), steps=changes.steps, tolerance=tolerance)
+        comparison = compare(
+            original, recording.record(), steps=overrides.steps, tolerance=overrides.tolerance
+        )
         recording.events.append(_verdict_event(comparison))
         self._files.finish(recording.id, recording.events)
         again = recording.record()

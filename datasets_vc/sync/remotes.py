@@ -9,6 +9,7 @@ from pathlib import Path
 from datasets_vc.backends import CountingBackend, ProbeResult, open_backend, probe
 from datasets_vc.config import RemoteConfig, add_remote, read_config, remove_remote
 from datasets_vc.errors import NotFoundError, RemoteError
+from datasets_vc.format.root import Root
 from datasets_vc.store import Store
 
 DEFAULT_REMOTE = "origin"
@@ -16,10 +17,11 @@ DEFAULT_REMOTE = "origin"
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """An open remote: its store, and the backend that counts what goes through it."""
+    """An open remote: its store, its root, and the backend that counts what goes through it."""
 
     config: RemoteConfig
     store: Store
+    root: Root
     backend: CountingBackend
 
 
@@ -80,12 +82,14 @@ class Remotes:
 def connect(config: RemoteConfig, local: Store, *, create: bool = False) -> Connection:
     """Open the store of a remote, keeping copies of its index objects in the local store."""
     backend = CountingBackend(open_backend(config.url, create=create))
+    store = Store(backend, index_cache=local.backend)
     try:
-        return Connection(config, Store.open(backend, local.backend), backend)
+        root = store.refresh()
     except NotFoundError as error:
         if not create:
             raise NotFoundError(
                 f"There is no store at {config.url} yet.", "Push something there first: dsvc push"
             ) from error
-    Store.create(backend)
-    return Connection(config, Store(backend, local.backend), backend)
+        Store.create(backend)
+        root = store.refresh()
+    return Connection(config, store, root, backend)

@@ -1,0 +1,32 @@
+"""The facade: what the rooms do, wired together. The command line calls nothing else."""
+
+from datasets_vc.repository.repository import Repository
+from datasets_vc.repository.results import (
+    CheckoutResult,
+    CloneResult,
+    CommitInfo,
+    CommitResult,
+    Status,
+    SyncResult,
+    Transfer,
+    Version,
+)
+from datasets_vc.runs.arguments import Overrides, TrainRequest
+from datasets_vc.runs.record import RunRecord
+from datasets_vc.runs.runs import Reproduction
+
+__all__ = [
+    "CheckoutResult",
+    "CloneResult",
+    "CommitInfo",
+    "CommitResult",
+    "Overrides",
+    "Repository",
+    "Reproduction",
+    "RunRecord",
+    "Status",
+    "SyncResult",
+    "TrainRequest",
+    "Transfer",
+    "Version",
+]

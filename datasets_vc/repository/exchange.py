@@ -1,0 +1,243 @@
+"""Verbs between the store and its remotes: clone, fetch, pull, push."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from datasets_vc.backends import open_backend
+from datasets_vc.config import (
+    Head,
+    RemoteConfig,
+    add_remote,
+    set_files,
+    set_store,
+    store_location,
+)
+from datasets_vc.digest import Digest
+from datasets_vc.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    DatasetError,
+    InvalidInputError,
+    MissingDataError,
+    NotFoundError,
+)
+from datasets_vc.format.root import DEFAULT_BRANCH
+from datasets_vc.history.commits import is_ancestor, read_commit
+from datasets_vc.paths import META_DIR
+from datasets_vc.progress import SILENT, Progress
+from datasets_vc.repository.context import Context
+from datasets_vc.repository.results import CloneResult, SyncResult, Transfer
+from datasets_vc.store import Store
+from datasets_vc.store.heal import heal
+from datasets_vc.sync.closure import lacking
+from datasets_vc.sync.fetch import fetch_dataset, fetch_history, update_tracking
+from datasets_vc.sync.push import push_branch
+from datasets_vc.sync.remotes import DEFAULT_REMOTE, Connection, connect
+from datasets_vc.sync.runs import outgoing, receive_runs, send_runs
+from datasets_vc.sync.transfer import Moved
+from datasets_vc.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What a fetch found at the remote, and what it moved."""
+
+    branches: Mapping[str, Digest]
+    transfer: Transfer
+    runs: int
+
+
+def init(folder: Path, store_url: str | None) -> Context:
+    if (folder / META_DIR).exists():
+        raise AlreadyExistsError(f"'{folder}' is a dataset repository already.")
+    Workspace.create(folder, DEFAULT_BRANCH)
+    try:
+        if store_url:
+            set_store(folder, store_url)
+        _make_store(store_location(folder))
+    except BaseException:
+        shutil.rmtree(folder / META_DIR)
+        raise
+    return Context(folder)
+
+
+def clone(
+    url: str, folder: Path, *, revision: str | None, checkout: bool, progress: Progress
+) -> CloneResult:
+    context, connection = _connected_workspace(url, folder)
+    set_files(folder, checkout)
+    root = connection.root
+    name = revision or root.default_branch
+    branch = name if revision is None or name in root.branches else None
+    if branch:
+        context.workspace.set_head(Head(branch, None))
+    fetched = fetch_all(context, connection, DEFAULT_REMOTE, [branch] if branch else [], progress)
+    transfer = fetched.transfer
+    commit = root.branches.get(name) if branch else context.commit_of(name)
+    dataset = context.dataset_of(commit)
+    if dataset and not branch:
+        transfer += ensure(context, dataset, progress)
+    if commit and checkout:
+        context.write_files(None, context.entries_of(commit), progress=progress)
+    if branch is None:
+        context.workspace.set_head(Head(None, commit))
+    elif commit:
+        context.branches.move(branch, None, commit)
+    return CloneResult(branch, commit, dataset, transfer)
+
+
+def fetch(
+    context: Context, remote: str, revisions: Sequence[str], progress: Progress
+) -> SyncResult:
+    branch = context.head.branch
+    connection = context.remotes.connect(remote)
+    fetched = fetch_all(context, connection, remote, [branch] if branch else [], progress)
+    transfer = fetched.transfer
+    for revision in revisions:
+        transfer += ensure(context, context.resolve(revision).dataset, progress)
+    commit = fetched.branches.get(branch or "")
+    updated = bool(transfer.chunks)
+    dataset = context.dataset_of(commit)
+    return SyncResult(branch, commit, dataset, transfer, updated, fetched.runs)
+
+
+def pull(context: Context, remote: str, progress: Progress) -> SyncResult:
+    with context.workspace.lock():
+        head = context.head
+        if head.branch is None:
+            raise InvalidInputError(
+                "The workspace is on no branch, so there is nothing to pull into.",
+                "Go to one: dsvc checkout BRANCH",
+            )
+        connection = context.remotes.connect(remote)
+        fetched = fetch_all(context, connection, remote, [head.branch], progress)
+        theirs = fetched.branches.get(head.branch)
+        if theirs is None:
+            raise NotFoundError(
+                f"The remote '{remote}' has no branch '{head.branch}'.",
+                f"Push it there: dsvc push {remote}",
+            )
+        target = _fast_forward(context.store, remote, head, theirs)
+        if target != head.commit:
+            if context.has_files:
+                context.write_files(head.commit, context.entries_of(target), progress=progress)
+            context.branches.move(head.branch, head.commit, target)
+    updated = target != head.commit
+    dataset = context.dataset_of(target)
+    return SyncResult(head.branch, target, dataset, fetched.transfer, updated, fetched.runs)
+
+
+def push(context: Context, remote: str, branch: str | None, progress: Progress) -> SyncResult:
+    name = branch or context.head.branch
+    if name is None:
+        raise InvalidInputError(
+            "The workspace is on no branch.", "Say which to push: dsvc push REMOTE BRANCH"
+        )
+    tip = context.branches.get(name)
+    if tip is None:
+        raise NotFoundError(
+            f"Branch '{name}' has no commit to push.", "Record one: dsvc commit -m MESSAGE"
+        )
+    connection = context.remotes.connect(remote, create=True)
+    local, there = context.store, connection.store
+    runs = outgoing(local, there)
+    moved, root = push_branch(local, there, name, tip, extra=runs.extra, progress=progress)
+    send_runs(local, there, runs.ids)
+    update_tracking(local, remote, root)
+    counted = connection.backend
+    transfer = Transfer(counted.bytes_sent, counted.requests, moved.packs, moved.chunks)
+    updated = root != connection.root or bool(runs.ids)
+    return SyncResult(name, tip, context.dataset_of(tip), transfer, updated, len(runs.ids))
+
+
+def fetch_all(
+    context: Context,
+    connection: Connection,
+    name: str,
+    branches: Iterable[str],
+    progress: Progress = SILENT,
+) -> Fetched:
+    """Bring all history and runs of a remote, and the datasets that some of its branches name.
+
+    Damaged packs are mended first, so that what they held is fetched anew.
+    """
+    local, remote, root = context.store, connection.store, connection.root
+    heal(local)
+    moved = fetch_history(local, remote, [*root.branches.values(), *root.tags.values()])
+    update_tracking(local, name, root)
+    of_runs, runs = receive_runs(local, remote)
+    moved += of_runs
+    for branch in branches:
+        if branch in root.branches:
+            dataset = read_commit(local, root.branches[branch]).dataset
+            moved += fetch_dataset(local, remote, dataset, progress)
+    return Fetched(root.branches, _received(connection, moved), len(runs))
+
+
+def ensure(context: Context, dataset: Digest, progress: Progress = SILENT) -> Transfer:
+    """Make a dataset complete in the local store, from the first remote that has it.
+
+    Raises:
+        MissingDataError: no remote has it; says which could not be asked.
+    """
+    if not lacking(context.store, dataset):
+        return Transfer()
+    trouble = []
+    for config in context.remotes.list().values():
+        try:
+            connection = connect(config, context.store)
+            if connection.store.find(dataset) is not None:
+                moved = fetch_dataset(context.store, connection.store, dataset, progress)
+                return _received(connection, moved)
+        except DatasetError as error:
+            trouble.append(f" {error.message}")
+    raise MissingDataError(
+        f"Dataset {dataset.hex()} is not complete here, and no remote has it.{''.join(trouble)}",
+        "Add the remote that has it: dsvc remote add NAME URL",
+    )
+
+
+def _make_store(location: str) -> None:
+    """Make an empty store, or use the one that is there."""
+    try:
+        Store.create(open_backend(location, create=True))
+    except AlreadyExistsError:
+        Store.open(open_backend(location))
+
+
+def _connected_workspace(url: str, folder: Path) -> tuple[Context, Connection]:
+    """A new workspace whose remote has answered; nothing is left behind if it does not."""
+    existed = folder.exists()
+    if existed and any(folder.iterdir()):
+        raise AlreadyExistsError(
+            f"'{folder}' exists and is not empty.", "Give another folder: dsvc clone URL DIR"
+        )
+    context = init(folder, None)
+    try:
+        add_remote(folder, RemoteConfig(DEFAULT_REMOTE, url))
+        return context, context.remotes.connect(DEFAULT_REMOTE)
+    except BaseException:
+        shutil.rmtree(folder / META_DIR if existed else folder)
+        raise
+
+
+def _fast_forward(store: Store, remote: str, head: Head, theirs: Digest) -> Digest:
+    """The commit that the branch of `head` gets to by taking in `theirs`."""
+    if head.commit is None or is_ancestor(store, head.commit, theirs):
+        return theirs
+    if is_ancestor(store, theirs, head.commit):
+        return head.commit
+    raise ConflictError(
+        f"Branch '{head.branch}' and '{remote}/{head.branch}' have gone different ways: each has "
+        "commits that the other lacks.",
+        f"Look at both: dsvc diff {head.branch} {remote}/{head.branch}",
+    )
+
+
+def _received(connection: Connection, moved: Moved) -> Transfer:
+    counted = connection.backend
+    return Transfer(counted.bytes_received, counted.requests, moved.packs, moved.chunks)

@@ -1,0 +1,285 @@
+"""One workspace with its store and its remotes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+
+import pyarrow as pa
+
+from datasets_vc.config import Head, find_workspace
+from datasets_vc.digest import Buffer, Digest
+from datasets_vc.errors import NotFoundError
+from datasets_vc.format.commit import Commit
+from datasets_vc.history.commits import read_commit, walk
+from datasets_vc.history.diff import Diff, diff
+from datasets_vc.history.manifest import Manifest
+from datasets_vc.history.refs import RefSpace
+from datasets_vc.history.revisions import Revision
+from datasets_vc.history.snapshot import Snapshot
+from datasets_vc.progress import SILENT, Progress
+from datasets_vc.repository import exchange, working
+from datasets_vc.repository.context import Context
+from datasets_vc.repository.results import (
+    CheckoutResult,
+    CloneResult,
+    CommitInfo,
+    CommitResult,
+    Status,
+    SyncResult,
+    Version,
+)
+from datasets_vc.runs.runs import Runs
+from datasets_vc.samples import summarise
+from datasets_vc.store import Store
+from datasets_vc.sync.remotes import DEFAULT_REMOTE, Remotes
+
+
+class Repository:
+    """A workspace, its store, and what can be done with them."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    @classmethod
+    def init(cls, folder: Path, store_url: str | None = None) -> Repository:
+        """Make a workspace of a folder, whose files stay as they are.
+
+        Args:
+            store_url: a store to keep versions in; one that exists is shared. By default the
+                workspace has its own.
+
+        Raises:
+            AlreadyExistsError: it is a workspace already.
+        """
+        return cls(exchange.init(folder, store_url))
+
+    @classmethod
+    def open(cls, folder: Path) -> Repository:
+        """The repository that a folder lies in.
+
+        Raises:
+            NotARepositoryError: neither it nor a folder above it is a workspace.
+        """
+        return cls(Context(find_workspace(folder)))
+
+    @classmethod
+    def clone(
+        cls,
+        url: str,
+        folder: Path,
+        *,
+        revision: str | None = None,
+        checkout: bool = True,
+        progress: Progress = SILENT,
+    ) -> CloneResult:
+        """Make a workspace of a version in a remote store.
+
+        If the transfer is cut short the workspace stays, and `pull` goes on where it stopped.
+
+        Args:
+            revision: the default branch if not given; on anything but a branch the workspace
+                stands on no branch.
+            checkout: write the files; training does not need them.
+
+        Raises:
+            AlreadyExistsError: the folder exists and is not empty.
+        """
+        return exchange.clone(url, folder, revision=revision, checkout=checkout, progress=progress)
+
+    @property
+    def folder(self) -> Path:
+        """The workspace."""
+        return self._context.folder
+
+    @property
+    def store(self) -> Store:
+        return self._context.store
+
+    @property
+    def head(self) -> Head:
+        """The branch, if any, and the commit, if any, that the workspace stands at."""
+        return self._context.head
+
+    @property
+    def branches(self) -> RefSpace:
+        return self._context.branches
+
+    @property
+    def tags(self) -> RefSpace:
+        return self._context.tags
+
+    @property
+    def remotes(self) -> Remotes:
+        return self._context.remotes
+
+    @cached_property
+    def runs(self) -> Runs:
+        return Runs(
+            self.folder,
+            self.store,
+            resolve=self.resolve,
+            ensure=self._ensure,
+            fetch_runs=self._fetch_runs,
+        )
+
+    def resolve(self, revision: str) -> Revision:
+        """What a revision names; see `history.revisions`."""
+        return self._context.resolve(revision)
+
+    def snapshot(self, revision: str = "HEAD") -> Snapshot:
+        """A read-only view of a version."""
+        found = self.resolve(revision)
+        commit = found.commit.hex() if found.commit else None
+        return Snapshot(self.store.url, found.dataset.hex(), commit)
+
+    def status(self, paths: Sequence[str] = ()) -> Status:
+        """What changed in the workspace, or under some paths of it, since HEAD."""
+        return working.status(self._context, paths)
+
+    def commit(
+        self,
+        message: str,
+        paths: Sequence[str] = (),
+        *,
+        author: str,
+        time: datetime | None = None,
+        progress: Progress = SILENT,
+    ) -> CommitResult:
+        """Record all changes of the workspace, or those under some paths.
+
+        Raises:
+            InvalidInputError: nothing changed, or the message is empty.
+            UnreadableFileError: a file changed, vanished or could not be read meanwhile; nothing
+                is recorded.
+            ConflictError: another workspace on this store moved the branch meanwhile.
+        """
+        return working.commit(self._context, message, paths, author, time, progress)
+
+    def log(self, revision: str = "HEAD", limit: int | None = None) -> Iterator[CommitInfo]:
+        """A commit and all before it, newest first."""
+        tip = self._context.commit_of(revision)
+        for digest, commit in islice(walk(self.store, [tip]), limit):
+            yield _info(digest, commit)
+
+    def show(self, revision: str) -> Version:
+        """One version and what samples it has."""
+        found = self.resolve(revision)
+        info = None
+        if found.commit:
+            info = _info(found.commit, read_commit(self.store, found.commit))
+        manifest = Manifest(self.store, found.dataset)
+        samples = summarise(self.snapshot(revision))
+        return Version(info, found.dataset, manifest.count, manifest.bytes, samples)
+
+    def diff(self, a: str | None = None, b: str | None = None) -> Diff:
+        """From one version to another; without `b` to the workspace, without `a` from HEAD."""
+        if b is None:
+            return working.diff_workspace(self._context, a)
+        return diff(self.store, self.resolve(a or "HEAD").dataset, self.resolve(b).dataset)
+
+    def checkout(
+        self,
+        revision: str,
+        paths: Sequence[str] = (),
+        *,
+        force: bool = False,
+        create: str | None = None,
+        progress: Progress = SILENT,
+    ) -> CheckoutResult:
+        """Go to a version and write its files; with `paths`, write only these and stay.
+
+        Args:
+            force: overwrite changes that are not committed.
+            create: make a branch of this name there first, and go to it.
+
+        Raises:
+            UnsavedChangesError: it would overwrite changes; nothing was written.
+        """
+        if paths:
+            return working.restore(self._context, paths, revision, force=force, progress=progress)
+        return working.checkout(
+            self._context, revision, force=force, create=create, progress=progress
+        )
+
+    def restore(
+        self, paths: Sequence[str], *, source: str = "HEAD", progress: Progress = SILENT
+    ) -> CheckoutResult:
+        """Put files back as a version has them; changes under `paths` are overwritten."""
+        return working.restore(self._context, paths, source, force=True, progress=progress)
+
+    def ls(self, revision: str, path: str = "") -> pa.Table:
+        """The entries of a version at or below a path.
+
+        Raises:
+            NotFoundError: there are none.
+        """
+        table = Manifest(self.store, self.resolve(revision).dataset).entries(path)
+        if path and not table.num_rows:
+            raise NotFoundError(f"There is no '{path}' in {revision}.")
+        return table
+
+    def cat(self, revision: str, path: str) -> Iterator[Buffer]:
+        """The bytes of one file of a version, piece by piece.
+
+        Raises:
+            NotFoundError: the version has no such file.
+        """
+        entry = Manifest(self.store, self.resolve(revision).dataset).get(path)
+        if entry is None:
+            raise NotFoundError(f"There is no file '{path}' in {revision}.")
+        return self.store.iter_file(entry.digest)
+
+    def fetch(
+        self,
+        remote: str = DEFAULT_REMOTE,
+        revisions: Sequence[str] = (),
+        *,
+        progress: Progress = SILENT,
+    ) -> SyncResult:
+        """Bring all history of a remote, and the files of what its branch of our name holds.
+
+        Args:
+            revisions: bring the files of these versions too.
+        """
+        return exchange.fetch(self._context, remote, revisions, progress)
+
+    def pull(self, remote: str = DEFAULT_REMOTE, *, progress: Progress = SILENT) -> SyncResult:
+        """Bring what a remote's branch has new, go there, and write the files if there are any.
+
+        Raises:
+            ConflictError: both sides have commits that the other one lacks; they were fetched, and
+                nothing else was changed.
+            UnsavedChangesError: it would overwrite changes; they were fetched, nothing written.
+        """
+        return exchange.pull(self._context, remote, progress)
+
+    def push(
+        self,
+        remote: str = DEFAULT_REMOTE,
+        branch: str | None = None,
+        *,
+        progress: Progress = SILENT,
+    ) -> SyncResult:
+        """Bring a branch, the tags on it, and finished runs to a remote.
+
+        Raises:
+            ConflictError: the branch has commits there that ours does not build on.
+        """
+        return exchange.push(self._context, remote, branch, progress)
+
+    def _ensure(self, dataset: Digest) -> None:
+        exchange.ensure(self._context, dataset)
+
+    def _fetch_runs(self) -> None:
+        for name in self.remotes.list():
+            exchange.fetch_all(self._context, self.remotes.connect(name), name, [])
+
+
+def _info(digest: Digest, commit: Commit) -> CommitInfo:
+    return CommitInfo(
+        digest, commit.dataset, commit.parents, commit.author, commit.time, commit.message
+    )

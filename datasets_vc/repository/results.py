@@ -1,0 +1,119 @@
+"""What the repository's methods return."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from datasets_vc.digest import Digest
+from datasets_vc.samples import SampleSummary
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Where the workspace stands, and what changed since; lists of paths.
+
+    `files` is false in a workspace that was made without files and so has nothing to compare.
+    """
+
+    branch: str | None
+    commit: Digest | None
+    added: Sequence[str] = ()
+    modified: Sequence[str] = ()
+    deleted: Sequence[str] = ()
+    files: bool = True
+
+    @property
+    def clean(self) -> bool:
+        return not (self.added or self.modified or self.deleted)
+
+
+@dataclass(frozen=True, slots=True)
+class CommitResult:
+    """A new commit: its whole size, and how many files differ from the one before.
+
+    `bytes_written` counts what the store grew by.
+    """
+
+    commit: Digest
+    dataset: Digest
+    files: int
+    bytes: int
+    added: int
+    modified: int
+    deleted: int
+    bytes_written: int
+
+
+@dataclass(frozen=True, slots=True)
+class CommitInfo:
+    """A commit and its digest."""
+
+    digest: Digest
+    dataset: Digest
+    parents: Sequence[Digest]
+    author: str
+    time: datetime
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version: its commit, if it was named by one, its size and its samples."""
+
+    info: CommitInfo | None
+    dataset: Digest
+    files: int
+    bytes: int
+    samples: SampleSummary
+
+
+@dataclass(frozen=True, slots=True)
+class CheckoutResult:
+    """Where the workspace stands now, and how many files were written and removed."""
+
+    branch: str | None
+    commit: Digest | None
+    written: int
+    removed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """What went through the connection to a remote."""
+
+    bytes: int = 0
+    requests: int = 0
+    packs: int = 0
+    chunks: int = 0
+
+    def __add__(self, other: Transfer) -> Transfer:
+        return Transfer(
+            self.bytes + other.bytes,
+            self.requests + other.requests,
+            self.packs + other.packs,
+            self.chunks + other.chunks,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SyncResult:
+    """A branch after it was synchronised; `updated` says if anything about it changed."""
+
+    branch: str | None
+    commit: Digest | None
+    dataset: Digest | None
+    transfer: Transfer
+    updated: bool
+    runs: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CloneResult:
+    """A new workspace."""
+
+    branch: str | None
+    commit: Digest | None
+    dataset: Digest | None
+    transfer: Transfer

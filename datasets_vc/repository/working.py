@@ -1,0 +1,119 @@
+"""Verbs between the workspace and its store: status, commit, diff, checkout, restore."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from datasets_vc.config import Head, set_files
+from datasets_vc.errors import AlreadyExistsError, InvalidInputError
+from datasets_vc.format.commit import Commit, encode_commit
+from datasets_vc.format.entries import rows_of
+from datasets_vc.format.root import check_ref_name
+from datasets_vc.history.diff import Diff, compare
+from datasets_vc.history.manifest import Manifest, write_manifest
+from datasets_vc.progress import Progress
+from datasets_vc.repository.context import Context
+from datasets_vc.repository.exchange import ensure
+from datasets_vc.repository.results import CheckoutResult, CommitResult, Status
+
+
+def status(context: Context, paths: Sequence[str]) -> Status:
+    head = context.head
+    if not context.has_files:
+        return Status(head.branch, head.commit, files=False)
+    changes = context.workspace.status(context.entries_of(head.commit), paths)
+    return Status(head.branch, head.commit, changes.added, changes.modified, changes.deleted)
+
+
+def commit(
+    context: Context,
+    message: str,
+    paths: Sequence[str],
+    author: str,
+    time: datetime | None,
+    progress: Progress,
+) -> CommitResult:
+    if not message.strip():
+        raise InvalidInputError("The message is empty.", "Say what changed: -m MESSAGE")
+    context.need_files()
+    with context.workspace.lock():
+        head = context.head
+        writer = context.store.writer()
+        version = context.entries_of(head.commit)
+        made = context.workspace.ingest(version, writer, paths, progress=progress)
+        if not made.changed:
+            raise InvalidInputError(
+                "Nothing changed since the last commit.", "`dsvc status` shows what would be."
+            )
+        dataset = write_manifest(writer, made.entries)
+        now = (time or datetime.now(UTC)).replace(microsecond=0)
+        parents = (head.commit,) if head.commit else ()
+        digest = writer.add_meta(encode_commit(Commit(dataset, parents, author, now, message)))
+        written = writer.finish()
+        if head.branch is None:
+            context.store.publish(written)
+            context.workspace.set_head(Head(None, digest))
+        else:
+            context.branches.move(head.branch, head.commit, digest, written)
+    return CommitResult(
+        commit=digest,
+        dataset=dataset,
+        files=made.files,
+        bytes=made.bytes,
+        added=made.added,
+        modified=made.modified,
+        deleted=made.deleted,
+        bytes_written=written.bytes,
+    )
+
+
+def diff_workspace(context: Context, revision: str | None) -> Diff:
+    """From a version, or from HEAD, to the files of the workspace."""
+    context.need_files()
+    if revision is None:
+        old = context.entries_of(context.head.commit)
+    else:
+        old = Manifest(context.store, context.resolve(revision).dataset).entries()
+    return compare(rows_of(old), rows_of(context.workspace.entries(old)))
+
+
+def checkout(
+    context: Context, revision: str, *, force: bool, create: str | None, progress: Progress
+) -> CheckoutResult:
+    with context.workspace.lock():
+        head = context.head
+        branches = context.branches.list()
+        target = context.commit_of(revision)
+        if create:
+            check_ref_name(create)
+        if create in branches:
+            raise AlreadyExistsError(
+                f"There is a branch '{create}' already.", f"Go to it: dsvc checkout {create}"
+            )
+        dataset = context.dataset_of(target)
+        assert dataset is not None
+        ensure(context, dataset, progress)
+        old = head.commit if context.has_files else None
+        entries = Manifest(context.store, dataset).entries()
+        counts = context.write_files(old, entries, force=force, progress=progress)
+        if create:
+            context.branches.move(create, None, target)
+        branch = create or (revision if revision in branches else None)
+        context.workspace.set_head(Head(branch, None if branch else target))
+        if not context.has_files:
+            set_files(context.folder, True)
+    return CheckoutResult(branch, target, *counts)
+
+
+def restore(
+    context: Context, paths: Sequence[str], revision: str, *, force: bool, progress: Progress
+) -> CheckoutResult:
+    context.need_files()
+    with context.workspace.lock():
+        head = context.head
+        found = context.resolve(revision)
+        ensure(context, found.dataset, progress)
+        entries = Manifest(context.store, found.dataset).entries()
+        counts = context.write_files(head.commit, entries, paths, force=force, progress=progress)
+    return CheckoutResult(head.branch, head.commit, *counts)
