@@ -4,8 +4,6 @@
 
     author = "Ada <ada@example.org>"      # who commits, unless the command says otherwise
     store = "/data/shared-store"          # the store, if it is not .dsvc/store
-    files = false                         # the workspace was made without writing its files
-
     files = false                         # the workspace holds no files, only the store
 
     [remote.origin]
@@ -127,20 +125,6 @@ def set_files(folder: Path, files: bool) -> None:
     """Write into `config.toml` whether the workspace holds the files of its version."""
     if read_config(folder).files != files:
         _edit(folder, lambda document: document.update({"files": files}))
-
-
-def set_files(folder: Path, files: bool) -> None:
-    """Write into `config.toml` whether the workspace has its files."""
-    if read_config(folder).files == files:
-        return
-
-    def change(document: TOMLDocument) -> None:
-        if files:
-            del document["files"]
-        else:
-            document["files"] = False
-
-    _edit(folder, change)
 
 
 def add_remote(folder: Path, remote: RemoteConfig) -> None:

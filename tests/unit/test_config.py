@@ -46,7 +46,7 @@ def test_a_file_called_like_the_folder_is_no_workspace(tmp_path: Path) -> None:
 
 
 def test_without_a_file_everything_is_default(folder: Path) -> None:
-    assert config.read_config(folder) == Config(None, None, {})
+    assert config.read_config(folder) == Config()
     assert config.store_location(folder) == str(folder / ".dsvc" / "store")
 
 
@@ -54,13 +54,13 @@ def test_reads_what_is_there_and_leaves_what_it_does_not_know(folder: Path) -> N
     write(
         folder,
         'store = "/data/s"\nauthor = "A <a@b>"\nfuture = 3\n'
-        '[remotes.origin]\nurl = "s3://b/x"\nsingle_writer = true\ncolour = "red"\n'
-        '[remotes.near]\nurl = "/mnt/n"\n',
+        '[remote.origin]\nurl = "s3://b/x"\nsingle_writer = true\ncolour = "red"\n'
+        '[remote.near]\nurl = "/mnt/n"\n',
     )
     assert config.read_config(folder) == Config(
         "/data/s",
         "A <a@b>",
-        {
+        remotes={
             "origin": RemoteConfig("origin", "s3://b/x", True),
             "near": RemoteConfig("near", "/mnt/n", False),
         },
@@ -72,12 +72,12 @@ def test_reads_what_is_there_and_leaves_what_it_does_not_know(folder: Path) -> N
     [
         ("author = \n", "line 1"),
         ("author = 3\n", "'author' must be text"),
-        ("remotes = []\n", "'remotes' must be a table"),
-        ("remotes.x = 1\n", "'remotes.x' must be a table"),
-        ("[remotes.x]\n", "'remotes.x.url'"),
-        ("[remotes.x]\nurl = 1\n", "'remotes.x.url' must be text"),
-        ("[remotes.x]\nurl = '/a'\nsingle_writer = 1\n", "'remotes.x.single_writer' must be true"),
-        ("[remotes.'a/b']\nurl = '/a'\n", "'a/b'"),
+        ("remote = []\n", "'remote' must be a table"),
+        ("remote.x = 1\n", "'remote.x' must be a table"),
+        ("[remote.x]\n", "'remote.x.url'"),
+        ("[remote.x]\nurl = 1\n", "'remote.x.url' must be text"),
+        ("[remote.x]\nurl = '/a'\nsingle_writer = 1\n", "'remote.x.single_writer' must be true"),
+        ("[remote.'a/b']\nurl = '/a'\n", "'a/b'"),
         ("store = ''\n", "not a URL or path"),
     ],
 )
@@ -108,11 +108,22 @@ def test_editing_keeps_comments_and_strange_keys(folder: Path) -> None:
     assert config.read_config(folder) == Config(
         "/data/store",
         'B "the" \\ <b@c>',
-        {
+        remotes={
             "origin": RemoteConfig("origin", "s3://b/x"),
             "my.far-one": RemoteConfig("my.far-one", "gs://b/x", True),
         },
     )
+
+
+def test_a_workspace_can_be_without_files(folder: Path) -> None:
+    config.set_files(folder, True)
+    assert not (folder / ".dsvc" / "config.toml").exists()
+    config.set_files(folder, False)
+    config.add_remote(folder, RemoteConfig("origin", "/x"))
+    assert not config.read_config(folder).files
+    config.set_files(folder, True)
+    assert config.read_config(folder).files
+    assert list(config.read_config(folder).remotes) == ["origin"]
 
 
 def test_a_remote_is_added_once_and_removed_once(folder: Path) -> None:

@@ -1,0 +1,69 @@
+"""Work done by a few threads ahead of whoever takes the results."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol, TypeVar
+
+
+class Sized(Protocol):
+    """A file of `size` bytes."""
+
+    @property
+    def size(self) -> int: ...
+
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+File = TypeVar("File", bound=Sized)
+
+THREADS = min(8, 2 * (os.cpu_count() or 1))
+"""More than cores: some wait for the disk while others work."""
+
+LARGE = 1 << 20
+"""Bytes from which on a file is handled piece by piece; smaller ones are held in memory whole."""
+
+_BATCH_BYTES = 4 << 20
+_BATCH_FILES = 128
+
+
+def ahead(
+    work: Callable[[Item], Result], items: Iterable[Item], threads: int = THREADS
+) -> Iterator[Result]:
+    """Yield `work(item)` for all items in their order, at most `2 * threads` items ahead.
+
+    The first failure is raised where its result would have come; what was not begun is dropped.
+    """
+    pending: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for item in items:
+                pending.append(pool.submit(work, item))
+                if len(pending) >= 2 * threads:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            for future in pending:
+                future.cancel()
+
+
+def batches(files: Iterable[File]) -> Iterator[list[File]]:
+    """Runs of files, in their order, each worth a task of its own; a large file stands alone."""
+    batch: list[File] = []
+    size = 0
+    for file in files:
+        full = len(batch) == _BATCH_FILES or size + file.size > _BATCH_BYTES
+        if batch and (full or file.size >= LARGE):
+            yield batch
+            batch, size = [], 0
+        batch.append(file)
+        size += file.size
+        if file.size >= LARGE:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch

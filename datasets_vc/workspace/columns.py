@@ -1,0 +1,140 @@
+"""Columns of paths and digests: aligned and gathered without an object for each file.
+
+Importing pyarrow.compute costs 0.1 s, as much as all the rest of a status of a small tree: small
+columns are handled in plain Python, and only large ones by its kernels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from datasets_vc.digest import DIGEST_SIZE, Digest
+from datasets_vc.format.entries import ENTRY_SCHEMA
+
+Digests = NDArray[np.uint8]
+"""Shape (files, 32)."""
+Rows = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+_SMALL = 20_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Entries:
+    """The columns of a table of entries."""
+
+    path: pa.StringArray
+    kind: NDArray[np.uint8]
+    size: NDArray[np.uint64]
+    digest: Digests
+
+    def __len__(self) -> int:
+        return len(self.path)
+
+
+def entries_of(table: pa.Table) -> Entries:
+    """The columns of a table of entries, without a copy where each is in one piece."""
+    return Entries(
+        whole_column(table, "path"),
+        whole_column(table, "kind").to_numpy(),
+        whole_column(table, "size").to_numpy(),
+        digests_of(whole_column(table, "digest")),
+    )
+
+
+def table_of(
+    paths: pa.StringArray, kind: NDArray[Any], size: NDArray[Any], digest: Digests
+) -> pa.Table:
+    """The table of entries with these columns, which are in order of path."""
+    columns = [
+        paths,
+        pa.array(kind.astype(np.uint8, copy=False)),
+        pa.array(size.astype(np.uint64, copy=False)),
+        digest_array(digest),
+    ]
+    return pa.Table.from_arrays(columns, schema=ENTRY_SCHEMA)
+
+
+def whole_column(table: pa.Table, name: str) -> pa.Array:
+    """A column in one piece."""
+    pieces = table.column(name).chunks
+    if len(pieces) == 1:
+        return pieces[0]
+    return pa.concat_arrays(pieces) if pieces else pa.array([], table.schema.field(name).type)
+
+
+def digests_of(column: pa.FixedSizeBinaryArray) -> Digests:
+    """The bytes of a column of digests; a view."""
+    data = np.frombuffer(column.buffers()[1] or b"", np.uint8)
+    start = column.offset * DIGEST_SIZE
+    return data[start : start + len(column) * DIGEST_SIZE].reshape(-1, DIGEST_SIZE)
+
+
+def digest_array(digests: Digests) -> pa.FixedSizeBinaryArray:
+    """The column that holds `digests`."""
+    data = pa.py_buffer(np.ascontiguousarray(digests))
+    return pa.Array.from_buffers(pa.binary(DIGEST_SIZE), len(digests), [None, data])
+
+
+def digest_at(digests: Digests, row: int) -> Digest:
+    """One digest out of a column."""
+    return Digest(digests[row].tobytes())
+
+
+def same_digests(left: Digests, right: Digests) -> Mask:
+    """Row by row, whether two columns are equal."""
+    words = np.ascontiguousarray(left).view(np.uint64), np.ascontiguousarray(right).view(np.uint64)
+    equal: Mask = np.all(words[0] == words[1], axis=1)
+    return equal
+
+
+def align(paths: pa.StringArray, others: pa.StringArray) -> Rows:
+    """For each of `paths` its row in `others`, -1 where it is not there. Neither repeats a path."""
+    if paths.equals(others):
+        return np.arange(len(paths))
+    if max(len(paths), len(others)) > _SMALL:
+        import pyarrow.compute as pc
+
+        found = pc.index_in(paths, value_set=others)
+        return np.asarray(pc.fill_null(found, -1), np.int64)
+    rows = {path: row for row, path in enumerate(others.to_pylist())}
+    return np.array([rows.get(path, -1) for path in paths.to_pylist()], np.int64)
+
+
+def not_hit(count: int, rows: Rows) -> Rows:
+    """Which of `count` rows `rows` does not name; -1 in it names none."""
+    missed = np.ones(count, np.bool_)
+    missed[rows[rows >= 0]] = False
+    return np.flatnonzero(missed)
+
+
+def paths_at(paths: pa.StringArray, rows: Rows) -> list[str]:
+    """Some of the paths."""
+    if len(rows) > _SMALL:
+        picked: list[str] = gather(paths, rows).to_pylist()
+        return picked
+    return [paths[row].as_py() for row in rows.tolist()]
+
+
+def gather(paths: pa.StringArray, rows: Rows) -> pa.StringArray:
+    """Some of the paths, as a column."""
+    if len(rows) == len(paths) and np.array_equal(rows, np.arange(len(rows))):
+        return paths
+    if len(rows) > _SMALL:
+        return paths.take(pa.array(rows))
+    return pa.array(paths_at(paths, rows), pa.string())
+
+
+def path_order(paths: pa.StringArray) -> Rows:
+    """The rows of `paths` in order of path."""
+    if len(paths) > _SMALL:
+        import pyarrow.compute as pc
+
+        return np.asarray(pc.array_sort_indices(paths), np.int64)
+    texts = paths.to_pylist()
+    return np.array(sorted(range(len(texts)), key=texts.__getitem__), np.int64)

@@ -1,0 +1,81 @@
+"""`.dsvcignore`: which paths are no part of the dataset, with the syntax and rules of gitignore.
+
+As in git, a file of rules speaks for its folder and those below, the rule nearest to a path wins,
+of one file's rules the last, and nothing below an ignored folder is looked at. Unlike in git, which
+leaves tracked files tracked, an ignored path is no part of the dataset even if an earlier version
+has it: what a dataset holds depends on the tree and its rules, not on what was added when.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from datasets_vc.errors import InvalidInputError
+
+IGNORE_FILE = ".dsvcignore"
+
+
+class IgnoreRules:
+    """The rules of one file, for the paths below its folder, and those above it.
+
+    Args:
+        prefix: the folder of the file, with a final "/", empty at the top.
+        data: what the file says.
+        source: the file, for messages.
+        above: the rules of the nearest folder above that has any.
+
+    Raises:
+        InvalidInputError: a line is no pattern.
+    """
+
+    def __init__(
+        self, prefix: str, data: bytes, source: Path, above: IgnoreRules | None = None
+    ) -> None:
+        self._start = len(prefix)
+        self._above = above
+        patterns = _patterns(data, source)
+        self._patterns = tuple(reversed(patterns))
+        # Most paths match no rule at all: one look tells.
+        self._any = re.compile("|".join(f"(?:{regex.pattern})" for regex, _ in patterns))
+
+    def ignores(self, path: str, *, folder: bool) -> bool:
+        """Whether `path`, whose own folder is not ignored, is."""
+        own = path[self._start :] + "/" if folder else path[self._start :]
+        if self._patterns and self._any.fullmatch(own):
+            for regex, ignored in self._patterns:
+                if regex.fullmatch(own):
+                    return ignored
+        return self._above is not None and self._above.ignores(path, folder=folder)
+
+
+def _patterns(data: bytes, source: Path) -> Sequence[tuple[re.Pattern[str], bool]]:
+    # Names of files come decoded like this too, so that odd bytes match.
+    text = os.fsdecode(data.removeprefix(b"\xef\xbb\xbf"))
+    found = []
+    for number, line in enumerate(text.split("\n"), 1):
+        try:
+            pattern = _compile(line.removesuffix("\r"))
+        except ValueError as error:
+            raise InvalidInputError(
+                f"'{source}', line {number}: {line!a} is not an ignore pattern.",
+                "The syntax is that of gitignore.",
+            ) from error
+        if pattern:
+            found.append(pattern)
+    return found
+
+
+def _compile(line: str) -> tuple[re.Pattern[str], bool] | None:
+    # Takes 60 ms to import, and few workspaces have rules.
+    from pathspec import GitIgnoreSpec
+
+    # `a/**` is what is below `a`, not `a`; pathspec's expression for it matches `a/` as well.
+    wanted = line + "/*" if line.endswith("/**") else line
+    pattern = next(iter(GitIgnoreSpec.from_lines([wanted]).patterns), None)
+    if pattern is None or pattern.include is None or pattern.regex is None:
+        return None  # a comment, or nothing
+    # pathspec's expressions match whatever lies below, too: only full matches are the path's own.
+    return re.compile(pattern.regex.pattern.replace("(?P<ps_d>", "(?:")), pattern.include

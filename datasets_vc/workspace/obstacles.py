@@ -1,0 +1,134 @@
+"""What lies on disk where a checkout wants to write a file that the listing does not have."""
+
+# A Path object for every file would cost more than the work itself.
+# ruff: noqa: PTH114
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+
+from datasets_vc.errors import InvalidInputError, UnreadableFileError
+from datasets_vc.format.entries import FILE, SYMLINK, Entry
+from datasets_vc.paths import META_DIR, check_path, parents_of
+from datasets_vc.workspace.reading import hash_file, listed_from
+from datasets_vc.workspace.walk import GIT_DIR
+
+_ABSENT = 0
+_FOLDER = 1
+_OTHER = 2
+
+
+class Obstacles:
+    """Finds out which new files can be written, and what must go first.
+
+    A listing leaves out ignored files, devices and folders that are workspaces of their own. All of
+    them can be in the way, and so can a link where a folder should be: it is never followed.
+
+    Args:
+        root: the workspace.
+        leaving: files that are removed before anything is written.
+        force: clear away whatever is in the way, but never a workspace or a git repository.
+    """
+
+    def __init__(self, root: str, leaving: frozenset[str], *, force: bool) -> None:
+        self.clear: set[str] = set()
+        self.blocking: set[str] = set()
+        self._root = root
+        self._leaving = leaving
+        self._force = force
+        self._folders: dict[str, tuple[int, str]] = {"": (_FOLDER, "")}
+
+    def permit(self, entry: Entry) -> bool:
+        """Whether `entry` has to be written; notes what is in its way.
+
+        Raises:
+            InvalidInputError: the path must not be written in any workspace.
+        """
+        path = check_path(entry.path)
+        _check_safe(path)
+        state, where = self._folder(path.rpartition("/")[0])
+        if state == _ABSENT:
+            return True
+        if state == _OTHER:
+            self._note(where, [where])
+            return True
+        found = self._look(path)
+        if found is None:
+            return True
+        if stat.S_ISDIR(found.st_mode):
+            self._note(path, list(self._below(path)))
+            return True
+        if self._is(entry, found):
+            return False
+        self._note(path, [path])
+        return True
+
+    def _folder(self, path: str) -> tuple[int, str]:
+        """What a folder is on disk, and the outermost of it and those above that is so."""
+        if path in self._folders:
+            return self._folders[path]
+        state, where = _FOLDER, path
+        for each in (*parents_of(path), path):
+            if each not in self._folders:
+                found = self._look(each)
+                if found is None:
+                    self._folders[each] = (_ABSENT, each)
+                else:
+                    kind = _FOLDER if stat.S_ISDIR(found.st_mode) else _OTHER
+                    self._folders[each] = (kind, each)
+            state, where = self._folders[each]
+            if state != _FOLDER:
+                break
+        self._folders[path] = (state, where)
+        return state, where
+
+    def _note(self, path: str, lost: list[str]) -> None:
+        """Something is at `path`; with it the paths `lost` would go."""
+        staying = [each for each in lost if each not in self._leaving]
+        if not staying:
+            if path not in self._leaving:
+                self.clear.add(path)
+        elif self._force:
+            self.clear.add(path)
+        else:
+            self.blocking.update(staying)
+
+    def _look(self, path: str) -> os.stat_result | None:
+        try:
+            return os.lstat(f"{self._root}/{path}")
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise UnreadableFileError(
+                f"'{path}' cannot be looked at: {error.strerror or error}.", "Mend its permissions."
+            ) from error
+
+    def _below(self, path: str) -> Iterator[str]:
+        """All files below a folder, whatever they are."""
+        start = len(self._root) + 1
+        for folder, folders, files in os.walk(f"{self._root}/{path}"):
+            if META_DIR in folders or GIT_DIR in folders or GIT_DIR in files:
+                raise InvalidInputError(
+                    f"The folder '{path}' is in the way, and it holds a repository of its own.",
+                    "Move it away.",
+                )
+            links = (name for name in folders if os.path.islink(f"{folder}/{name}"))
+            for name in (*files, *links):
+                yield f"{folder}/{name}"[start:]
+
+    def _is(self, entry: Entry, found: os.stat_result) -> bool:
+        kind = {stat.S_IFREG: FILE, stat.S_IFLNK: SYMLINK}.get(stat.S_IFMT(found.st_mode))
+        if kind != entry.kind or found.st_size != entry.size:
+            return False
+        return hash_file(self._root, listed_from(entry.path, kind, found)) == entry.digest
+
+
+def _check_safe(path: str) -> None:
+    *folders, _ = parts = path.lower().split("/")
+    if GIT_DIR in parts or META_DIR in folders:
+        raise InvalidInputError(
+            f"'{path}' is not written: what lies in '{GIT_DIR}' or '{META_DIR}' is no data.",
+            "This version was not made by dsvc; do not trust it.",
+        )

@@ -1,0 +1,167 @@
+"""What a checkout would do, and what uncommitted work stands in its way; changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from datasets_vc.digest import Digest
+from datasets_vc.errors import UnsavedChangesError
+from datasets_vc.format.entries import Entry
+from datasets_vc.workspace.columns import (
+    Entries,
+    Mask,
+    Rows,
+    align,
+    digest_at,
+    entries_of,
+    paths_at,
+    same_digests,
+)
+from datasets_vc.workspace.obstacles import Obstacles
+from datasets_vc.workspace.reading import Listed, listed_at
+from datasets_vc.workspace.selection import Selection
+from datasets_vc.workspace.status import Comparison, settle
+
+_SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An entry to write, and the listed file that it replaces, if there is one."""
+
+    entry: Entry
+    replaces: Listed | None
+
+    @property
+    def size(self) -> int:
+        return self.entry.size
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do: remove files, clear away what is at the paths `clear` and below, then write."""
+
+    remove: list[Listed]
+    clear: list[str]
+    write: list[Target]
+
+
+def plan_checkout(
+    root: str, comparison: Comparison, target: pa.Table, selection: Selection, *, force: bool
+) -> Plan:
+    """Plan to make the selected paths as they are in another version.
+
+    A switch of the whole workspace leaves alone what is the same in both versions, even if it was
+    modified or deleted meanwhile. With paths given, or with `force`, all that is selected is to be
+    as in the target. Untracked files stay, unless they are in the way.
+
+    Args:
+        root: the workspace.
+        comparison: what is there beside the *current* version; learns digests.
+        target: the entries of the version to bring.
+        selection: which paths.
+        force: overwrite uncommitted work.
+
+    Raises:
+        UnsavedChangesError: uncommitted work is in the way.
+        InvalidInputError: a path of the target cannot be written here.
+        UnreadableFileError: a file that has to be compared cannot be read.
+    """
+    entries = entries_of(target)
+    chosen = selection.mask(entries.path, above=False)
+    if selection.everything and not force:
+        chosen &= ~_same_in(comparison.version, entries)
+    place = align(entries.path, comparison.listing.path)
+    leaving = _leaving(comparison, entries, selection)
+    settle(root, comparison, _doubtful(comparison, entries, chosen, place, leaving, force=force))
+    writing = np.flatnonzero(chosen & ~_there(comparison, entries, place))
+    remove = listed_at(comparison.listing, np.flatnonzero(leaving))
+    obstacles = Obstacles(root, frozenset(file.path for file in remove), force=force)
+    write = [
+        wanted
+        for wanted in _targets(comparison, entries, writing, place)
+        if wanted.replaces or obstacles.permit(wanted.entry)
+    ]
+    if not force:
+        leaving[place[writing][place[writing] >= 0]] = True
+        dirty = paths_at(comparison.listing.path, np.flatnonzero(leaving & ~comparison.equal))
+        _refuse({*dirty, *obstacles.blocking})
+    return Plan(remove, sorted(obstacles.clear), write)
+
+
+def _same_in(version: Entries, target: Entries) -> Mask:
+    """Which rows of the target are the same in another version."""
+    rows = align(target.path, version.path)
+    if not len(version):
+        return rows >= 0
+    same: Mask = (rows >= 0) & (target.kind == version.kind[rows])
+    return same & same_digests(target.digest, version.digest[rows])
+
+
+def _there(comparison: Comparison, target: Entries, place: Rows) -> Mask:
+    """Which rows of the target the workspace is known to have; `place` are their listed files."""
+    listing = comparison.listing
+    if not len(listing):
+        return place >= 0
+    there: Mask = (place >= 0) & comparison.known[place] & (listing.kind[place] == target.kind)
+    return there & same_digests(comparison.digest[place], target.digest)
+
+
+def _leaving(comparison: Comparison, target: Entries, selection: Selection) -> Mask:
+    """Which listed files the current version has and the target has not."""
+    version = comparison.version
+    if not len(version):
+        return comparison.rows >= 0
+    gone = (align(version.path, target.path) < 0) & selection.mask(version.path, above=False)
+    leaving: Mask = (comparison.rows >= 0) & gone[comparison.rows]
+    return leaving
+
+
+def _doubtful(
+    comparison: Comparison,
+    target: Entries,
+    chosen: Mask,
+    place: Rows,
+    leaving: Mask,
+    *,
+    force: bool,
+) -> Mask:
+    """Which listed files must be read to tell what they are, if the cache does not know."""
+    listing = comparison.listing
+    doubtful = np.zeros(len(listing), np.bool_)
+    wanted = np.flatnonzero(chosen & (place >= 0))
+    found = place[wanted]
+    like_target = listing.size[found].astype(np.uint64) == target.size[wanted]
+    doubtful[found[like_target & (listing.kind[found] == target.kind[wanted])]] = True
+    if force:
+        return doubtful
+    touched = leaving.copy()
+    touched[found] = True
+    return doubtful | (touched & comparison.alike)
+
+
+def _targets(
+    comparison: Comparison, target: Entries, writing: Rows, place: Rows
+) -> Iterable[Target]:
+    places = place[writing].tolist()
+    listed = iter(listed_at(comparison.listing, place[writing][place[writing] >= 0]))
+    paths = paths_at(target.path, writing)
+    columns = target.kind[writing].tolist(), target.size[writing].tolist()
+    for row, path, kind, size, there in zip(writing, paths, *columns, places, strict=True):
+        digest: Digest = digest_at(target.digest, row)
+        yield Target(Entry(path, kind, size, digest), next(listed) if there >= 0 else None)
+
+
+def _refuse(paths: set[str]) -> None:
+    if not paths:
+        return
+    shown = ", ".join(f"'{path}'" for path in sorted(paths)[:_SHOWN])
+    more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
+    raise UnsavedChangesError(
+        f"Uncommitted changes would be lost in {shown}{more}.",
+        "Commit them or move them away, or use --force to give them up.",
+    )

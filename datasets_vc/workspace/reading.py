@@ -1,0 +1,207 @@
+"""Read files that others may write to: the bytes of the file that was listed, or an error."""
+
+from __future__ import annotations
+
+import os
+import stat
+from types import TracebackType
+from typing import NamedTuple
+
+import numpy as np
+
+from datasets_vc.digest import DIGEST_SIZE, Digest, Hasher, digest_of
+from datasets_vc.errors import UnreadableFileError
+from datasets_vc.format.entries import SYMLINK
+from datasets_vc.workspace.ahead import LARGE, ahead, batches
+from datasets_vc.workspace.columns import Digests, Mask, Rows, paths_at
+from datasets_vc.workspace.listing import INODE_MASK, Listing
+
+PIECE = 1 << 20
+"""Bytes that are read at a time from large files."""
+
+_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_TRY_AGAIN = "Wait until nothing writes to it, then try again."
+
+
+class FileChangedError(UnreadableFileError):
+    """A file is no longer what was listed, so that no bytes can be told to be its."""
+
+
+class Listed(NamedTuple):
+    """One file of a listing."""
+
+    row: int
+    path: str
+    kind: int
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+
+
+def listed_at(listing: Listing, rows: Rows) -> list[Listed]:
+    """Some files of a listing, one object each."""
+    names = ("kind", "size", "mtime_ns", "ctime_ns", "inode")
+    columns = [getattr(listing, name)[rows].tolist() for name in names]
+    paths = paths_at(listing.path, rows)
+    return list(map(Listed, rows.tolist(), paths, *columns))
+
+
+def listed_from(path: str, kind: int, found: os.stat_result) -> Listed:
+    """A file of no listing, by its stat data; its row is -1."""
+    times = found.st_mtime_ns, found.st_ctime_ns
+    return Listed(-1, path, kind, found.st_size, *times, found.st_ino & INODE_MASK)
+
+
+class OpenFile:
+    """A listed file, open for reading; what is read is checked to be that file's, whole.
+
+    Raises:
+        FileChangedError: on entry, while reading or on exit: the file is not what was listed.
+        UnreadableFileError: it cannot be opened or read.
+    """
+
+    __slots__ = ("_file", "_handle", "_left", "_root")
+
+    def __init__(self, root: str, file: Listed) -> None:
+        self._root = root
+        self._file = file
+        self._left = file.size
+
+    def __enter__(self) -> OpenFile:
+        try:
+            self._handle = os.open(f"{self._root}/{self._file.path}", _FLAGS)
+        except OSError as error:
+            raise _explain(self._file, error) from error
+        try:
+            check_same(self._file, os.fstat(self._handle))
+        except BaseException:
+            os.close(self._handle)
+            raise
+        return self
+
+    def read(self, size: int) -> bytes:
+        """The next bytes, at most `size`; none at the end."""
+        size = min(size, self._left)
+        if not size:
+            return b""
+        try:
+            data = os.read(self._handle, size)
+        except OSError as error:
+            raise _explain(self._file, error) from error
+        if not data:
+            raise _changed(self._file, "shrank")
+        self._left -= len(data)
+        return data
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if kind is None:
+                check_same(self._file, os.fstat(self._handle))
+        finally:
+            os.close(self._handle)
+
+
+def read_whole(root: str, file: Listed) -> bytes:
+    """All bytes of a listed file, or the target of a listed link; raises what `OpenFile` does."""
+    if file.kind == SYMLINK:
+        return _read_link(root, file)
+    with OpenFile(root, file) as source:
+        data = source.read(file.size)
+        if len(data) == file.size:
+            return data
+        return data + b"".join(iter(lambda: source.read(PIECE), b""))
+
+
+def hash_file(root: str, file: Listed) -> Digest:
+    """The digest of a listed file, read piece by piece; raises what `OpenFile` does."""
+    if file.kind == SYMLINK or file.size < LARGE:
+        return digest_of(read_whole(root, file))
+    hasher = Hasher()
+    with OpenFile(root, file) as source:
+        while piece := source.read(PIECE):
+            hasher.update(piece)
+    return Digest(hasher.digest())
+
+
+def hash_files(
+    root: str, listing: Listing, rows: Rows, *, strict: bool = False
+) -> tuple[Digests, Mask]:
+    """The digests of the files at `rows`, and which of them could be told.
+
+    A file that changes while it is read has none; with `strict` that is an error.
+
+    Raises:
+        UnreadableFileError: a file cannot be read.
+    """
+    digests = np.zeros((len(rows), DIGEST_SIZE), np.uint8)
+    known = np.zeros(len(rows), np.bool_)
+    if not len(rows):
+        return digests, known
+
+    def work(batch: list[Listed]) -> list[Digest | None]:
+        return [_try_hash(root, file, strict) for file in batch]
+
+    found = (digest for batch in ahead(work, batches(listed_at(listing, rows))) for digest in batch)
+    for row, digest in enumerate(found):
+        if digest is not None:
+            digests[row] = np.frombuffer(digest, np.uint8)
+            known[row] = True
+    return digests, known
+
+
+def check_same(file: Listed, found: os.stat_result) -> None:
+    """Check stat data against those in the listing.
+
+    Raises:
+        FileChangedError: they differ.
+    """
+    if (
+        found.st_mtime_ns == file.mtime_ns
+        and found.st_ctime_ns == file.ctime_ns
+        and found.st_size == file.size
+        and found.st_ino & INODE_MASK == file.inode
+    ):
+        return
+    if not found.st_nlink:
+        raise _changed(file, "vanished")
+    if stat.S_ISREG(found.st_mode) and found.st_size != file.size:
+        raise _changed(file, "grew" if found.st_size > file.size else "shrank")
+    raise _changed(file, "was changed or replaced")
+
+
+def _try_hash(root: str, file: Listed, strict: bool) -> Digest | None:
+    try:
+        return hash_file(root, file)
+    except FileChangedError:
+        if strict:
+            raise
+        return None
+
+
+def _read_link(root: str, file: Listed) -> bytes:
+    path = f"{root}/{file.path}"
+    try:
+        target = os.readlink(os.fsencode(path))  # noqa: PTH115 - its bytes, not a Path
+        check_same(file, os.lstat(path))
+    except OSError as error:
+        raise _explain(file, error) from error
+    return target
+
+
+def _explain(file: Listed, error: OSError) -> UnreadableFileError:
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return _changed(file, "vanished")
+    return UnreadableFileError(
+        f"'{file.path}' cannot be read: {error.strerror or error}.",
+        "Mend its permissions, or ignore it in .dsvcignore.",
+    )
+
+
+def _changed(file: Listed, what: str) -> FileChangedError:
+    return FileChangedError(f"'{file.path}' {what} while dsvc was at work on it.", _TRY_AGAIN)

@@ -1,0 +1,74 @@
+"""Which part of the tree a command was asked about."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from datasets_vc.paths import check_path, is_under, parents_of
+
+# The character after "/": every path below "a/" sorts before "a0".
+_AFTER_SLASH = "0"
+
+
+class Selection:
+    """The given paths and everything below them; no paths, or ".", is everything.
+
+    A folder above a given path belongs to the selection only where it is a file instead: to record
+    `a/b` where `a` was a file is to record that `a` is gone.
+
+    Raises:
+        InvalidInputError: one of the paths cannot be a dataset path.
+    """
+
+    def __init__(self, paths: Iterable[str] = ()) -> None:
+        names = {path.rstrip("/") or path for path in paths}
+        self.everything = not names or "." in names
+        self.paths = [] if self.everything else sorted(check_path(name) for name in names)
+        self._chosen = frozenset(self.paths)
+        self._above = frozenset(folder for path in self.paths for folder in parents_of(path))
+
+    def takes(self, path: str) -> bool:
+        """Whether a file at `path` is selected, given that its folder is not."""
+        return path in self._chosen or path in self._above
+
+    def holds(self, folder: str) -> bool:
+        """Whether all below `folder` is selected, given that its own folder is not."""
+        return folder in self._chosen
+
+    def enters(self, folder: str) -> bool:
+        """Whether something selected may lie below `folder`, which is not selected itself."""
+        return folder in self._above
+
+    def mask(self, paths: pa.StringArray, *, above: bool = True) -> NDArray[np.bool_]:
+        """Which of `paths`, in byte order, are selected; `above` counts the folders above, too."""
+        if self.everything:
+            return np.ones(len(paths), np.bool_)
+        chosen = np.zeros(len(paths), np.bool_)
+        for path in self.paths:
+            start = _position(paths, path + "/")
+            chosen[start : _position(paths, path + _AFTER_SLASH)] = True
+        for path in (*self.paths, *(self._above if above else ())):
+            chosen[_position(paths, path) : _position(paths, path + "\0")] = True
+        return chosen
+
+    def unmatched(self, *columns: pa.StringArray) -> list[str]:
+        """The given paths that select nothing in any of these sorted columns."""
+        return [path for path in self.paths if not any(_occurs(path, each) for each in columns)]
+
+
+def _occurs(path: str, column: pa.StringArray) -> bool:
+    # The path itself, or else the first below it; "path-x" may sort between the two.
+    for wanted in (path, path + "/"):
+        row = _position(column, wanted)
+        if row < len(column) and is_under(column[row].as_py(), path):
+            return True
+    return False
+
+
+def _position(column: pa.StringArray, path: str) -> int:
+    return bisect_left(range(len(column)), path, key=lambda row: column[row].as_py())

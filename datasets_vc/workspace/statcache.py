@@ -1,0 +1,169 @@
+"""The stat cache: the digest that a file had when its stat data were as they are.
+
+A row is believed if size, times and inode are unchanged. That alone is not enough: a file that is
+written again within one tick of the file system's clock keeps its time (git's "racy" files, see
+https://git-scm.com/docs/racy-git). So a row is only kept if the file was, by the clock of its own
+file system, older than the moment before its bytes were read: a later write leaves a newer time.
+
+The file is Arrow IPC, memory-mapped, with a checksum. It may vanish at any time: whatever is wrong
+with it, or missing, costs reading files again and nothing else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from xxhash import xxh3_64
+
+from datasets_vc.digest import DIGEST_SIZE
+from datasets_vc.paths import META_DIR
+from datasets_vc.workspace.columns import (
+    Digests,
+    Mask,
+    align,
+    digest_array,
+    digests_of,
+    gather,
+    path_order,
+    whole_column,
+)
+from datasets_vc.workspace.listing import FIELDS, Listing
+
+CACHE_FILE = "stat-cache"
+TEMPORARY_DIR = "tmp"
+
+_VERSION = b"1"
+_SECOND = 1_000_000_000
+_SCHEMA = pa.schema(
+    [("path", pa.string()), *((name, pa.int64()) for name in FIELDS), ("digest", pa.binary(32))]
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StatCache:
+    """Files with the digests they had; the same columns as a listing, in order of path."""
+
+    files: Listing
+    digest: Digests
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def look_up(self, listing: Listing) -> tuple[Digests, Mask]:
+        """The digest of each file of `listing`, and of which of them it is known."""
+        if not len(self):
+            return np.zeros((len(listing), DIGEST_SIZE), np.uint8), np.zeros(len(listing), np.bool_)
+        rows = align(listing.path, self.files.path)
+        known = rows >= 0
+        # A row of -1 takes the last one's values; `known` says that they mean nothing.
+        for name in FIELDS:
+            known &= getattr(listing, name) == getattr(self.files, name)[rows]
+        return self.digest[rows], known
+
+    def picked(self, keep: Mask) -> StatCache:
+        """Only the rows that `keep` marks."""
+        rows = np.flatnonzero(keep)
+        columns = [getattr(self.files, name)[rows] for name in FIELDS]
+        return StatCache(Listing(gather(self.files.path, rows), *columns), self.digest[rows])
+
+    def joined(self, other: StatCache) -> StatCache:
+        """The rows of both, which have no path in common."""
+        if not len(self) or not len(other):
+            return self if len(self) else other
+        paths = pa.concat_arrays([self.files.path, other.files.path])
+        order = path_order(paths)
+        columns = [
+            np.concatenate([getattr(self.files, name), getattr(other.files, name)])[order]
+            for name in FIELDS
+        ]
+        digest = np.concatenate([self.digest, other.digest])[order]
+        return StatCache(Listing(gather(paths, order), *columns), digest)
+
+    def older_than(self, moment: int) -> StatCache:
+        """Only the rows that can be believed if their files were read after `moment`."""
+        files = self.files
+        newest = np.maximum(files.mtime_ns, files.ctime_ns)
+        # A time without a fraction may come from a clock that ticks every second, or every two.
+        newest = np.where(newest % _SECOND == 0, newest + 2 * _SECOND, newest)
+        keep = newest < moment
+        return self if keep.all() else self.picked(keep)
+
+
+def empty_cache() -> StatCache:
+    """The cache of which nothing is known."""
+    none = np.zeros(0, np.int64)
+    listing = Listing(pa.array([], pa.string()), none, none, none, none, none)
+    return StatCache(listing, np.zeros((0, DIGEST_SIZE), np.uint8))
+
+
+def load_cache(folder: Path) -> StatCache:
+    """The stat cache of the workspace `folder`; empty if there is none that can be used."""
+    try:
+        with pa.memory_map(str(folder / META_DIR / CACHE_FILE)) as source:
+            table = pa.ipc.open_file(source).read_all()
+    except (OSError, pa.ArrowException):
+        return empty_cache()
+    metadata = table.schema.metadata or {}
+    if not table.schema.equals(_SCHEMA) or metadata.get(b"version") != _VERSION:
+        return empty_cache()
+    if metadata.get(b"checksum") != _checksum(table):
+        return empty_cache()
+    numbers = [whole_column(table, name).to_numpy() for name in FIELDS]
+    listing = Listing(whole_column(table, "path"), *numbers)
+    return StatCache(listing, digests_of(whole_column(table, "digest")))
+
+
+def save_cache(folder: Path, cache: StatCache) -> None:
+    """Write the cache; a workspace that cannot be written to does without.
+
+    Args:
+        folder: the workspace.
+        cache: rows that can be believed, see `StatCache.older_than`.
+    """
+    columns = [cache.files.path, *(pa.array(getattr(cache.files, name)) for name in FIELDS)]
+    table = pa.Table.from_arrays([*columns, digest_array(cache.digest)], schema=_SCHEMA)
+    metadata = {b"version": _VERSION, b"checksum": _checksum(table)}
+    table = table.replace_schema_metadata(metadata)
+    temporary = _temporary(folder)
+    try:
+        temporary.parent.mkdir(exist_ok=True)
+        with pa.OSFile(str(temporary), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+            writer.write_table(table)
+        temporary.replace(folder / META_DIR / CACHE_FILE)
+    except OSError:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def clock_of(folder: Path) -> int:
+    """The time by the clock of the workspace's file system, in ns; 0 if nothing can be written."""
+    temporary = _temporary(folder)
+    try:
+        temporary.parent.mkdir(exist_ok=True)
+        with temporary.open("xb") as file:
+            return os.fstat(file.fileno()).st_mtime_ns
+    except OSError:
+        return 0
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _temporary(folder: Path) -> Path:
+    return folder / META_DIR / TEMPORARY_DIR / f"{CACHE_FILE}-{secrets.token_hex(8)}"
+
+
+def _checksum(table: pa.Table) -> bytes:
+    """XXH3-64 of the buffers of all columns."""
+    hasher = xxh3_64()
+    for name in _SCHEMA.names:
+        for buffer in whole_column(table, name).buffers():
+            if buffer is not None:
+                hasher.update(buffer)
+    return hasher.hexdigest().encode()

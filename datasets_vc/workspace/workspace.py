@@ -1,0 +1,276 @@
+"""A workspace: a folder of ordinary files whose versions lie in a store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from datasets_vc.config import Head, read_head, write_head
+from datasets_vc.errors import AlreadyExistsError, DatasetError, LockedError, NotFoundError
+from datasets_vc.paths import META_DIR
+from datasets_vc.progress import SILENT, Progress
+from datasets_vc.workspace.checkout import FileSource, apply_plan
+from datasets_vc.workspace.columns import whole_column
+from datasets_vc.workspace.ingest import FileSink, Ingested, ingest
+from datasets_vc.workspace.listing import Listing
+from datasets_vc.workspace.naming import check_distinct, folding_of
+from datasets_vc.workspace.plan import Plan, plan_checkout
+from datasets_vc.workspace.selection import Selection
+from datasets_vc.workspace.statcache import (
+    TEMPORARY_DIR,
+    StatCache,
+    clock_of,
+    load_cache,
+    save_cache,
+)
+from datasets_vc.workspace.status import Changes, Comparison, compare, settle
+from datasets_vc.workspace.walk import walk
+
+LOCK_FILE = "lock"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedOut:
+    """How many files a checkout wrote and removed."""
+
+    written: int
+    removed: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scan:
+    """A workspace as it was listed after `moment`, by the clock of its own file system."""
+
+    selection: Selection
+    listing: Listing
+    cache: StatCache
+    moment: int
+
+
+class Workspace:
+    """The files of the folder that holds `.dsvc/`. A version is a table of entries.
+
+    Paths given to a method narrow it to them and what lies below; none means everything. The stat
+    cache is looked after by every method that reads or writes files.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @classmethod
+    def create(cls, folder: Path, branch: str) -> Workspace:
+        """Make `folder`, which need not exist, a workspace on a branch that has no commit yet.
+
+        Raises:
+            AlreadyExistsError: it is one.
+            DatasetError: it cannot be written to.
+        """
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / META_DIR).mkdir()
+            (folder / META_DIR / TEMPORARY_DIR).mkdir()
+            write_head(folder, Head(branch, None))
+        except FileExistsError as error:
+            raise AlreadyExistsError(f"'{folder}' is a dataset repository already.") from error
+        except OSError as error:
+            raise DatasetError(
+                f"'{folder}' cannot be made a repository: {error.strerror or error}.",
+                "Mend its permissions, or take another folder.",
+            ) from error
+        return cls(folder)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep other processes, and other threads, from changing the workspace.
+
+        Raises:
+            LockedError: one is at it now.
+        """
+        # Takes 70 ms to import, and a status needs no lock.
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(self.folder / META_DIR / LOCK_FILE, timeout=0, thread_local=False)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise LockedError(
+                f"Another dsvc is at work in '{self.folder}'.",
+                "Wait until it is done, then try again.",
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    @property
+    def head(self) -> Head:
+        """Where the workspace stands; see `read_head`."""
+        return read_head(self.folder)
+
+    def set_head(self, head: Head) -> None:
+        write_head(self.folder, head)
+
+    def scan(self, paths: Sequence[str] = ()) -> Scan:
+        """List the files, and load what is remembered of them.
+
+        Raises:
+            InvalidInputError: a path is none, a name is not UTF-8, an ignore rule is malformed.
+            UnreadableFileError: a folder cannot be read.
+        """
+        selection = Selection(paths)
+        moment = clock_of(self.folder)
+        return Scan(selection, walk(self.folder, selection), load_cache(self.folder), moment)
+
+    def status(self, version: pa.Table, paths: Sequence[str] = ()) -> Changes:
+        """What differs from `version`; reads only files that may be alike and are not remembered.
+
+        Raises:
+            NotFoundError: neither the workspace nor the version has one of the paths.
+            UnreadableFileError: a file or folder cannot be read.
+            InvalidInputError: see `scan`.
+        """
+        scan, comparison = self._compare(version, paths)
+        if settle(str(self.folder), comparison):
+            save_cache(self.folder, _known(scan, comparison))
+        return comparison.changes()
+
+    def entries(self, version: pa.Table, paths: Sequence[str] = ()) -> pa.Table:
+        """The version that a commit on top of `version` would make; stores nothing.
+
+        Raises:
+            UnreadableFileError: a file cannot be read, or changes while it is.
+            NotFoundError, InvalidInputError: see `status`.
+        """
+        return self._fully_compared(version, paths).entries()
+
+    def differing(self, version: pa.Table, paths: Sequence[str] = ()) -> tuple[pa.Table, pa.Table]:
+        """The entries of `version`, and those of the workspace, that the other does not have.
+
+        Raises:
+            UnreadableFileError, NotFoundError, InvalidInputError: see `entries`.
+        """
+        return self._fully_compared(version, paths).differing()
+
+    def ingest(
+        self,
+        version: pa.Table,
+        sink: FileSink,
+        paths: Sequence[str] = (),
+        *,
+        progress: Progress = SILENT,
+    ) -> Ingested:
+        """Store what differs from `version`, and make the version that has it.
+
+        The digests are remembered even if nobody records that version: they say what the files
+        are, not where their bytes lie.
+
+        Raises:
+            UnreadableFileError: a file cannot be read, or changes while it is.
+            InvalidInputError: see `scan`; or a symbolic link leaves the workspace.
+            NotFoundError: see `status`.
+        """
+        scan, comparison = self._compare(version, paths)
+        result = ingest(str(self.folder), comparison, sink, progress)
+        save_cache(self.folder, _known(scan, comparison))
+        return result
+
+    def checkout(
+        self,
+        current: pa.Table,
+        target: pa.Table,
+        source: FileSource,
+        paths: Sequence[str] = (),
+        *,
+        force: bool = False,
+        progress: Progress = SILENT,
+    ) -> CheckedOut:
+        """Bring the files of `target` in place of those of `current`; see `plan_checkout`.
+
+        Args:
+            current: the version that the workspace stands on.
+            target: the version to bring.
+            source: the store that has its files.
+            paths: only these.
+            force: give up uncommitted changes; untracked files go only where they are in the way.
+            progress: hears of bytes.
+
+        Raises:
+            UnsavedChangesError: uncommitted work is in the way; nothing was changed.
+            NotFoundError: neither version has one of the paths.
+            InvalidInputError: a path or link of the target cannot be written here.
+            IntegrityError, MissingDataError: from the store.
+            DatasetError: a file cannot be written; running it again does the rest.
+        """
+        scan = self.scan(paths)
+        columns = [whole_column(version, "path") for version in (current, target)]
+        _check_matched(scan.selection, *columns)
+        comparison = compare(scan.listing, scan.cache, current, scan.selection)
+        plan = plan_checkout(str(self.folder), comparison, target, scan.selection, force=force)
+        self._check_names(plan, columns[1])
+        written = apply_plan(self.folder, plan, source, force=force, progress=progress)
+        # Under the lock nobody else writes: what we wrote is as it was in that moment.
+        written = written.older_than(clock_of(self.folder))
+        save_cache(self.folder, _known(scan, comparison, _gone(plan)).joined(written))
+        return CheckedOut(len(plan.write), len(plan.remove))
+
+    def restore(
+        self,
+        current: pa.Table,
+        target: pa.Table,
+        source: FileSource,
+        paths: Sequence[str] = (),
+        *,
+        progress: Progress = SILENT,
+    ) -> CheckedOut:
+        """Make `paths` as they are in `target`, giving up what was changed in them."""
+        return self.checkout(current, target, source, paths, force=True, progress=progress)
+
+    def _compare(self, version: pa.Table, paths: Sequence[str]) -> tuple[Scan, Comparison]:
+        scan = self.scan(paths)
+        _check_matched(scan.selection, scan.listing.path, whole_column(version, "path"))
+        return scan, compare(scan.listing, scan.cache, version, scan.selection)
+
+    def _fully_compared(self, version: pa.Table, paths: Sequence[str]) -> Comparison:
+        """A comparison in which the digest of every file is known."""
+        scan, comparison = self._compare(version, paths)
+        everything = np.ones(len(scan.listing), np.bool_)
+        if settle(str(self.folder), comparison, everything, strict=True):
+            save_cache(self.folder, _known(scan, comparison))
+        return comparison
+
+    def _check_names(self, plan: Plan, paths: pa.StringArray) -> None:
+        folding = folding_of(self.folder) if plan.write else None
+        if folding:
+            check_distinct(paths.to_pylist(), folding)
+
+
+def _known(scan: Scan, comparison: Comparison, gone: Sequence[int] = ()) -> StatCache:
+    """What is known now of the listed files, without the rows `gone`, and of those unselected."""
+    known = comparison.known.copy()
+    known[list(gone)] = False
+    cache = StatCache(comparison.listing, comparison.digest)
+    cache = cache.picked(known).older_than(scan.moment)
+    if scan.selection.everything:
+        return cache
+    return cache.joined(scan.cache.picked(~scan.selection.mask(scan.cache.files.path)))
+
+
+def _gone(plan: Plan) -> list[int]:
+    """The listed rows of the files that a plan removed or replaced."""
+    replaced = [target.replaces.row for target in plan.write if target.replaces]
+    return [file.row for file in plan.remove] + replaced
+
+
+def _check_matched(selection: Selection, *columns: pa.StringArray) -> None:
+    """Raises NotFoundError if a selected path occurs in none of these columns of paths."""
+    unmatched = selection.unmatched(*columns)
+    if unmatched:
+        raise NotFoundError(
+            f"There is no '{unmatched[0]}' here, neither now nor in that version.",
+            "Paths are relative to the workspace; 'dsvc ls' shows what a version has.",
+        )
