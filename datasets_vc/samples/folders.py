@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from datasets_vc.errors import InvalidInputError
+from datasets_vc.paths import parents_of
 from datasets_vc.samples.splits import (
     canonical_split,
     canonical_splits,
@@ -72,6 +73,14 @@ def common_folder(paths: pa.ChunkedArray) -> str:
         min(len(first), len(last)),
     )
     return "/".join(first[:depth])
+
+
+def folders_above(paths: pa.ChunkedArray) -> set[str]:
+    """Every folder that some of `paths` lie in, at any depth, and the top, which is empty."""
+    import pyarrow.compute as pc
+
+    parents = pc.unique(pc.replace_substring_regex(paths, r"/?[^/]*$", "")).to_pylist()
+    return {""}.union(parents, *map(parents_of, parents))
 
 
 def _named(label: pa.ChunkedArray, split: pa.ChunkedArray) -> Folders:

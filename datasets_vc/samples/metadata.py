@@ -15,6 +15,7 @@ from datasets_vc.digest import Buffer
 from datasets_vc.errors import InvalidInputError
 from datasets_vc.samples.tabular import (
     check_columns,
+    concat,
     read_csv,
     read_json_lines,
     read_parquet,
@@ -103,8 +104,9 @@ def join_metadata(media: pa.Table, files: pa.Table, tables: dict[str, pa.Table])
         row = pc.index_in(table.column("path"), value_set=wanted)
         part = table.append_column("_media", row).filter(pc.is_valid(row))
         parts.append(part.append_column("_from", pa.repeat(name, part.num_rows)))
-    rows = pa.concat_tables(parts, promote_options="permissive")
-    _refuse_overlap(rows)
+    rows = concat(parts)
+    if len(tables) > 1:
+        _refuse_overlap(rows)
     rows = rows.sort_by([("_media", "ascending"), ("_row", "ascending")])
     found = media.select(["path", "digest", "size"]).take(rows.column("_media"))
     for name in rows.column_names:

@@ -11,8 +11,7 @@ import pyarrow as pa
 
 from datasets_vc.digest import Buffer
 from datasets_vc.errors import InvalidInputError
-from datasets_vc.paths import is_under
-from datasets_vc.samples.folders import read_folders
+from datasets_vc.samples.folders import folders_above, read_folders
 from datasets_vc.samples.media import (
     ROW_SUFFIXES,
     check_media,
@@ -33,6 +32,7 @@ from datasets_vc.samples.splits import (
     is_split,
     splits_by_hash,
 )
+from datasets_vc.samples.tabular import concat
 
 if TYPE_CHECKING:
     from datasets_vc.history.snapshot import Snapshot
@@ -93,30 +93,32 @@ def sample_table(
     found = media_files(files, media)
     if not found.num_rows:
         raise nothing_found(files, media, under)
-    named = _by_metadata(snapshot, everything, found, under)
+    named = _by_metadata(snapshot, everything, found)
+    keys = None
     if named is not None:
         table, convention = named
-        keys = None
     elif media == "text":
         table, convention, keys = _texts(snapshot, found)
     else:
         table, convention = _by_folders(found)
-        keys = None
     if not table.num_rows:
         raise nothing_found(files, media, under)
     table = _with_splits(table, keys, fractions)
-    used = len(table.column("path").unique())
-    return SampleTable(table, media, convention, _classes(table), found.num_rows - used)
+    by_file = named is None and keys is None
+    ignored = 0 if by_file else found.num_rows - len(table.column("path").unique())
+    return SampleTable(table, media, convention, _classes(table), ignored)
 
 
 def _by_metadata(
-    snapshot: Snapshot, everything: pa.Table, found: pa.Table, under: str
+    snapshot: Snapshot, everything: pa.Table, found: pa.Table
 ) -> tuple[pa.Table, str] | None:
-    """The samples that metadata files in, above or below `under` name; None if there are none."""
+    """The samples that metadata files in or above the media's folders name; None if none do."""
     candidates = metadata_files(everything)
+    if not candidates.num_rows:
+        return None
+    above = folders_above(found.column("path"))
     folders = (path.rpartition("/")[0] for path in candidates.column("path").to_pylist())
-    near = [is_under(folder, under) or is_under(under, folder) for folder in folders]
-    data = _read(snapshot, candidates.filter(pa.array(near, pa.bool_())))
+    data = _read(snapshot, candidates.filter(pa.array([folder in above for folder in folders])))
     tables = {
         path: table
         for path, buffer in data.items()
@@ -177,7 +179,7 @@ def _texts(snapshot: Snapshot, found: pa.Table) -> tuple[pa.Table, str, np.ndarr
     )
     convention = (f"{convention} and " if whole.num_rows else "") + f"rows of {', '.join(kinds)}"
     whole = whole.append_column("_key", pa.array(hash_keys(whole.column("path"))))
-    table = pa.concat_tables([whole, *parts], promote_options="permissive")
+    table = concat([whole, *parts])
     table = table.sort_by([("path", "ascending"), ("row", "ascending")])
     return table.drop_columns("_key"), convention, table.column("_key").to_numpy()
 

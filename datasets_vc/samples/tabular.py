@@ -99,6 +99,21 @@ def check_columns(table: pa.Table, name: str) -> pa.Table:
     return table
 
 
+def concat(tables: list[pa.Table]) -> pa.Table:
+    """Tables end to end; a column that some lack is null there.
+
+    Raises:
+        InvalidInputError: a column's types have nothing in common.
+    """
+    try:
+        return pa.concat_tables(tables, promote_options="permissive")
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise InvalidInputError(
+            f"The files that describe the samples disagree on a column: {_first_line(error)}.",
+            "Give the column the same type in all of them.",
+        ) from error
+
+
 def _json(data: Buffer, block: int, schema: pa.Schema | None) -> pa.Table:
     import pyarrow.json
 
@@ -110,5 +125,8 @@ def _json(data: Buffer, block: int, schema: pa.Schema | None) -> pa.Table:
 
 
 def _unreadable(name: str, error: Exception) -> InvalidInputError:
-    reason = str(error).splitlines()[0].rstrip(".")
-    return InvalidInputError(f"'{name}' cannot be read: {reason}.")
+    return InvalidInputError(f"'{name}' cannot be read: {_first_line(error)}.")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0].rstrip(".")

@@ -185,6 +185,26 @@ def test_a_broken_parquet_file_is_named(make_snapshot: MakeSnapshot) -> None:
         sample_table(snapshot, "image")
 
 
+def test_metadata_files_that_disagree_on_a_type_are_refused(make_snapshot: MakeSnapshot) -> None:
+    snapshot = make_snapshot(
+        {
+            "a/metadata.csv": b"file_name,n\n1.png,1\n",
+            "b/metadata.csv": b"file_name,n\n1.png,x\n",
+            "a/1.png": b"",
+            "b/1.png": b"",
+        }
+    )
+    with pytest.raises(InvalidInputError, match=r"disagree on a column: .*\bn\b"):
+        sample_table(snapshot, "image")
+
+
+def test_metadata_of_other_media_does_no_harm(make_snapshot: MakeSnapshot) -> None:
+    snapshot = make_snapshot(
+        {"clips/metadata.csv": b"file_name\ngone.mp4\n", "clips/a.mp4": b"", "pets/b.png": b""}
+    )
+    assert sample_table(snapshot, "image").convention == "file"
+
+
 def test_two_metadata_files_for_one_sample_are_refused(make_snapshot: MakeSnapshot) -> None:
     snapshot = make_snapshot(
         {
