@@ -75,7 +75,7 @@ def diff_workspace(context: Context, revision: str | None) -> Diff:
         old = context.entries_of(context.head.commit)
     else:
         old = Manifest(context.store, context.resolve(revision).dataset).entries()
-    return compare(rows_of(old), rows_of(context.workspace.entries(old)))
+    return compare(*map(rows_of, context.workspace.differing(old)))
 
 
 def checkout(
@@ -83,6 +83,7 @@ def checkout(
 ) -> CheckoutResult:
     with context.workspace.lock():
         head = context.head
+        _adopt_branch(context, revision)
         branches = context.branches.list()
         target = context.commit_of(revision)
         if create:
@@ -117,3 +118,11 @@ def restore(
         entries = Manifest(context.store, found.dataset).entries()
         counts = context.write_files(head.commit, entries, paths, force=force, progress=progress)
     return CheckoutResult(head.branch, head.commit, *counts)
+
+
+def _adopt_branch(context: Context, name: str) -> None:
+    """Make a local branch of one that a single remote has, if the name means nothing else here."""
+    root = context.store.root()
+    tips = [commit for ref, commit in root.tracking.items() if ref.partition("/")[2] == name]
+    if len(tips) == 1 and name not in root.branches and name not in root.tags:
+        context.branches.move(name, None, tips[0])
