@@ -1,5 +1,7 @@
 """`python -m datasets_vc.cli` is `dsvc`."""
 
-from datasets_vc.cli.main import run
+import sys
 
-run()
+from datasets_vc.cli.main import main
+
+sys.exit(main())

@@ -21,8 +21,15 @@ def author_of(given: str | None, workspace: Path) -> str:
         or os.environ.get(VARIABLE)
         or read_config(workspace).author
         or _git_author(workspace)
-        or f"{getpass.getuser()}@{socket.gethostname()}"
+        or f"{_login()}@{socket.gethostname()}"
     )
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # in a container, a user may be a number only
+        return str(os.getuid())
 
 
 def _git_author(folder: Path) -> str:

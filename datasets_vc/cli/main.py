@@ -9,10 +9,11 @@ from importlib import import_module
 from typing import Annotated, Any, NamedTuple
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperCommand
 from typer.exceptions import TyperException
 
 import datasets_vc
+from datasets_vc.cli.commands import Group
 from datasets_vc.cli.failure import (
     DONE,
     EXIT_CODE_WORDS,
@@ -72,7 +73,7 @@ FAMILIES = {
 }
 
 
-class VerbGroup(TyperGroup):
+class VerbGroup(Group):
     """Knows every verb by name and summary, and loads the file of the one that is called."""
 
     def __init__(self, **settings: Any) -> None:
@@ -141,7 +142,7 @@ def options(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command line and return its exit code."""
+    """Run one command line and return its exit code; the `dsvc` script calls this."""
     given = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     # Known before parsing, since parsing is what may fail.
     as_json = "--json" in _before_dashes(given)
@@ -186,8 +187,3 @@ def _report_usage(error: TyperException, given: list[str], *, as_json: bool) -> 
 
 def _before_dashes(words: list[str]) -> list[str]:
     return words[: words.index("--")] if "--" in words else words
-
-
-def run() -> None:
-    """What the `dsvc` script and `python -m datasets_vc.cli` call."""
-    sys.exit(main())

@@ -13,6 +13,7 @@ from typing import Any, TextIO, TypeVar
 
 import typer
 
+from datasets_vc.cli.commands import Command, Group
 from datasets_vc.cli.failure import ReaderGoneError, WorkInterruptedError
 from datasets_vc.cli.options import Options, keep_options, options_of
 from datasets_vc.cli.progress import TerminalProgress
@@ -82,14 +83,13 @@ class Session:
         return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m"
 
     def dataset_paths(self, paths: Sequence[str] | None) -> list[str]:
-        """Paths as typed, relative to where we are, as paths of the dataset; "" is all of it.
+        """Paths as typed, relative to where we are, as paths of the dataset; "." is all of it.
 
         Raises:
             InvalidInputError: one lies outside the workspace.
         """
         root = self.repository.folder
-        found = [_inside(root, self.located(path)) for path in paths or ()]
-        return ["" if path == "." else path for path in found]
+        return [_inside(root, self.located(path)) for path in paths or ()]
 
     def located(self, path: str | Path) -> Path:
         """A path as typed, from the root of the file system."""
@@ -107,7 +107,7 @@ class Session:
 
 def new_app(**settings: Any) -> typer.Typer:
     """A group of verbs; its help is plain text, which is fast and reads the same everywhere."""
-    return typer.Typer(rich_markup_mode=None, **settings)
+    return typer.Typer(cls=Group, rich_markup_mode=None, **settings)
 
 
 def verb(app: typer.Typer, name: str, example: str) -> Callable[[Verb], Verb]:
@@ -136,7 +136,7 @@ def verb(app: typer.Typer, name: str, example: str) -> Callable[[Verb], Verb]:
         _give_signature(command, function)
         lines = "\n".join(f"  {line.strip()}" for line in example.strip().splitlines())
         text = f"{inspect.getdoc(function)}\n\n\b\nExample:\n{lines}"
-        app.command(name, help=text)(command)
+        app.command(name, cls=Command, help=text)(command)
         return function
 
     return register

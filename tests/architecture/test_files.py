@@ -89,7 +89,7 @@ def test_quick_verbs_load_neither_torch_nor_fsspec(arguments: list[str], tmp_pat
     loaded = _run(code, workspace).partition("LOADED")[2].split()
 
     assert "typer" in loaded
-    assert not {"torch", "fsspec", "s3fs", "pyarrow.dataset"} & set(loaded)
+    assert not {"torch", "fsspec", "s3fs", "pyarrow.dataset", "rich", "pydantic"} & set(loaded)
 
 
 def _run(code: str, folder: Path) -> str:

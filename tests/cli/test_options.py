@@ -85,8 +85,8 @@ def test_quiet_leaves_out_what_was_done_but_not_what_was_asked(dsvc, repository)
         ("a", "b.txt", "a/b.txt"),
         ("a", "../c", "c"),
         (".", "./a/", "a"),
-        ("a", "..", ""),
-        (".", ".", ""),
+        ("a", "..", "."),
+        (".", ".", "."),
     ],
 )
 def test_paths_are_relative_to_where_we_are(dsvc, repository, place, path, expected) -> None:
