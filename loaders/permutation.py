@@ -21,7 +21,8 @@ from datasets_vc.digest import Hasher
 Words: TypeAlias = NDArray[np.uint64]
 Indices: TypeAlias = NDArray[np.int64]
 
-# Four rounds make a pseudorandom permutation of large domains; small ones need more to be even.
+# Four rounds are enough for large domains. On those below about 100, chi-squared tests of where
+# the first two positions go still fail with six rounds, and pass with eight.
 _ROUNDS = 8
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
