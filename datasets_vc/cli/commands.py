@@ -11,26 +11,23 @@ from typing import Any
 from typer.core import TyperCommand, TyperGroup
 
 
-class Command(TyperCommand):
+class _Quick:
+    """What commands and groups share: their parameters, and `--help`, which comes later."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        parameters: list[Any] = super().get_params(ctx)  # type: ignore[misc]
+        for parameter in parameters:
+            if not isinstance(parameter.process_value, _Conversion):
+                parameter.process_value = _Conversion(parameter)
+        return parameters
+
+
+class Command(_Quick, TyperCommand):
     """One verb."""
 
-    def __init__(self, *arguments: Any, **settings: Any) -> None:
-        super().__init__(*arguments, **settings)
-        _take_texts_as_typed(self.params)
 
-
-class Group(TyperGroup):
+class Group(_Quick, TyperGroup):
     """A group of verbs."""
-
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings)
-        _take_texts_as_typed(self.params)
-
-
-def _take_texts_as_typed(parameters: list[Any]) -> None:
-    for parameter in parameters:
-        if parameter.callback is None:
-            parameter.process_value = _Conversion(parameter)
 
 
 class _Conversion:
@@ -42,10 +39,12 @@ class _Conversion:
         self._is_text = parameter.type_descriptor.annotation in (str, list[str])
 
     def __call__(self, ctx: Any, value: Any) -> Any:
-        optional = not self._parameter.required
-        if value is None and optional:
-            several = self._parameter.multiple or self._parameter.nargs == -1
-            return () if several else None
-        if self._is_text and (value or optional):
-            return value
-        return self._convert(ctx, value)
+        parameter = self._parameter
+        missing = value is None
+        if parameter.required and not value:
+            return self._convert(ctx, value)
+        if not missing and not self._is_text:
+            return self._convert(ctx, value)
+        if missing and (parameter.multiple or parameter.nargs == -1):
+            value = ()
+        return parameter.callback(ctx, parameter, value) if parameter.callback else value
