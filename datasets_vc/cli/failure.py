@@ -64,6 +64,11 @@ def exit_code_of(error: Exception) -> int:
     return INTERRUPTED if isinstance(error, WorkInterruptedError) else FAILED
 
 
+def as_data(error: errors.DatasetError) -> dict[str, dict[str, str]]:
+    """An error as `--json` tells it."""
+    return _error(error.kind, error.message, error.hint)
+
+
 def report(error: Exception, *, as_json: bool, trace: bool) -> int:
     """Tell `error` and return the exit code.
 
@@ -90,11 +95,14 @@ def report_usage(message: str, hint: str, *, as_json: bool) -> int:
 
 def _tell(kind: str, message: str, hint: str, code: int, as_json: bool) -> int:
     if as_json:
-        error = {"kind": kind, "message": message, "hint": hint}
-        sys.stdout.write(json.dumps({"error": error}, indent=2) + "\n")
+        sys.stdout.write(json.dumps(_error(kind, message, hint), indent=2) + "\n")
         return code
     prefix = "" if code == INTERRUPTED else "error: "
     sys.stderr.write(f"{prefix}{shown(message)}\n")
     if hint:
         sys.stderr.write(f"hint: {shown(hint)}\n")
     return code
+
+
+def _error(kind: str, message: str, hint: str) -> dict[str, dict[str, str]]:
+    return {"error": {"kind": kind, "message": message, "hint": hint}}

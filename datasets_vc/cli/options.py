@@ -15,11 +15,11 @@ FolderOption = Annotated[
 ]
 QuietOption = Annotated[
     bool,
-    typer.Option("-q", "--quiet", help="Print only what was asked for."),
+    typer.Option("-q", "--quiet", help="No progress, no words about what was done."),
 ]
 VerboseOption = Annotated[
     bool,
-    typer.Option("-v", "--verbose", help="Tell more; trace errors."),
+    typer.Option("-v", "--verbose", help="Show where an unexpected error comes from."),
 ]
 
 
@@ -31,7 +31,7 @@ class Options:
         json: stdout is one JSON object and nothing else.
         folder: where to work; None is the current folder.
         quiet: no progress, and no words about what was done.
-        verbose: more words, and the trace of an unexpected error.
+        verbose: show the trace of an unexpected error.
     """
 
     json: bool = False

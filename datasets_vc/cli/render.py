@@ -36,18 +36,6 @@ def size(number: float) -> str:
     return f"{number:.1f} {unit}"
 
 
-def duration(seconds: float) -> str:
-    """Seconds in units that suit: `0.4 s`, `3 min 20 s`, `2 h 5 min`."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
 def moment(time: datetime) -> str:
     """A time in UTC, to the second."""
     return time.strftime("%Y-%m-%d %H:%M:%S UTC")

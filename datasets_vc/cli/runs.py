@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from datasets_vc.cli.failure import DIFFERS, DONE
+from datasets_vc.cli.failure import DIFFERS, DONE, NOT_RESTORABLE, as_data
 from datasets_vc.cli.options import keep_options
 from datasets_vc.cli.render import moment, number, short, shown, table
 from datasets_vc.cli.session import Session, new_app, verb
-from datasets_vc.errors import InvalidInputError, NotFoundError
+from datasets_vc.errors import InvalidInputError, NotFoundError, NotRestorableError
 from datasets_vc.runs.arguments import Overrides, TrainRequest
 from datasets_vc.runs.compare import DIVERGED
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 app = new_app()
 runs = new_app(help="Look at recorded runs.", callback=keep_options)
 app.add_typer(runs, name="runs")
+
+UNRESTORABLE = "NOT-RESTORABLE"
 
 
 class Model(StrEnum):
@@ -247,9 +249,21 @@ def reproduce(
         tolerance=tolerance,
         quiet=session.options.quiet,
     )
-    result = session.repository.runs.reproduce(run, overrides)
+    try:
+        result = session.repository.runs.reproduce(run, overrides)
+    except NotRestorableError as error:
+        session.answer(
+            error, lambda found: _unrestorable_json(run, found), lambda _: [UNRESTORABLE]
+        )
+        if session.options.json:
+            return NOT_RESTORABLE
+        raise
     session.answer(result, _reproduction_json, _reproduction_lines)
     return DIFFERS if result.comparison.verdict == DIVERGED else DONE
+
+
+def _unrestorable_json(run: str, error: NotRestorableError) -> dict[str, Any]:
+    return {"run": run, "verdict": UNRESTORABLE, "first_difference": None, **as_data(error)}
 
 
 def _reproduction_json(result: Reproduction) -> dict[str, Any]:

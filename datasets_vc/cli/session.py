@@ -71,11 +71,6 @@ class Session:
         quiet = self.options.quiet and not self.options.json
         self.answer(result, as_json, (lambda _: ()) if quiet else as_lines)
 
-    def note(self, text: str) -> None:
-        """A word on stderr beside the result."""
-        if not self.options.quiet:
-            sys.stderr.write(text + "\n")
-
     def paint(self, text: str, colour: str) -> str:
         """`text` in a colour where the terminal shows colours and nobody objects (NO_COLOR)."""
         if os.environ.get("NO_COLOR") or not _is_terminal(sys.stdout):

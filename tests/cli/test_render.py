@@ -23,14 +23,6 @@ def test_size(number, text) -> None:
     assert render.size(number) == text
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.04, "0.0 s"), (9.94, "9.9 s"), (59.4, "59 s"), (60, "1 min 0 s"), (7503, "2 h 5 min")],
-)
-def test_duration(seconds, text) -> None:
-    assert render.duration(seconds) == text
-
-
 def test_count() -> None:
     assert render.count(1, "file") == "1 file"
     assert render.count(2000, "file") == "2,000 files"

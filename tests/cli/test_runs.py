@@ -167,4 +167,8 @@ def test_run_that_cannot_be_restored(dsvc, runs) -> None:
     outcome = dsvc("reproduce", "12345678", "--json")
 
     assert outcome.code == 16
+    assert outcome.data["verdict"] == "NOT-RESTORABLE"
     assert outcome.data["error"]["kind"] == "not_restorable"
+    outcome = dsvc("reproduce", "12345678")
+    assert (outcome.code, outcome.out) == (16, "NOT-RESTORABLE\n")
+    assert outcome.err == "error: The dataset is nowhere.\n"
