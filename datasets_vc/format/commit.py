@@ -57,7 +57,8 @@ def decode_commit(data: Buffer, what: str) -> Commit:
 
 
 def encode_time(time: datetime) -> str:
-    return time.astimezone(UTC).strftime(TIME_FORMAT)
+    # Not strftime, which does not pad the year everywhere.
+    return time.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
 def decode_time(value: object, what: str) -> datetime:
@@ -66,7 +67,11 @@ def decode_time(value: object, what: str) -> datetime:
     Raises:
         IntegrityError: it is not.
     """
+    problem = IntegrityError(f"{what} is malformed: {value!r} is not a time.")
     try:
-        return datetime.strptime(text(value, what), TIME_FORMAT).replace(tzinfo=UTC)
+        time = datetime.strptime(text(value, what), TIME_FORMAT).replace(tzinfo=UTC)
     except ValueError as error:
-        raise IntegrityError(f"{what} is malformed: {value!r} is not a time.") from error
+        raise problem from error
+    if encode_time(time) != value:
+        raise problem
+    return time

@@ -18,10 +18,11 @@ from datasets_vc.format.location import (
     check_locations,
     digest_keys,
 )
+from datasets_vc.format.pack import DATA, METADATA
 
 _COUNTS = struct.Struct("<IIQ")
 _PREFIX = HEADER_SIZE + _COUNTS.size
-_PACK = struct.Struct("<32sQB7x")
+_PACK = struct.Struct("<32sQB7s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,9 @@ class IndexTable:
 
 
 def encode_index(table: IndexTable) -> bytes:
-    packs = b"".join(_PACK.pack(pack.digest, pack.size, pack.category) for pack in table.packs)
+    packs = b"".join(
+        _PACK.pack(pack.digest, pack.size, pack.category, bytes(7)) for pack in table.packs
+    )
     return b"".join(
         (
             encode_header(INDEX),
@@ -71,10 +74,10 @@ def decode_index(data: Buffer, what: str) -> IndexTable:
     if zero or at_locations + count * LOCATION.itemsize != len(data):
         raise IntegrityError(f"{what} is malformed: its length does not fit its counts.")
     view = memoryview(data)
-    packs = tuple(
-        PackInfo(Digest(digest), size, category)
-        for digest, size, category in _PACK.iter_unpack(view[_PREFIX:at_digests])
-    )
+    rows = list(_PACK.iter_unpack(view[_PREFIX:at_digests]))
+    if any(category not in (DATA, METADATA) or any(zeros) for *_, category, zeros in rows):
+        raise IntegrityError(f"{what} is malformed: it lists an impossible pack.")
+    packs = tuple(PackInfo(Digest(digest), size, category) for digest, size, category, _ in rows)
     digests = digest_keys(view[at_digests:at_locations])
     locations: Locations = np.frombuffer(data, LOCATION, count, at_locations)
     _check(packs, digests, locations, what)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from datasets_vc.digest import ALGORITHM, Buffer, Digest, is_hex
-from datasets_vc.errors import FormatError, IntegrityError
+from datasets_vc.errors import FormatError, IntegrityError, InvalidInputError
 from datasets_vc.format.header import VERSION
 
 COMMIT = "dsvc-commit"
@@ -23,10 +23,17 @@ def canonical(value: object) -> bytes:
 
     Raises:
         TypeError: it holds a float or something else that has no canonical form.
+        InvalidInputError: it holds text that is not Unicode, such as a name in Latin-1.
     """
     _refuse_floats(value)
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return text.encode()
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        bad = text[max(0, error.start - 20) : error.end]
+        raise InvalidInputError(
+            f"{bad!a} cannot be recorded: it is not valid UTF-8.", "Write it in UTF-8."
+        ) from error
 
 
 def encode_object(form: str, members: Mapping[str, object]) -> bytes:
@@ -48,10 +55,7 @@ def decode_object(data: Buffer, form: str, what: str) -> dict[str, Any]:
         IntegrityError: the bytes are not such an object.
         FormatError: it needs a newer version.
     """
-    try:
-        value = json.loads(bytes(data))
-    except (ValueError, RecursionError) as error:
-        raise IntegrityError(f"{what} is not valid JSON.") from error
+    value = _parse(data, what)
     if not isinstance(value, dict) or value.get("format") != form:
         raise IntegrityError(f"{what} is not a {form} object.")
     if value.get("version") != VERSION or value.get("algorithm") != ALGORITHM:
@@ -61,10 +65,17 @@ def decode_object(data: Buffer, form: str, what: str) -> dict[str, Any]:
     return {name: member for name, member in value.items() if name not in _COMMON}
 
 
-def write_flags_of(data: Buffer) -> list[str]:
-    """The required-to-write flags of an encoded object."""
-    flags = json.loads(bytes(data)).get("write_flags", [])
-    return [str(flag) for flag in flags]
+def write_flags_of(data: Buffer, what: str) -> list[str]:
+    """The required-to-write flags of an encoded object.
+
+    Raises:
+        IntegrityError: it does not say them.
+    """
+    value = _parse(data, what)
+    flags = value.get("write_flags") if isinstance(value, dict) else None
+    if not isinstance(flags, list):
+        raise IntegrityError(f"{what} is malformed: it lacks its write flags.")
+    return [text(flag, what) for flag in flags]
 
 
 def hex_digest(value: object, what: str) -> Digest:
@@ -84,9 +95,22 @@ def text(value: object, what: str) -> str:
     Raises:
         IntegrityError: it is not.
     """
-    if not isinstance(value, str):
+    # JSON can escape halves of surrogate pairs, which no UTF-8 can say.
+    if not isinstance(value, str) or any("\ud800" <= char <= "\udfff" for char in value):
         raise IntegrityError(f"{what} is malformed: {value!r} is not text.")
     return value
+
+
+def _parse(data: Buffer, what: str) -> Any:
+    try:
+        source = bytes(data).decode()
+        return json.loads(source, parse_float=_no_number, parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
+        raise IntegrityError(f"{what} is not valid JSON.") from error
+
+
+def _no_number(literal: str) -> None:
+    raise ValueError(f"{literal} is not an integer")
 
 
 def _too_new(what: str) -> FormatError:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from datasets_vc.digest import DIGEST_SIZE, Buffer, Digest
 from datasets_vc.errors import IntegrityError
+from datasets_vc.format.header import HEADER_SIZE
 
 RAW = 0
 ZSTD = 1
@@ -57,7 +58,8 @@ def check_locations(rows: Locations, limits: NDArray[np.uint64], what: str) -> N
         return
     ends = rows["offset"] + rows["stored"].astype(np.uint64)
     sound = (
-        (rows["offset"] <= ends)
+        (rows["offset"] >= HEADER_SIZE)
+        & (rows["offset"] <= ends)
         & (ends <= limits)
         & (rows["codec"] <= RECIPE)
         & (rows["raw"] <= MAX_CHUNK_SIZE)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import operator
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +14,7 @@ from xxhash import xxh3_64_intdigest
 
 from datasets_vc.digest import DIGEST_SIZE, Buffer
 from datasets_vc.errors import IntegrityError
-from datasets_vc.format.entries import ENTRY_SCHEMA
+from datasets_vc.format.entries import ENTRY_SCHEMA, SYMLINK
 from datasets_vc.format.header import (
     HEADER_SIZE,
     NODE,
@@ -21,6 +23,7 @@ from datasets_vc.format.header import (
     encode_header,
     padding,
 )
+from datasets_vc.paths import META_DIR, problem_with
 
 MAX_LEVELS = 16
 BOUNDARY_MODULUS = 256
@@ -34,6 +37,7 @@ INNER_SCHEMA = pa.schema(
     ]
 )
 
+_SUSPICIOUS = ("//", "/./", "/../", "\x00", f"/{META_DIR}/")
 _COUNTS = struct.Struct("<IIQ")
 _PREFIX = HEADER_SIZE + _COUNTS.size
 
@@ -103,17 +107,47 @@ def decode_node(data: Buffer, what: str) -> Node:
     for length in lengths:
         buffers.append(whole.slice(offset, length))
         offset += aligned(length)
-    paths = pa.StringArray.from_buffers(count, buffers[0], buffers[1])
-    columns = [paths] + [
-        pa.Array.from_buffers(field.type, count, [None, buffer])
-        for field, buffer in zip(list(schema)[1:], buffers[2:], strict=True)
-    ]
-    rows = pa.RecordBatch.from_arrays(columns, schema=schema)
+        if any(data[offset - aligned(length) + length : offset]):
+            raise IntegrityError(f"{what} is malformed: a gap between its columns is not empty.")
     try:
+        paths = pa.StringArray.from_buffers(count, buffers[0], buffers[1])
+        columns = [paths] + [
+            pa.Array.from_buffers(field.type, count, [None, buffer])
+            for field, buffer in zip(list(schema)[1:], buffers[2:], strict=True)
+        ]
+        rows = pa.RecordBatch.from_arrays(columns, schema=schema)
         rows.validate(full=True)
     except pa.ArrowInvalid as error:
         raise IntegrityError(f"{what} is malformed: {error}.") from error
+    path_ends = np.frombuffer(buffers[0], "<i4")
+    problem = _problem_with(
+        level, rows, covered=(int(path_ends[0]), int(path_ends[-1])) == (0, path_size)
+    )
+    if problem:
+        raise IntegrityError(f"{what} is malformed: {problem}.")
     return Node(level, rows)
+
+
+def _problem_with(level: int, rows: pa.RecordBatch, covered: bool) -> str:
+    """Why these rows cannot be those of a node, or an empty string; `covered`: by their paths."""
+    if not covered:
+        return "its paths do not fill their column"
+    if level and not rows.num_rows:
+        return "it has no children"
+    if not level and rows.num_rows and rows.column("kind").to_numpy().max() > SYMLINK:
+        return "an entry is of an unknown kind"
+    return _problem_with_paths(rows.column("path").to_pylist())
+
+
+def _problem_with_paths(paths: Sequence[str]) -> str:
+    if any(map(operator.ge, paths, islice(paths, 1, None))):
+        return "its paths are not in order"
+    # Most nodes are sound: look at all paths at once, and at each one only after a suspicion.
+    joined = f"/{'/'.join(paths)}/".casefold()
+    if not paths or not any(mark in joined for mark in _SUSPICIOUS):
+        return ""
+    bad = next((path for path in paths if problem_with(path)), None)
+    return "" if bad is None else f"{bad!a} cannot be a path: {problem_with(bad)}"
 
 
 def _buffer_of(column: pa.Array) -> memoryview:

@@ -27,7 +27,7 @@ TARGET_SIZE = 64 << 20
 ROW_SIZE = DIGEST_SIZE + LOCATION.itemsize
 TAIL_SIZE = 64
 
-_TAIL = struct.Struct("<QIB3x32s16s")
+_TAIL = struct.Struct("<QIB3s32s16s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,8 @@ class PackContents:
 def encode_footer(digests: bytes, locations: Locations, category: int, offset: int) -> bytes:
     """What follows the payloads of a pack, which end at `offset` bytes."""
     rows = digests + locations.tobytes()
-    tail = _TAIL.pack(offset, len(locations), category, digest_of(rows), encode_header(PACK))
+    header = encode_header(PACK)
+    tail = _TAIL.pack(offset, len(locations), category, bytes(3), digest_of(rows), header)
     return rows + tail
 
 
@@ -65,10 +66,11 @@ def decode_tail(tail: Buffer, pack_size: int, what: str) -> Tail:
     """
     if len(tail) != TAIL_SIZE:
         raise IntegrityError(f"{what} is cut short: it has {pack_size} bytes.")
-    offset, rows, category, footer_digest, header = _TAIL.unpack(tail)
+    offset, rows, category, zero, footer_digest, header = _TAIL.unpack(tail)
     check_header(header, PACK, what)
     if (
         category not in (DATA, METADATA)
+        or any(zero)
         or offset < HEADER_SIZE
         or offset + rows * ROW_SIZE + TAIL_SIZE != pack_size
     ):

@@ -57,7 +57,7 @@ def decode_recipe(data: Buffer, what: str) -> Recipe:
     if count < 2 or zero or start + DIGEST_SIZE * count != len(data):
         raise IntegrityError(f"{what} is malformed: its length does not fit its counts.")
     lengths: Sequence[int] = np.frombuffer(data, "<u4", count, _PREFIX).tolist()
-    if sum(lengths) != size:
+    if sum(lengths) != size or any(data[_PREFIX + 4 * count : start]):
         raise IntegrityError(f"{what} is malformed: the chunks do not add up to the file.")
     tail = bytes(memoryview(data)[start:])
     digests = tuple(Digest(tail[at : at + DIGEST_SIZE]) for at in range(0, len(tail), DIGEST_SIZE))

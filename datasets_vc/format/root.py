@@ -85,8 +85,9 @@ def check_writable(data: Buffer, what: str) -> None:
 
     Raises:
         FormatError: it may not.
+        IntegrityError: the root does not say.
     """
-    flags = write_flags_of(data)
+    flags = write_flags_of(data, what)
     if flags:
         raise FormatError(
             f"{what} can be read but not changed by this version: it uses {', '.join(flags)}.",

@@ -86,8 +86,8 @@ def decode_run_log(data: Buffer, what: str) -> list[dict[str, Any]]:
     lines = bytes(data).split(b"\n")
     try:
         events = [json.loads(line) for line in lines[:-1] if line]
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise IntegrityError(f"{what} is damaged: a line is not valid JSON.") from error
-    if not all(isinstance(event, dict) and "event" in event for event in events):
+    if not all(isinstance(event, dict) and isinstance(event.get("event"), str) for event in events):
         raise IntegrityError(f"{what} is damaged: a line is not an event.")
     return events

@@ -1,0 +1,141 @@
+"""JSON objects: canonical, and refused when they are not what they should be."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from datasets_vc.errors import FormatError, IntegrityError, InvalidInputError
+from datasets_vc.format.commit import decode_time, encode_time
+from datasets_vc.format.json import RUN_INPUT, canonical, decode_object
+from datasets_vc.format.root import (
+    Root,
+    check_ref_name,
+    check_writable,
+    decode_root,
+    encode_root,
+)
+from datasets_vc.format.run import decode_run_log
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "v1"
+
+
+def test_canonical_bytes() -> None:
+    value = {"b": [1, True, None, "é\u2028\x7f"], "a": {"\U0001f600": -5, "\uffff": 'q"\\/\x01\n'}}
+    assert canonical(value) == (
+        '{"a":{"\uffff":"q\\"\\\\/\\u0001\\n","\U0001f600":-5},"b":[1,true,null,"é\u2028\x7f"]}'.encode()
+    )
+
+
+@pytest.mark.parametrize("value", [0.5, {"a": [float("nan")]}, {"a": (1.0,)}])
+def test_floats_have_no_canonical_form(value: object) -> None:
+    with pytest.raises(TypeError, match="canonical"):
+        canonical(value)
+
+
+def test_text_that_is_not_unicode_has_no_canonical_form() -> None:
+    with pytest.raises(InvalidInputError, match="UTF-8"):
+        canonical({"message": "caf\udce9"})
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b'"dsvc-run-input"',
+        b'{"format":"dsvc-commit"}',
+        b"\xff",
+        b"[" * 100_000,
+        '{"format":"dsvc-run-input"}'.encode("utf-16"),
+    ],
+)
+def test_not_an_object(data: bytes) -> None:
+    with pytest.raises(IntegrityError):
+        decode_object(data, RUN_INPUT, "it")
+
+
+@pytest.mark.parametrize("number", ["1.5", "1e3", "NaN", "Infinity", "-Infinity"])
+def test_numbers_that_no_object_has(number: str) -> None:
+    sound = (GOLDEN / "root.json").read_bytes()
+    data = sound.replace(b'{"kept"', b'{"x":%s,"kept"' % number.encode())
+    assert data != sound
+    with pytest.raises(IntegrityError):
+        decode_root(data, "it")
+
+
+def test_times() -> None:
+    for text in ("0001-01-01T00:00:00Z", "2026-11-01T23:59:59Z", "9999-12-31T23:59:59Z"):
+        assert encode_time(decode_time(text, "it")) == text
+    for text in ("2026-11-01", "2026-11-01T23:59:59+01:00", "2026-13-01T00:00:00Z", 5, None):
+        with pytest.raises(IntegrityError):
+            decode_time(text, "it")
+
+
+@pytest.mark.parametrize("flags", [["later"], ["a", "b"]])
+def test_root_with_unknown_write_flags_is_read_but_not_written(flags: list[str]) -> None:
+    data = canonical(json.loads(encode_root(Root())) | {"write_flags": flags})
+    assert decode_root(data, "it") == Root()
+    with pytest.raises(FormatError, match="changed by this version: it uses " + flags[0]):
+        check_writable(data, "it")
+
+
+@pytest.mark.parametrize("flags", [None, 5, "later", {}])
+def test_root_with_malformed_write_flags_is_not_written(flags: object) -> None:
+    data = canonical(json.loads(encode_root(Root())) | {"write_flags": flags})
+    with pytest.raises((IntegrityError, FormatError)):
+        check_writable(data, "it")
+
+
+@pytest.mark.parametrize(
+    "name", ["main", "v1.2", "team/labels", "_x", "a-b", "1234567", "abcdefg0"]
+)
+def test_names_of_refs(name: str) -> None:
+    assert check_ref_name(name) == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "HEAD",
+        "/a",
+        "a/",
+        "a//b",
+        ".a",
+        "a/.b",
+        "-a",
+        "a b",
+        "é",
+        "a.lock",
+        "01234567",
+        "a\n",
+        "a~1",
+        "a^",
+        "a:b",
+        "x/../y",
+        "ab" * 32,
+    ],
+)
+def test_names_that_refs_cannot_have(name: str) -> None:
+    with pytest.raises(InvalidInputError):
+        check_ref_name(name)
+
+
+def test_log_that_was_cut_short_loses_its_last_line_only() -> None:
+    data = (GOLDEN / "run-log.jsonl").read_bytes()
+    assert len(decode_run_log(data, "it")) == 8
+    assert len(decode_run_log(data[:-1], "it")) == 7
+    assert decode_run_log(b"", "it") == []
+
+
+@pytest.mark.parametrize(
+    "line", [b"{", b"[]", b"5", b"{}", b'{"event":5}', b"\xff", b"[" * 100_000, b'{"event":NaN}']
+)
+def test_log_with_a_line_that_is_no_event(line: bytes) -> None:
+    with pytest.raises(IntegrityError, match="it is damaged"):
+        decode_run_log(b'{"event":"init"}\n' + line + b"\n", "it")
