@@ -39,11 +39,12 @@ class IgnoreRules:
         patterns = _patterns(data, source)
         self._patterns = tuple(reversed(patterns))
         # Most paths match no rule at all: one look tells.
-        self._any = re.compile("|".join(f"(?:{regex.pattern})" for regex, _ in patterns))
+        either = "|".join(f"(?:{regex.pattern})" for regex, _ in patterns)
+        self._any = re.compile(either, re.DOTALL)
 
     def ignores(self, path: str, *, folder: bool) -> bool:
         """Whether `path`, whose own folder is not ignored, is."""
-        own = path[self._start :] + "/" if folder else path[self._start :]
+        own = _as_bytes(path[self._start :] + "/" if folder else path[self._start :])
         if self._patterns and self._any.fullmatch(own):
             for regex, ignored in self._patterns:
                 if regex.fullmatch(own):
@@ -51,9 +52,13 @@ class IgnoreRules:
         return self._above is not None and self._above.ignores(path, folder=folder)
 
 
+def _as_bytes(path: str) -> str:
+    """A character for each byte of `path`: git matches bytes, and a name need not be UTF-8."""
+    return path if path.isascii() else os.fsencode(path).decode("latin-1")
+
+
 def _patterns(data: bytes, source: Path) -> Sequence[tuple[re.Pattern[str], bool]]:
-    # Names of files come decoded like this too, so that odd bytes match.
-    text = os.fsdecode(data.removeprefix(b"\xef\xbb\xbf"))
+    text = data.removeprefix(b"\xef\xbb\xbf").decode("latin-1")
     found = []
     for number, line in enumerate(text.split("\n"), 1):
         try:
@@ -73,9 +78,17 @@ def _compile(line: str) -> tuple[re.Pattern[str], bool] | None:
     from pathspec import GitIgnoreSpec
 
     # `a/**` is what is below `a`, not `a`; pathspec's expression for it matches `a/` as well.
-    wanted = line + "/*" if line.endswith("/**") else line
+    wanted = re.sub(r"/\*\*(/?)$", r"/**/*\1", line)
     pattern = next(iter(GitIgnoreSpec.from_lines([wanted]).patterns), None)
     if pattern is None or pattern.include is None or pattern.regex is None:
         return None  # a comment, or nothing
-    # pathspec's expressions match whatever lies below, too: only full matches are the path's own.
-    return re.compile(pattern.regex.pattern.replace("(?P<ps_d>", "(?:")), pattern.include
+    return re.compile(_for_whole_path(pattern.regex.pattern), re.DOTALL), pattern.include
+
+
+def _for_whole_path(expression: str) -> str:
+    """An expression for the path that a pattern means, of pathspec's for all that lies below, too."""
+    expression = expression.replace("(?P<ps_d>", "(?:")
+    if expression in (".", "(?:/)"):
+        return ".*" + expression
+    # What is in brackets never means the separator.
+    return expression.replace("[^", "[^/")

@@ -5,8 +5,8 @@ written again within one tick of the file system's clock keeps its time (git's "
 https://git-scm.com/docs/racy-git). So a row is only kept if the file was, by the clock of its own
 file system, older than the moment before its bytes were read: a later write leaves a newer time.
 
-The file is Arrow IPC, memory-mapped, with a checksum. It may vanish at any time: whatever is wrong
-with it, or missing, costs reading files again and nothing else.
+The file is a header with a checksum and an Arrow IPC stream, memory-mapped. It may vanish at any
+time: whatever is wrong with it, or missing, costs reading files again and nothing else.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from xxhash import xxh3_64
+from xxhash import xxh3_64_digest
 
 from datasets_vc.digest import DIGEST_SIZE
 from datasets_vc.paths import META_DIR
@@ -38,7 +38,8 @@ from datasets_vc.workspace.listing import FIELDS, Listing
 CACHE_FILE = "stat-cache"
 TEMPORARY_DIR = "tmp"
 
-_VERSION = b"1"
+_MAGIC = b"DSVSTAT1"
+_HEADER_SIZE = 16
 _SECOND = 1_000_000_000
 _SCHEMA = pa.schema(
     [("path", pa.string()), *((name, pa.int64()) for name in FIELDS), ("digest", pa.binary(32))]
@@ -106,14 +107,14 @@ def load_cache(folder: Path) -> StatCache:
     """The stat cache of the workspace `folder`; empty if there is none that can be used."""
     try:
         with pa.memory_map(str(folder / META_DIR / CACHE_FILE)) as source:
-            table = pa.ipc.open_file(source).read_all()
-    except (OSError, pa.ArrowException):
+            data = source.read_buffer()
+    except OSError:
         return empty_cache()
-    metadata = table.schema.metadata or {}
-    if not table.schema.equals(_SCHEMA) or metadata.get(b"version") != _VERSION:
+    # Arrow trusts the bytes that it is given: they have to be checked before.
+    body = data.slice(_HEADER_SIZE) if data.size > _HEADER_SIZE else None
+    if body is None or data.slice(0, _HEADER_SIZE) != _header(body):
         return empty_cache()
-    if metadata.get(b"checksum") != _checksum(table):
-        return empty_cache()
+    table = pa.ipc.open_stream(body).read_all()
     numbers = [whole_column(table, name).to_numpy() for name in FIELDS]
     listing = Listing(whole_column(table, "path"), *numbers)
     return StatCache(listing, digests_of(whole_column(table, "digest")))
@@ -128,13 +129,17 @@ def save_cache(folder: Path, cache: StatCache) -> None:
     """
     columns = [cache.files.path, *(pa.array(getattr(cache.files, name)) for name in FIELDS)]
     table = pa.Table.from_arrays([*columns, digest_array(cache.digest)], schema=_SCHEMA)
-    metadata = {b"version": _VERSION, b"checksum": _checksum(table)}
-    table = table.replace_schema_metadata(metadata)
     temporary = _temporary(folder)
     try:
         temporary.parent.mkdir(exist_ok=True)
-        with pa.OSFile(str(temporary), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
-            writer.write_table(table)
+        with pa.OSFile(str(temporary), "wb") as sink:
+            sink.write(bytes(_HEADER_SIZE))
+            with pa.ipc.new_stream(sink, _SCHEMA) as writer:
+                writer.write_table(table)
+        with pa.memory_map(str(temporary), "r+") as written:
+            header = _header(written.read_buffer().slice(_HEADER_SIZE))
+            written.seek(0)
+            written.write(header)
         temporary.replace(folder / META_DIR / CACHE_FILE)
     except OSError:
         with contextlib.suppress(OSError):
@@ -159,11 +164,6 @@ def _temporary(folder: Path) -> Path:
     return folder / META_DIR / TEMPORARY_DIR / f"{CACHE_FILE}-{secrets.token_hex(8)}"
 
 
-def _checksum(table: pa.Table) -> bytes:
-    """XXH3-64 of the buffers of all columns."""
-    hasher = xxh3_64()
-    for name in _SCHEMA.names:
-        for buffer in whole_column(table, name).buffers():
-            if buffer is not None:
-                hasher.update(buffer)
-    return hasher.hexdigest().encode()
+def _header(body: pa.Buffer) -> bytes:
+    """What comes before the Arrow stream: a name with a version, and the stream's XXH3-64."""
+    return _MAGIC + xxh3_64_digest(body)
