@@ -6,7 +6,9 @@ without limits on the size of a node, so that no history of edits can leave a tr
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
+from itertools import islice
 from typing import Protocol
 
 import numpy as np
@@ -41,12 +43,18 @@ class HashOnly:
 
 
 def write_manifest(sink: NodeSink, entries: pa.Table) -> Digest:
-    """Encode a table of entries as nodes; returns the dataset digest."""
+    """Encode a table of entries as nodes; returns the dataset digest.
+
+    Raises:
+        ValueError: the table is not in the order of its paths, or repeats one.
+    """
     rows = _one_batch(entries, ENTRY_SCHEMA)
     counts = np.ones(rows.num_rows, np.uint64)
     sizes = rows.column("size").to_numpy()
     for level in range(MAX_LEVELS):
         paths = rows.column("path").cast(pa.binary()).to_pylist()
+        if level == 0 and any(map(operator.ge, paths, islice(paths, 1, None))):
+            raise ValueError("A table of entries must be in the order of its paths.")
         ends = node_ends(paths, level)
         digests = [sink.add_meta(node) for node in encode_nodes(rows, level, ends)]
         if len(digests) == 1:
