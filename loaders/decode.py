@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import platform
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import av
@@ -18,12 +18,12 @@ import PIL
 import simplejpeg
 import torch
 from av.container import InputContainer
-from av.video.frame import VideoFrame
 from numpy.typing import NDArray
-from PIL import Image, ImageFile, features
+from PIL import Image, ImageFile, UnidentifiedImageError, features
 from torch import Tensor
 
 from datasets_vc.digest import Buffer
+from loaders.extent import missing_bytes
 
 Mode = Literal["RGB", "L"]
 Size = tuple[int, int]
@@ -50,6 +50,7 @@ def decode_image(data: Buffer, mode: Mode = "RGB", size: Size | None = None) -> 
     Raises:
         UndecodableError: the bytes are damaged, or no image.
     """
+    _check_whole(data)
     pixels = _decode_jpeg(data, mode) if bytes(data[:3]) == _JPEG else None
     if pixels is None:
         pixels = _decode_with_pillow(data, mode)
@@ -64,10 +65,13 @@ def decode_clip(data: Buffer, frames: int, mode: Mode = "RGB", size: Size | None
     Raises:
         UndecodableError: the bytes are damaged, or no clip.
     """
+    _check_whole(data)
     try:
         with av.open(io.BytesIO(data), mode="r") as container:
             return _to_tensor(_spaced_frames(container, frames, mode), size)
-    except (av.FFmpegError, ValueError, IndexError, EOFError, OSError, RuntimeError) as error:
+    except av.FFmpegError as error:
+        raise UndecodableError(error.strerror or _reason(error)) from error
+    except (ValueError, IndexError, OSError, RuntimeError) as error:
         raise UndecodableError(_reason(error)) from error
 
 
@@ -87,6 +91,12 @@ def decoder_versions() -> dict[str, str]:
     }
 
 
+def _check_whole(data: Buffer) -> None:
+    missing = missing_bytes(data)
+    if missing:
+        raise UndecodableError(f"it is cut off: its last {missing} bytes are not there")
+
+
 def _decode_jpeg(data: Buffer, mode: Mode) -> Pixels | None:
     colours = "RGB" if mode == "RGB" else "GRAY"
     try:
@@ -101,12 +111,15 @@ def _decode_with_pillow(data: Buffer, mode: Mode) -> Pixels:
     ImageFile.LOAD_TRUNCATED_IMAGES = False
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            # What matters raises; warnings are about metadata.
+            warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data)) as image:
                 image.load()
                 return _as_pixels(image, mode)
+    except UnidentifiedImageError as error:
+        raise UndecodableError("it is no image of a known format") from error
     # Pillow's plugins raise many kinds of errors on damaged bytes.
-    except (Exception, Image.DecompressionBombWarning) as error:
+    except Exception as error:
         raise UndecodableError(_reason(error)) from error
 
 
@@ -128,19 +141,22 @@ def _as_pixels(image: Image.Image, mode: Mode) -> Pixels:
 def _spaced_frames(container: InputContainer, count: int, mode: Mode) -> list[Pixels]:
     if not container.streams.video:
         raise ValueError("it has no video")
+    # One thread: workers are the parallelism, and FFmpeg's own threads would fight them for cores.
+    codec = container.streams.video[0].codec_context
+    codec.thread_count = 1
+    codec.thread_type = "NONE"
     total = _count_frames(container)
     if not total:
         raise ValueError("it has no frames")
     wanted = spaced(total, count)
-    found: dict[int, Pixels] = {}
-    for number, frame in enumerate(_decode_frames(container)):
-        if number in wanted:
-            found[number] = np.asarray(frame.to_ndarray(format=_FORMATS[mode]), np.uint8)
-        if number >= wanted[-1]:
-            break
-    missing = [number for number in wanted if number not in found]
-    if missing:
-        raise ValueError(f"frame {missing[0]} of {total} cannot be decoded")
+    found, decoded = _decode_frames(container, wanted, mode)
+    if wanted[-1] not in found:
+        # Some codecs have packets that show nothing: now it is known how many frames there are.
+        if not decoded:
+            raise ValueError("none of its frames can be decoded")
+        wanted = spaced(decoded, count)
+        container.seek(0)
+        found, _ = _decode_frames(container, wanted, mode)
     return [found[number] for number in wanted]
 
 
@@ -164,12 +180,21 @@ def _count_frames(container: InputContainer) -> int:
     return len(packets)
 
 
-def _decode_frames(container: InputContainer) -> Iterator[VideoFrame]:
-    stream = container.streams.video[0]
-    # One thread: workers are the parallelism, and FFmpeg's own threads would fight them for cores.
-    stream.codec_context.thread_count = 1
-    stream.codec_context.thread_type = "NONE"
-    return container.decode(stream)
+def _decode_frames(
+    container: InputContainer, wanted: Sequence[int], mode: Mode
+) -> tuple[dict[int, Pixels], int]:
+    """The frames `wanted`, by their numbers, and how many were decoded to get them."""
+    found: dict[int, Pixels] = {}
+    decoded = 0
+    for frame in container.decode(container.streams.video[0]):
+        if frame.is_corrupt:
+            raise ValueError(f"its frame {decoded} is damaged")
+        if decoded in wanted:
+            found[decoded] = np.asarray(frame.to_ndarray(format=_FORMATS[mode]), np.uint8)
+        decoded += 1
+        if decoded > wanted[-1]:
+            break
+    return found, decoded
 
 
 def _to_tensor(images: Sequence[Pixels], size: Size | None) -> Tensor:
