@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Lock
 
 from datasets_vc.backends.base import Backend
-from datasets_vc.digest import Buffer, Digest, checksum_of
+from datasets_vc.digest import Buffer, Digest, checksum_of, digest_of
 from datasets_vc.errors import DatasetError, IntegrityError, MissingDataError, NotFoundError
 from datasets_vc.format.location import RAW, RECIPE
 from datasets_vc.format.recipe import Recipe, decode_recipe
@@ -43,6 +43,10 @@ def coalesce(places: Sequence[Place], gap: int = _MAX_GAP) -> list[Span]:
     return spans
 
 
+class MissingPackError(IntegrityError):
+    """A pack that the index lists is not there: lost, or replaced by another writer."""
+
+
 class Reader:
     """Reads what an index has located; keeps packs mapped where the backend can map them."""
 
@@ -50,6 +54,7 @@ class Reader:
         self._backend = backend
         self._maps: OrderedDict[Digest, memoryview] = OrderedDict()
         self._lock = Lock()
+        self._confirmed: set[Digest] = set()
 
     def chunks(self, index: ChunkIndex, digests: Sequence[Digest]) -> list[Buffer]:
         """Chunks, verified and decoded, in the order asked for."""
@@ -65,19 +70,36 @@ class Reader:
         for place in places:
             data = self._decode(place, payloads[place.digest])
             if place.codec == RECIPE:
-                data = self._assemble(index, decode_recipe(data, _recipe_of(place)))
+                data = self._assemble(index, place, decode_recipe(data, _recipe_of(place)))
             files.append(data)
         return files
 
-    def iter_file(self, index: ChunkIndex, digest: Digest) -> Iterator[Buffer]:
-        """A file chunk by chunk."""
+    def pieces(self, index: ChunkIndex, digest: Digest) -> Sequence[Digest]:
+        """The chunks of a file; itself, where it is one."""
         (place,) = self._locate(index, [digest])
-        data = self._decode(place, self._payloads([place])[digest])
         if place.codec != RECIPE:
-            yield data
-            return
-        for chunk in decode_recipe(data, _recipe_of(place)).digests:
-            yield self.chunks(index, [chunk])[0]
+            return [digest]
+        data = self._decode(place, self._payloads([place])[digest])
+        return decode_recipe(data, _recipe_of(place)).digests
+
+    def confirm(self, digest: Digest, found: Digest) -> None:
+        """Make sure that the chunks of a recipe make the file that it is stored under.
+
+        Every chunk is checked by itself; that they belong together is checked once a file.
+
+        Raises:
+            IntegrityError: they make something else.
+        """
+        if found != digest:
+            raise IntegrityError(
+                f"The recipe of file {digest.hex()} in {self._backend.url} is wrong: what it makes "
+                "does not match its digest.",
+                "Fetch that version from another store that has it.",
+            )
+        self._confirmed.add(digest)
+
+    def is_confirmed(self, digest: Digest) -> bool:
+        return digest in self._confirmed
 
     def stored(self, places: Sequence[Place]) -> list[Buffer]:
         """Payloads as they are stored, verified but not decoded."""
@@ -95,12 +117,15 @@ class Reader:
             )
         return found.places()
 
-    def _assemble(self, index: ChunkIndex, recipe: Recipe) -> Buffer:
+    def _assemble(self, index: ChunkIndex, file: Place, recipe: Recipe) -> Buffer:
         places = self._locate(index, recipe.digests)
         payloads = self._payloads(places)
         pieces = [self._decode(place, payloads[place.digest]) for place in places]
         whole = self._one_slice(places)
-        return whole if whole is not None else b"".join(pieces)
+        data = whole if whole is not None else b"".join(pieces)
+        if not self.is_confirmed(file.digest):
+            self.confirm(file.digest, digest_of(data))
+        return data
 
     def _one_slice(self, places: Sequence[Place]) -> memoryview | None:
         """The file as one slice of a memory map, if its raw chunks lie end to end."""
@@ -132,7 +157,10 @@ class Reader:
 
         def fetch(job: tuple[Digest, Span]) -> bytes:
             pack, span = job
-            return self._backend.get(pack_name(pack), span.start, span.end)
+            try:
+                return self._backend.get(pack_name(pack), span.start, span.end)
+            except NotFoundError as error:
+                raise self._missing(pack) from error
 
         payloads: dict[Digest, Buffer] = {}
         with ThreadPoolExecutor(min(_PARALLEL_REQUESTS, len(spans))) as pool:
@@ -168,16 +196,19 @@ class Reader:
         try:
             pack = self._backend.map(pack_name(digest))
         except NotFoundError as error:
-            raise IntegrityError(
-                f"Pack {digest.hex()} is missing from {self._backend.url}.",
-                "Run `dsvc pull` to fetch it anew from a remote.",
-            ) from error
+            raise self._missing(digest) from error
         if pack is not None:
             with self._lock:
                 self._maps[digest] = pack
                 if len(self._maps) > _MAX_MAPS:
                     self._maps.popitem(last=False)
         return pack
+
+    def _missing(self, pack: Digest) -> MissingPackError:
+        return MissingPackError(
+            f"Pack {pack.hex()} is missing from {self._backend.url}.",
+            "Run `dsvc pull` to fetch it anew from a remote.",
+        )
 
     def _mark_damaged(self, place: Place) -> None:
         """Leave a note for `pull`; only where packs are local, so not in a remote store."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from datasets_vc.backends.base import Backend
-from datasets_vc.digest import Buffer, Digest, digest_of
+from datasets_vc.digest import Buffer, Digest, Hasher, digest_of
 from datasets_vc.errors import (
     AlreadyExistsError,
     ConflictError,
@@ -19,10 +20,12 @@ from datasets_vc.format.index import IndexTable, decode_index, encode_index
 from datasets_vc.format.root import Root, check_writable, decode_root, encode_root
 from datasets_vc.store.index import ChunkIndex, Place, merge_tables
 from datasets_vc.store.names import ROOT, index_name
-from datasets_vc.store.reader import Reader
+from datasets_vc.store.reader import MissingPackError, Reader
 from datasets_vc.store.writer import ChunkWriter, Written
 
 _SWAP_ATTEMPTS = 64
+
+Result = TypeVar("Result")
 
 
 class Store:
@@ -48,12 +51,17 @@ class Store:
         Raises:
             AlreadyExistsError: there is one already.
         """
+        store = cls(backend)
         root = Root(write_id=_new_write_id())
         try:
             backend.swap(ROOT, encode_root(root), None)
         except ConflictError as error:
-            raise AlreadyExistsError(f"There already is a store at {backend.url}.") from error
-        return cls(backend)
+            if not store._is_ours(root.write_id):
+                raise AlreadyExistsError(f"There already is a store at {backend.url}.") from error
+        except RemoteError as error:
+            if not error.transient or not store._is_ours(root.write_id):
+                raise
+        return store
 
     @classmethod
     def open(cls, backend: Backend, index_cache: Backend | None = None) -> Store:
@@ -106,11 +114,13 @@ class Store:
         """One index object."""
         name = index_name(digest)
         what = f"The chunk index {digest.hex()} of {self.url}"
-        cached = self._cached(name)
-        data = cached if cached is not None else self._fetch_index(name)
+        data: Buffer | None = self._cached(name)
+        if data is not None and digest_of(data) == digest:
+            return decode_index(data, what)
+        data = self._fetch_index(name)
         if digest_of(data) != digest:
             raise IntegrityError(f"{what} is damaged: it does not match its digest.")
-        if cached is None and self._index_cache is not None:
+        if self._index_cache is not None:
             self._index_cache.put(name, data)
         return decode_index(data, what)
 
@@ -125,27 +135,44 @@ class Store:
             MissingDataError: the store does not have it.
             IntegrityError: it is damaged; the error names the pack.
         """
-        return self._reader.chunks(self.index, [digest])[0]
+        return self.read_many([digest])[0]
 
     def read_many(self, digests: Sequence[Digest]) -> list[Buffer]:
         """Chunks in the order asked for, verified; see `read`."""
-        return self._reader.chunks(self.index, digests)
+        return self._read(lambda index: self._reader.chunks(index, digests))
 
     def read_file(self, digest: Digest) -> Buffer:
         """A file's bytes, verified; a slice of a memory map where the file lies so. See `read`."""
-        return self._reader.files(self.index, [digest])[0]
+        return self.read_files([digest])[0]
 
     def read_files(self, digests: Sequence[Digest]) -> list[Buffer]:
         """Files in the order asked for; see `read_file`."""
-        return self._reader.files(self.index, digests)
+        return self._read(lambda index: self._reader.files(index, digests))
 
     def iter_file(self, digest: Digest) -> Iterator[Buffer]:
         """A file's bytes, piece by piece; see `read`."""
-        return self._reader.iter_file(self.index, digest)
+        pieces = self._read(lambda index: self._reader.pieces(index, digest))
+        whole = Hasher()
+        confirmed = len(pieces) == 1 or self._reader.is_confirmed(digest)
+        for piece in pieces:
+            data = self.read(piece)
+            if not confirmed:
+                whole.update(data)
+            yield data
+        if not confirmed:
+            self._reader.confirm(digest, Digest(whole.digest()))
 
     def read_stored(self, places: Sequence[Place]) -> list[Buffer]:
         """What is stored at places of this store, encoded as it is, checksums verified."""
         return self._reader.stored(places)
+
+    def _read(self, act: Callable[[ChunkIndex], Result]) -> Result:
+        """Read by the index, and once more by the new one if a pack was replaced meanwhile."""
+        try:
+            return act(self.index)
+        except MissingPackError:
+            self.refresh()
+            return act(self.index)
 
     def writer(self) -> ChunkWriter:
         """Start writing chunks on top of what the index has now."""
@@ -227,11 +254,15 @@ class Store:
             return True
         except ConflictError:
             # A swap can succeed and lose its answer; a retry below us then conflicts with itself.
-            return self.root().write_id == write_id
+            return self._is_ours(write_id)
         except RemoteError as error:
             if not error.transient:
                 raise
-            return self.root().write_id == write_id
+            return self._is_ours(write_id)
+
+    def _is_ours(self, write_id: str) -> bool:
+        found = self.backend.read_root(ROOT)
+        return found is not None and decode_root(found.data, "The root").write_id == write_id
 
     def _fetch_index(self, name: str) -> Buffer:
         data = self.backend.map(name) if self._index_cache is None else None

@@ -10,9 +10,10 @@ import numpy as np
 
 from datasets_vc.backends.base import Backend
 from datasets_vc.digest import Buffer, Digest, Hasher, checksum_of, digest_of
+from datasets_vc.errors import InvalidInputError
 from datasets_vc.format.header import HEADER_SIZE, PACK, encode_header
 from datasets_vc.format.index import IndexTable, PackInfo
-from datasets_vc.format.location import LOCATION, RECIPE, Locations, digest_keys
+from datasets_vc.format.location import LOCATION, MAX_CHUNK_SIZE, RECIPE, Locations, digest_keys
 from datasets_vc.format.pack import DATA, METADATA, TARGET_SIZE, encode_footer
 from datasets_vc.format.recipe import Recipe, encode_recipe
 from datasets_vc.store.chunking import WHOLE_BELOW, compression_pays, cut, cut_stream, encode
@@ -58,13 +59,12 @@ class ChunkWriter:
         `data` must not change until `finish` returns.
         """
         digest = digest_of(data)
-        if self._known(digest):
-            return digest
-        compress = compression_pays(data)
-        if len(data) < WHOLE_BELOW:
-            self._add(digest, *encode(data, compress), len(data), DATA)
-            return digest
-        self._add_recipe(digest, [self._add_chunk(piece, compress) for piece in cut(data)])
+        if len(data) >= WHOLE_BELOW:
+            # A recipe may be here while pieces are not: only the pieces say what to store.
+            compress = compression_pays(data)
+            self._add_recipe(digest, [self._add_chunk(piece, compress) for piece in cut(data)])
+        elif not self._known(digest):
+            self._add(digest, *encode(data, compression_pays(data)), len(data), DATA)
         return digest
 
     def add_stream(self, read: Callable[[int], bytes], size: int) -> Digest:
@@ -83,6 +83,8 @@ class ChunkWriter:
             whole.update(piece)
             compress = compression_pays(piece) if compress is None else compress
             pieces.append(self._add_chunk(piece, compress))
+        if not pieces:
+            return self.add_file(b"")
         digest = Digest(whole.digest())
         self._add_recipe(digest, pieces)
         return digest
@@ -129,6 +131,8 @@ class ChunkWriter:
         self._add(digest, RECIPE, payload, len(payload), METADATA)
 
     def _add(self, digest: Digest, codec: int, payload: Buffer, raw: int, category: int) -> None:
+        if max(len(payload), raw) > MAX_CHUNK_SIZE:
+            raise InvalidInputError(f"{max(len(payload), raw):,} bytes are too many for one chunk.")
         checksum = checksum_of(payload)
         with self._lock:
             if digest not in self._new:
@@ -148,7 +152,7 @@ class _PackBuilder:
         self._reset()
 
     def add(self, digest: Digest, codec: int, payload: Buffer, raw: int, checksum: int) -> None:
-        if self.size + len(payload) > 2 * TARGET_SIZE:
+        if self.rows and self.size + len(payload) > 2 * TARGET_SIZE:
             self._write()
         self.rows.append((checksum, self.size, len(payload), raw, 0, codec, (0, 0, 0)))
         self.digests.append(digest)
