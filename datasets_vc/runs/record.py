@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from datasets_vc.digest import MIN_PREFIX, Digest, digest_of, is_hex
-from datasets_vc.errors import InvalidInputError, NotFoundError
+from datasets_vc.errors import IntegrityError, InvalidInputError, NotFoundError
 from datasets_vc.format.json import canonical
 from datasets_vc.format.run import (
     RunHead,
@@ -18,7 +18,7 @@ from datasets_vc.format.run import (
     encode_run_head,
 )
 from datasets_vc.store import Store
-from datasets_vc.store.names import RUNS
+from datasets_vc.store.names import RUNS, run_of
 
 Event = Mapping[str, Any]
 
@@ -83,8 +83,8 @@ class RunFiles:
 
     def ids(self) -> list[str]:
         """The ids of all runs, finished or not."""
-        names = (info.name for info in self._store.backend.list(RUNS))
-        return sorted({name.removeprefix(RUNS).partition("/")[0] for name in names})
+        runs = (run_of(info.name, "head.json") for info in self._store.backend.list(RUNS))
+        return sorted(run for run in runs if run)
 
     def find(self, prefix: str) -> str:
         """The id that begins with `prefix`, which has 8 digits or more.
@@ -117,7 +117,10 @@ class RunFiles:
 
     def read(self, run: str) -> RunRecord:
         """One run by its full id."""
-        head = decode_run_head(self._store.backend.get(f"{RUNS}{run}/head.json"), f"The run {run}")
+        data = self._store.backend.get(f"{RUNS}{run}/head.json")
+        if digest_of(data).hex() != run:
+            raise IntegrityError(f"The run {run} is damaged: its head does not match its id.")
+        head = decode_run_head(data, f"The run {run}")
         members = decode_run_input(self._store.read(head.input), f"The input of run {run}")
         return RunRecord(run, head, members, self._events(run))
 

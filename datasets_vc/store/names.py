@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datasets_vc.digest import Digest
+from datasets_vc.digest import DIGEST_SIZE, Digest, is_hex
 
 ROOT = "root.json"
 PACKS = "packs/"
@@ -17,6 +17,13 @@ def pack_name(digest: Digest) -> str:
 
 def index_name(digest: Digest) -> str:
     return INDEX + digest.hex()
+
+
+def run_of(name: str, part: str) -> str | None:
+    """The id of the run that an object is that part of, such as "log.jsonl"; None for others."""
+    run = name.removeprefix(RUNS).removesuffix(f"/{part}")
+    known = len(run) == 2 * DIGEST_SIZE and is_hex(run) and name == f"{RUNS}{run}/{part}"
+    return run if known else None
 
 
 def damaged_name(digest: Digest) -> str:

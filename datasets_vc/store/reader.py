@@ -46,6 +46,9 @@ def coalesce(places: Sequence[Place], gap: int = _MAX_GAP) -> list[Span]:
 class MissingPackError(IntegrityError):
     """A pack that the index lists is not there: lost, or replaced by another writer."""
 
+    def __init__(self, pack: Digest, where: str, hint: str) -> None:
+        super().__init__(f"Pack {pack.hex()} is missing from {where}.", hint)
+
 
 class Reader:
     """Reads what an index has located; keeps packs mapped where the backend can map them."""
@@ -205,10 +208,8 @@ class Reader:
         return pack
 
     def _missing(self, pack: Digest) -> MissingPackError:
-        return MissingPackError(
-            f"Pack {pack.hex()} is missing from {self._backend.url}.",
-            "Run `dsvc pull` to fetch it anew from a remote.",
-        )
+        hint = "Run `dsvc pull` to fetch it anew from a remote."
+        return MissingPackError(pack, self._backend.url, hint)
 
     def _mark_damaged(self, place: Place) -> None:
         """Leave a note for `pull`; only where packs are local, so not in a remote store."""

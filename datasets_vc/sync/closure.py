@@ -50,7 +50,8 @@ def dataset_chunks(
     files = keep(files)
     recipes = _with_recipe(source, files)
     prepare(recipes)
-    return found + files + keep(_pieces(store, recipes))
+    # By the store's own index: it may hold in one chunk what the source has in pieces.
+    return found + files + keep(_pieces(store, _with_recipe(store.index, recipes)))
 
 
 def file_chunks(store: Store, files: Sequence[Digest]) -> list[Digest]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from datasets_vc.digest import Digest
+from datasets_vc.digest import Digest, digest_of
+from datasets_vc.errors import IntegrityError, MissingDataError
 from datasets_vc.format.json import hex_digest
 from datasets_vc.format.run import decode_run_head, decode_run_input, decode_run_log
 from datasets_vc.store import Store
-from datasets_vc.store.names import RUNS
-from datasets_vc.sync.closure import file_chunks
+from datasets_vc.store.names import RUNS, run_of
+from datasets_vc.sync.closure import dataset_chunks, file_chunks
 from datasets_vc.sync.push import Extra
 from datasets_vc.sync.transfer import Moved, receive
 
@@ -28,25 +29,44 @@ class Outgoing:
 
 def finished_runs(store: Store) -> set[str]:
     """The ids of the runs in a store whose log is complete."""
-    return {
-        info.name.removeprefix(RUNS).removesuffix("/" + LOG)
-        for info in store.backend.list(RUNS)
-        if info.name.endswith("/" + LOG)
-    }
+    runs = (run_of(info.name, LOG) for info in store.backend.list(RUNS))
+    return {run for run in runs if run}
 
 
 def outgoing(local: Store, remote: Store) -> Outgoing:
-    """What a push has to take along so that the remote gets our runs."""
-    ids = sorted(finished_runs(local))
-    ids = sorted(set(ids) - finished_runs(remote)) if ids else []
-    datasets: list[Digest] = []
-    chunks: list[Digest] = []
-    for run in ids:
-        head = decode_run_head(local.backend.get(_name(run, HEAD)), f"The run {run}")
-        members = decode_run_input(local.read(head.input), f"The input of run {run}")
-        datasets += [Digest(bytes.fromhex(members[name])) for name in ("dataset", "code")]
-        chunks += [head.input, *file_chunks(local, _checkpoints(local, run))]
-    return Outgoing(ids, Extra(datasets, chunks))
+    """What a push has to take along so that the remote gets our runs.
+
+    A run that came from another remote, and whose data or checkpoints did not, stays here.
+    """
+    ours = finished_runs(local)
+    new = sorted(ours - finished_runs(remote)) if ours else []
+    parts = {run: part for run in new if (part := _parts(local, remote, run))}
+    return Outgoing(
+        ids=list(parts),
+        extra=Extra(
+            datasets=[dataset for part in parts.values() for dataset in part.datasets],
+            chunks=[chunk for part in parts.values() for chunk in part.chunks],
+        ),
+    )
+
+
+def _parts(local: Store, remote: Store, run: str) -> Extra | None:
+    """What the remote needs besides head and log of a run; None if not all of it is here."""
+    head = decode_run_head(_head(local, run), f"The run {run}")
+    members = decode_run_input(local.read(head.input), f"The input of run {run}")
+    datasets = [Digest(bytes.fromhex(members[name])) for name in ("dataset", "code")]
+    present = remote.index.contains
+    try:
+        chunks = [head.input, *file_chunks(local, _checkpoints(local, run))]
+        needed = chunks + [
+            chunk
+            for dataset in datasets
+            for chunk in dataset_chunks(local, dataset, local.index, present=present)
+        ]
+    except MissingDataError:
+        return None
+    here = local.index.contains(needed) | present(needed)
+    return Extra(datasets, chunks) if here.all() else None
 
 
 def send_runs(local: Store, remote: Store, ids: Iterable[str]) -> None:
@@ -59,13 +79,20 @@ def send_runs(local: Store, remote: Store, ids: Iterable[str]) -> None:
 def receive_runs(local: Store, remote: Store) -> tuple[Moved, list[str]]:
     """Bring the runs of a remote that we do not have: heads, logs and inputs, not checkpoints."""
     new = sorted(finished_runs(remote) - finished_runs(local))
-    heads = {run: remote.backend.get(_name(run, HEAD)) for run in new}
+    heads = {run: _head(remote, run) for run in new}
     inputs = [decode_run_head(data, f"The run {run}").input for run, data in heads.items()]
     moved = receive(local, remote, inputs)
     for run, head in heads.items():
         local.backend.put(_name(run, HEAD), head)
         local.backend.put(_name(run, LOG), remote.backend.get(_name(run, LOG)))
     return moved, new
+
+
+def _head(store: Store, run: str) -> bytes:
+    data = store.backend.get(_name(run, HEAD))
+    if digest_of(data).hex() != run:
+        raise IntegrityError(f"The run {run} of {store.url} is damaged: its head is not its own.")
+    return data
 
 
 def _checkpoints(store: Store, run: str) -> list[Digest]:

@@ -11,11 +11,12 @@ from datasets_vc.backends.base import Backend
 from datasets_vc.digest import Digest
 from datasets_vc.errors import IntegrityError, MissingDataError, NotFoundError
 from datasets_vc.format.index import IndexTable, PackInfo
+from datasets_vc.format.pack import DATA
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.store import ChunkWriter, Store, Written
 from datasets_vc.store.index import Place
 from datasets_vc.store.names import pack_name
-from datasets_vc.store.reader import Span, coalesce
+from datasets_vc.store.reader import MissingPackError, Span, coalesce
 from datasets_vc.store.verify import verify_chunk, verify_pack
 
 WHOLE_PACK_BELOW = 1 << 20
@@ -91,6 +92,8 @@ def send(
         MissingDataError: the local store does not have one of them.
         IntegrityError: a local pack is damaged.
     """
+    # Packs of metadata are never sent whole: a commit or node that came along would make the remote
+    # look as if it had all that lies below it.
     found = local.index.locate(list(dict.fromkeys(digests)))
     if found.missing():
         raise MissingDataError(
@@ -102,7 +105,7 @@ def send(
     whole = [
         pack
         for pack, places in by_pack.items()
-        if pack.size >= SEND_WHOLE_FROM and _mostly(pack, places)
+        if pack.category == DATA and pack.size >= SEND_WHOLE_FROM and _mostly(pack, places)
     ]
     parts = [places for pack, places in by_pack.items() if pack not in whole]
     total = sum(place.stored for places in parts for place in places)
@@ -177,18 +180,26 @@ def _receive_pack(local: Backend, remote: Store, pack: PackInfo) -> IndexTable:
         # Left here by a transfer that was interrupted before it could list the pack.
         return verify_pack(local.get(name), pack.digest, local.url)
     except (NotFoundError, IntegrityError):
-        data = remote.backend.get(name)
+        data = _get(remote, pack)
     table = verify_pack(data, pack.digest, remote.url)
     local.put(name, data)
     return table
 
 
 def _receive_span(writer: ChunkWriter, remote: Store, pack: PackInfo, span: Span) -> None:
-    data = memoryview(remote.backend.get(pack_name(pack.digest), span.start, span.end))
+    data = memoryview(_get(remote, pack, span.start, span.end))
     for place in span.places:
         payload = data[place.offset - span.start : place.end - span.start]
         verify_chunk(place, payload, remote.url)
         writer.add_encoded(place.digest, place.codec, payload, place.raw, pack.category)
+
+
+def _get(remote: Store, pack: PackInfo, start: int = 0, end: int | None = None) -> bytes:
+    try:
+        return remote.backend.get(pack_name(pack.digest), start, end)
+    except NotFoundError as error:
+        hint = "Try again; if it is lost, push again from a machine that has it."
+        raise MissingPackError(pack.digest, remote.url, hint) from error
 
 
 def _send_pack(local: Store, remote: Backend, progress: Progress, pack: PackInfo) -> IndexTable:

@@ -1,0 +1,62 @@
+"""What syncing costs, counted at the backend: bytes and requests."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from datasets_vc.sync.push import push_branch
+from datasets_vc.sync.runs import receive_runs
+from tests.sync.stores import commit, contents, link, new_store, noise, pull
+
+MIB = 1 << 20
+
+
+def text_of(size: int) -> bytes:
+    """Lines of digits: zstd more than halves them, and no two are alike."""
+    lines = np.random.Generator(np.random.PCG64(7)).integers(48, 58, (size // 64, 64), np.uint8)
+    lines[:, -1] = ord("\n")
+    return lines.tobytes()
+
+
+def test_one_percent_of_ten_thousand_files() -> None:
+    rng = np.random.Generator(np.random.PCG64(3))
+    files = {f"train/{n % 10}/{n:05d}.png": noise(1000 + n % 4000, n) for n in range(10_000)}
+    local, machine, server = new_store(), new_store(), new_store()
+    first = commit(local, files)
+    push_branch(local, link(server.backend, local).store, "main", first)
+    pull(machine, link(server.backend, machine).store)
+
+    changed = [sorted(files)[n] for n in rng.choice(10_000, 100, replace=False)]
+    second_files = files | {
+        path: noise(len(files[path]), 10_000 + i) for i, path in enumerate(changed)
+    }
+    size = sum(len(files[path]) for path in changed)
+    second = commit(local, second_files, [first], step=1)
+    sending = link(server.backend, local)
+    push_branch(local, sending.store, "main", second)
+    assert sending.backend.bytes_sent <= 1.1 * size + 2 * MIB
+    assert sending.backend.requests <= 40
+
+    receiving = link(server.backend, machine)
+    moved = pull(machine, receiving.store)
+    receive_runs(machine, receiving.store)
+    assert contents(machine, second) == second_files
+    assert moved.chunks >= 100
+    assert receiving.backend.bytes_received <= 1.1 * size + 2 * MIB
+    assert receiving.backend.requests <= 40
+
+    nothing = link(server.backend, machine)
+    pull(machine, nothing.store)
+    receive_runs(machine, nothing.store)
+    assert nothing.backend.requests <= 3
+
+
+def test_a_long_history_is_cloned_in_few_requests() -> None:
+    local, machine, server = new_store(), new_store(), new_store()
+    tip = None
+    for step in range(60):
+        parents = [tip] if tip else []
+        tip = commit(local, {"a.txt": b"%d" % step}, parents, step=step)
+        push_branch(local, link(server.backend, local).store, "main", tip)
+    cloning = link(server.backend, machine)
+    pull(machine, cloning.store)

@@ -1,0 +1,384 @@
+"""Moving versions between stores: what arrives, what it costs, what is refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from datasets_vc.backends import LocalBackend, open_backend
+from datasets_vc.digest import Digest, digest_of
+from datasets_vc.errors import ConflictError, IntegrityError, MissingDataError
+from datasets_vc.format.location import RECIPE
+from datasets_vc.format.recipe import Recipe, encode_recipe
+from datasets_vc.format.run import RunHead, encode_run_input
+from datasets_vc.history.commits import read_commit, walk
+from datasets_vc.runs.record import RunFiles
+from datasets_vc.store import Store
+from datasets_vc.store.names import pack_name
+from datasets_vc.sync.closure import lacking
+from datasets_vc.sync.fetch import fetch_dataset, fetch_history, update_tracking
+from datasets_vc.sync.push import Extra, push_branch
+from datasets_vc.sync.runs import finished_runs, outgoing, receive_runs, send_runs
+from datasets_vc.sync.transfer import Moved, receive
+from tests.fault.faults import FailingBackend, FlippingBackend
+from tests.store.memory import MemoryBackend
+from tests.sync.stores import commit, contents, link, new_store, noise, pull, tag
+
+MIB = 1 << 20
+FIRST = {f"{n % 7}/{n:03d}.bin": noise(500 + n, n) for n in range(400)} | {
+    "big.bin": noise(5 * MIB),
+    "empty": b"",
+}
+SECOND = {**FIRST, "big.bin": FIRST["big.bin"] + b"more", "new": b"new"}
+del SECOND["3/003.bin"]
+
+
+@pytest.fixture(scope="module")
+def pushed() -> MemoryBackend:
+    """A remote with two commits and a tag."""
+    local, remote = new_store(), new_store()
+    first = commit(local, FIRST)
+    second = commit(local, SECOND, [first], step=1)
+    tag(local, "v1", first)
+    push_branch(local, link(remote.backend, local).store, "main", second)
+    assert isinstance(remote.backend, MemoryBackend)
+    return remote.backend
+
+
+@pytest.fixture
+def remote(pushed: MemoryBackend) -> MemoryBackend:
+    """Such a remote, for one test to change."""
+    copy = MemoryBackend()
+    copy.objects = dict(pushed.objects)
+    return copy
+
+
+@pytest.mark.parametrize("place", ["memory", "folder", "s3"])
+def test_what_is_pushed_is_fetched(
+    place: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    urls = {"folder": str(tmp_path / "remote"), "memory": f"memory://{tmp_path.name}"}
+    url = urls.get(place) or request.getfixturevalue("s3_url")
+    backend = open_backend(url, create=True)
+    Store.create(backend)
+    local = new_store()
+    first = commit(local, FIRST)
+    tag(local, "v1", first)
+    moved, root = push_branch(local, link(backend, local).store, "main", first)
+    assert (moved.chunks, root.branches, root.tags) == (
+        len(local.index),
+        {"main": first},
+        {"v1": first},
+    )
+    other = Store.create(LocalBackend(tmp_path / "other", create=True, durable=False))
+    pull(other, link(backend, other).store)
+    assert contents(other, first) == FIRST
+    second = commit(other, SECOND, [first], step=1)
+    push_branch(other, link(backend, other).store, "main", second)
+    pull(local, link(backend, local).store)
+    assert contents(local, second) == SECOND
+    assert [digest for digest, _ in walk(local, [second])] == [second, first]
+    assert local.root().tracking == {"origin/main": second}
+    assert other.root().tags == {"v1": first}
+    backend.close()
+
+
+def test_first_push_names_the_default_branch() -> None:
+    local, remote = new_store(), new_store()
+    first = commit(local, {"a": b"a"}, branch="trunk")
+    push_branch(local, remote, "trunk", first)
+    second = commit(local, {"a": b"b"}, [first], branch="other")
+    push_branch(local, remote, "other", second)
+    assert remote.root().default_branch == "trunk"
+    assert remote.root().branches == {"trunk": first, "other": second}
+
+
+def test_pushing_again_moves_nothing(remote: MemoryBackend) -> None:
+    local = new_store()
+    pull(local, link(remote, local).store)
+    before = dict(remote.objects)
+    other = link(remote, local)
+    tip = local.root().branches["main"]
+    moved, root = push_branch(local, other.store, "main", tip)
+    assert (moved, root.branches["main"]) == (Moved(), tip)
+    assert remote.objects == before
+    assert other.backend.requests <= 3
+
+
+def test_fetching_what_is_here_moves_nothing(remote: MemoryBackend) -> None:
+    local = new_store()
+    pull(local, link(remote, local).store)
+    other = link(remote, local)
+    assert pull(local, other.store) == Moved()
+    assert receive_runs(local, other.store) == (Moved(), [])
+    assert other.backend.requests <= 3
+    assert other.backend.bytes_received < 2000
+
+
+def test_fetch_brings_one_dataset_and_the_whole_history(remote: MemoryBackend) -> None:
+    local, source = new_store(), link(remote, new_store()).store
+    tip = source.refresh().branches["main"]
+    fetch_history(local, source, [tip])
+    newest, oldest = (found.dataset for _, found in walk(local, [tip]))
+    assert lacking(local, newest)
+    assert lacking(local, oldest)
+    fetch_dataset(local, source, oldest)
+    assert not lacking(local, oldest)
+    fetch_dataset(local, source, newest)
+    assert not lacking(local, newest)
+
+
+def test_tags_that_differ_are_refused_and_older_ones_kept(remote: MemoryBackend) -> None:
+    local = new_store()
+    pull(local, link(remote, local).store)
+    tip = local.root().branches["main"]
+    (first,) = read_commit(local, tip).parents
+    local.swap_root(lambda root: replace(root, tags={"v1": tip, "mine": first}))
+    before = dict(remote.objects)
+    with pytest.raises(ConflictError, match="Tag 'v1' names another commit"):
+        push_branch(local, link(remote, local).store, "main", tip)
+    assert remote.objects == before
+    update_tracking(local, "origin", Store(remote).root())
+    assert local.root().tags == {"v1": tip, "mine": first}
+
+
+def test_a_branch_that_diverged_is_refused_and_nothing_changes(remote: MemoryBackend) -> None:
+    local = new_store()
+    pull(local, link(remote, local).store)
+    (first,) = read_commit(local, local.root().branches["main"]).parents
+    ours = commit(local, {"ours": b"ours"}, [first], step=2)
+    unrelated = commit(new := new_store(), {"x": b"x"})
+    before = dict(remote.objects)
+    for store, tip in ((local, ours), (local, first), (new, unrelated)):
+        with pytest.raises(ConflictError, match=r"'main' .* does not build on"):
+            push_branch(store, link(remote, store).store, "main", tip)
+    assert remote.objects == before
+
+
+def test_a_branch_that_moves_during_a_push_is_not_overwritten(remote: MemoryBackend) -> None:
+    local, other = new_store(), new_store()
+    for store in (local, other):
+        pull(store, link(remote, store).store)
+    tip = local.root().branches["main"]
+    ours = commit(local, {"ours": b"ours"}, [tip], step=2)
+    theirs = commit(other, {"theirs": b"theirs"}, [tip], step=3)
+
+    class Late(MemoryBackend):
+        def put(self, name: str, *parts: bytes) -> None:  # type: ignore[override]
+            remote.put(name, *parts)
+            if remote.objects["root.json"] == before:
+                push_branch(other, link(remote, other).store, "main", theirs)
+
+    late = Late()
+    late.objects = remote.objects
+    before = remote.objects["root.json"]
+    with pytest.raises(ConflictError):
+        push_branch(local, Store(late, local.backend), "main", ours)
+    assert Store(remote).root().branches == {"main": theirs}
+    assert contents(Store(remote), theirs) == {"theirs": b"theirs"}
+
+
+@pytest.mark.parametrize("gets", range(1, 8))
+def test_interrupted_fetch_goes_on_where_it_stopped(remote: MemoryBackend, gets: int) -> None:
+    local = new_store()
+    fetched: list[str] = []
+
+    class Stumbling(MemoryBackend):
+        left = gets
+
+        def get(self, name: str, start: int = 0, end: int | None = None) -> bytes:
+            if not self.left:
+                raise KeyboardInterrupt
+            self.left -= 1
+            fetched.append(f"{name}[{start}:{end}]")
+            return super().get(name, start, end)
+
+    stumbling = Stumbling(mappable=False)
+    stumbling.objects = remote.objects
+    try:
+        pull(local, Store(stumbling, local.backend))
+    except KeyboardInterrupt:
+        assert "main" not in local.root().branches
+        stumbling.left = -1
+        pull(local, Store(stumbling, local.backend))
+    tip = Store(remote).root().branches["main"]
+    assert contents(local, tip) == SECOND
+    whole = [name for name in fetched if name.startswith("packs/")]
+    assert len(set(whole)) == len(whole)
+
+
+def test_a_damaged_pack_at_the_remote_is_named_and_nothing_of_it_kept(
+    remote: MemoryBackend,
+) -> None:
+    packs = [name for name in remote.objects if name.startswith("packs/")]
+    assert len(packs) >= 2
+    for name in packs:
+        for byte in (3, 20, len(remote.objects[name]) - 10):
+            local = new_store()
+            flipping = FlippingBackend(link(remote, local).backend, name, 8 * byte)
+            with pytest.raises(IntegrityError, match=name.removeprefix("packs/")):
+                pull(local, Store(flipping, local.backend))
+            assert isinstance(local.backend, MemoryBackend)
+            assert name not in local.backend.objects
+            assert "main" not in local.root().branches
+            pull(local, link(remote, local).store)
+            assert contents(local, local.root().branches["main"]) == SECOND
+            if byte == 3:
+                with pytest.raises(IntegrityError):
+                    pull(new_store(), Store(FlippingBackend(remote, name, 8 * byte)))
+
+
+def test_a_pack_that_the_remote_lost_is_named(remote: MemoryBackend) -> None:
+    for name in [name for name in remote.objects if name.startswith("packs/")]:
+        data = remote.objects.pop(name)
+        local = new_store()
+        with pytest.raises(IntegrityError, match=f"{name.removeprefix('packs/')}.* missing"):
+            pull(local, link(remote, local).store)
+        remote.objects[name] = data
+
+
+def test_a_remote_that_lacks_a_chunk_is_told(remote: MemoryBackend) -> None:
+    source = link(remote, new_store()).store
+    source.refresh()
+    with pytest.raises(MissingDataError, match=digest_of(b"absent").hex()):
+        fetch_history(new_store(), source, [digest_of(b"absent")])
+    local = new_store()
+    with pytest.raises(MissingDataError):
+        push_branch(local, new_store(), "main", digest_of(b"absent"))
+
+
+def test_a_damaged_pack_here_is_not_pushed() -> None:
+    local, remote = new_store(), new_store()
+    tip = commit(local, FIRST)
+    place = local.find(digest_of(FIRST["0/000.bin"]))
+    assert place
+    name = pack_name(place.pack.digest)
+    flipping = FlippingBackend(local.backend, name, 8 * place.offset)
+    with pytest.raises(IntegrityError, match=place.pack.digest.hex()):
+        push_branch(Store(flipping), remote, "main", tip)
+    assert remote.root().branches == {}
+
+
+def test_a_remote_that_stumbles_on_the_swap_is_not_pushed_to_twice(remote: MemoryBackend) -> None:
+    local = new_store()
+    pull(local, link(remote, local).store)
+    tip = local.root().branches["main"]
+    ours = commit(local, {"ours": b"ours"}, [tip], step=2)
+    failing = FailingBackend(remote, "swap", 2)
+    push_branch(local, Store(failing, local.backend), "main", ours)
+    assert failing.calls == 3
+    assert Store(remote).root().branches == {"main": ours}
+
+
+def test_metadata_is_pushed_without_what_else_its_pack_holds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else a remote would seem to have a version of which it has but the nodes."""
+    monkeypatch.setattr("datasets_vc.sync.transfer.SEND_WHOLE_FROM", 0)
+    local, remote = new_store(), new_store()
+    writer = local.writer()
+    stray = writer.add_meta(b"a commit of another branch")
+    wanted = [writer.add_meta(noise(300, number)) for number in range(20)]
+    local.publish(writer.finish())
+    tip = commit(local, {"a": b"a"})
+    push_branch(local, remote, "main", tip, extra=Extra(chunks=wanted))
+    assert remote.index.contains(wanted).all()
+    assert remote.find(stray) is None
+
+
+def run_in(store: Store, members: dict[str, object], checkpoint: bytes) -> str:
+    writer = store.writer()
+    name = writer.add_file(checkpoint)
+    head = RunHead(
+        writer.add_meta(encode_run_input(members)), datetime(2026, 1, 1, tzinfo=UTC), "0"
+    )
+    store.publish(writer.finish())
+    files = RunFiles(store)
+    run = files.begin(head)
+    files.finish(run, [{"event": "checkpoint", "digest": name.hex(), "size": len(checkpoint)}])
+    return run
+
+
+def with_run(checkpoint: bytes) -> tuple[Store, Digest, str]:
+    local = new_store()
+    tip = commit(local, {"a": b"a"})
+    dataset = read_commit(local, tip).dataset
+    code = read_commit(local, commit(local, {"code.py": b"pass"}, branch="code")).dataset
+    members: dict[str, object] = {"command": ["cnn"], "dataset": dataset.hex(), "code": code.hex()}
+    return local, tip, run_in(local, members, checkpoint)
+
+
+def test_runs_travel_with_what_they_need() -> None:
+    checkpoint = noise(3 * MIB)
+    local, tip, run = with_run(checkpoint)
+    remote = new_store()
+    going = outgoing(local, remote)
+    push_branch(local, remote, "main", tip, extra=going.extra)
+    send_runs(local, remote, going.ids)
+    assert finished_runs(remote) == {run}
+    assert outgoing(local, remote).ids == []
+    third = new_store()
+    moved, new = receive_runs(third, link(remote.backend, third).store)
+    assert new == [run]
+    assert moved.chunks == 1
+    record = RunFiles(third).read(run)
+    assert record.input == RunFiles(local).read(run).input
+    fetch_dataset(third, remote, Digest(bytes.fromhex(str(record.input["code"]))))
+    assert bytes(third.read(digest_of(b"pass"))) == b"pass"
+    assert bytes(remote.read_file(digest_of(checkpoint))) == checkpoint
+    with pytest.raises(MissingDataError):
+        third.read_file(digest_of(checkpoint))
+
+
+def test_a_run_that_only_its_record_is_here_of_does_not_stop_a_push() -> None:
+    local, tip, run = with_run(b"checkpoint")
+    remote, another, third = new_store(), new_store(), new_store()
+    going = outgoing(local, remote)
+    push_branch(local, remote, "main", tip, extra=going.extra)
+    send_runs(local, remote, going.ids)
+    receive_runs(third, remote)
+    mine = commit(third, {"b": b"b"})
+    going = outgoing(third, another)
+    assert going.ids == []
+    push_branch(third, another, "main", mine, extra=going.extra)
+    assert outgoing(local, another).ids == [run]
+
+
+def test_strange_names_among_the_runs_are_ignored(remote: MemoryBackend) -> None:
+    for name in ("runs/readme/log.jsonl", "runs/log.jsonl", f"runs/{'ab' * 32}/x/log.jsonl"):
+        remote.objects[name] = b"?"
+    local = new_store()
+    assert receive_runs(local, link(remote, local).store) == (Moved(), [])
+    assert RunFiles(Store(remote)).ids() == []
+
+
+def test_a_run_whose_head_is_not_what_its_name_says_is_refused() -> None:
+    local, tip, run = with_run(b"checkpoint")
+    backend = local.backend
+    assert isinstance(backend, MemoryBackend)
+    name = f"runs/{run}/head.json"
+    backend.objects[name] = backend.objects[name].replace(b'"nonce":"0"', b'"nonce":"1"')
+    with pytest.raises(IntegrityError, match=run):
+        RunFiles(local).read(run)
+    third = new_store()
+    with pytest.raises(IntegrityError, match=run):
+        receive_runs(third, local)
+    assert RunFiles(third).ids() == []
+    assert tip
+
+
+def test_a_recipe_that_lies_is_found_when_the_file_is_read() -> None:
+    remote = new_store()
+    writer = remote.writer()
+    pieces = (writer.add_file(b"good"), writer.add_file(b"evil"))
+    payload = encode_recipe(Recipe(pieces, (4, 4)))
+    name = digest_of(b"goodgood")
+    writer.add_encoded(name, RECIPE, payload, len(payload), 1)
+    remote.publish(writer.finish())
+    local = new_store()
+    receive(local, remote, [name, *pieces])
+    with pytest.raises(IntegrityError, match=name.hex()):
+        local.read_file(name)
