@@ -18,6 +18,7 @@ from datasets_vc.errors import BadSampleError, DatasetError, InvalidInputError
 from datasets_vc.samples import FRACTIONS, canonical_split, present_media, sample_table
 from loaders.batch import Batch, Failure, Skipped, rng_keys, sample_rng
 from loaders.decode import UndecodableError
+from loaders.rows import RowFiles
 
 if TYPE_CHECKING:
     from datasets_vc import Snapshot
@@ -123,7 +124,7 @@ class SampleDataset(Dataset[Sample]):
 
     def labels(self) -> NDArray[np.int64]:
         """The label's number of every sample, in their order; -1 where there is none."""
-        return np.asarray(self._selected.rows.column("label"), np.int64)
+        return np.array(self._selected.rows.column("label"), np.int64)
 
     def __len__(self) -> int:
         return int(self._selected.rows.num_rows)
@@ -193,13 +194,25 @@ class SampleDataset(Dataset[Sample]):
         return self.classes[number] if number != NO_LABEL else None
 
     def _read(self, rows: Sequence[Mapping[str, Any]]) -> Sequence[Buffer]:
-        """The bytes of each sample."""
-        return self.snapshot.read_many([row["digest"] for row in rows])
+        """The bytes of each sample: of a file, or of a row of one."""
+        whole = [row["digest"] for row in rows if row.get("row") is None]
+        contents = iter(self.snapshot.read_many(whole))
+        files = self._files.read({row["digest"]: row["path"] for row in rows if row.get("row")})
+        return [
+            next(contents)
+            if row.get("row") is None
+            else memoryview(files[row["digest"]])[row["row_start"] : row["row_end"]]
+            for row in rows
+        ]
 
     def _rows(self, indices: Sequence[int]) -> list[dict[str, Any]]:
         rows = self._selected.rows.take(pa.array(indices, pa.int64()))
         found: list[dict[str, Any]] = rows.to_pylist()
         return found
+
+    @cached_property
+    def _files(self) -> RowFiles:
+        return RowFiles(self.snapshot)
 
     @cached_property
     def _selected(self) -> _Selected:

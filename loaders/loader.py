@@ -85,9 +85,10 @@ class DataLoader(torch_data.DataLoader[Any]):
         self._order.start = self._now
         self.skipped = []
         for content, skipped in super().__iter__():
-            if isinstance(content, Failure):
-                raise content.error
             self.skipped += [tuple(sample) for sample in skipped]
+            if isinstance(content, Failure):
+                self._stop_workers()
+                raise content.error
             # Before the batch goes out: the state of a loop that is at work on it is "after it".
             step += 1
             self._now = self.plan.normal(epoch, step)
@@ -121,6 +122,14 @@ class DataLoader(torch_data.DataLoader[Any]):
         for path, digest in self._samples.sample_ids(self.plan.batch(epoch, step).tolist()):
             hasher.update(path.encode() + b"\0" + digest)
         return str(hasher.hexdigest())
+
+    def _stop_workers(self) -> None:
+        # The error's traceback keeps torch's iterator alive until the garbage collector comes, and
+        # by then it can no longer tell its workers to end: it would wait 5 s for each of them.
+        stop = getattr(self._iterator, "_shutdown_workers", None)
+        if stop is not None:
+            stop()
+            self._iterator = None
 
 
 class _Order(torch_data.Sampler[list[int]]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from typing import TypeAlias
 
@@ -89,12 +90,13 @@ def text_of(row: Buffer, header: Buffer | None) -> str:
     """
     line = bytes(row).decode()
     if header is None:
-        text = json.loads(line)[TEXT]
+        value = json.loads(line)
+        text = value.get(TEXT) if isinstance(value, dict) else None
     else:
-        column = next(csv.reader([bytes(header).decode()])).index(TEXT)
-        text = next(csv.reader(line.splitlines(keepends=True)))[column]
+        names, values = _csv_record(bytes(header).decode()), _csv_record(line)
+        text = dict(zip(names, values, strict=True)).get(TEXT)
     if text is None:
-        raise ValueError("its text is null")
+        raise ValueError("it has no text")
     return str(text)
 
 
@@ -107,6 +109,10 @@ def csv_header(data: Buffer) -> Buffer:
         if len(starts) > 1:
             break
     return view[int(starts[0]) : int(ends[0])]
+
+
+def _csv_record(text: str) -> list[str]:
+    return next(csv.reader(io.StringIO(text, newline="")))
 
 
 def _ranges(data: Buffer, octets: np.ndarray, newlines: Offsets) -> tuple[Offsets, Offsets]:
