@@ -14,7 +14,7 @@ from datasets_vc.format.root import Root
 from datasets_vc.history.commits import read_commit
 from datasets_vc.store import Store
 
-_STEPS = re.compile(r"(?P<base>[^~^]+)(?P<steps>(?:[~^][0-9]*)*)")
+_STEPS = re.compile(r"(?P<base>[^~^]+)(?P<steps>(?:[~^][0-9]{0,9})*)")
 _STEP = re.compile(r"([~^])([0-9]*)")
 
 
