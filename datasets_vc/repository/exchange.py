@@ -38,7 +38,7 @@ from datasets_vc.sync.fetch import fetch_dataset, fetch_history, update_tracking
 from datasets_vc.sync.push import push_branch
 from datasets_vc.sync.remotes import DEFAULT_REMOTE, Connection, connect
 from datasets_vc.sync.runs import outgoing, receive_runs, send_runs
-from datasets_vc.sync.transfer import Moved
+from datasets_vc.sync.transfer import Moved, receive
 from datasets_vc.workspace import Workspace
 
 
@@ -163,11 +163,11 @@ def fetch_all(
 ) -> Fetched:
     """Bring all history and runs of a remote, and the datasets that some of its branches name.
 
-    Damaged packs are mended first, so that what they held is fetched anew.
+    Damaged packs are mended first, and what they have lost is fetched anew.
     """
     local, remote, root = context.store, connection.store, connection.root
-    heal(local)
-    moved = fetch_history(local, remote, [*root.branches.values(), *root.tags.values()])
+    moved = receive(local, remote, [lost for lost in heal(local) if remote.find(lost)], progress)
+    moved += fetch_history(local, remote, [*root.branches.values(), *root.tags.values()])
     update_tracking(local, name, root)
     of_runs, runs = receive_runs(local, remote)
     moved += of_runs

@@ -38,10 +38,15 @@ def heal(store: Store) -> list[Digest]:
             else:
                 category = place.pack.category
                 writer.add_encoded(place.digest, place.codec, payload, place.raw, category)
-    store.publish(writer.finish(), retire=names)
-    for pack in bad:
-        store.backend.delete(pack_name(pack.digest))
-        store.backend.delete(damaged_name(pack.digest))
+    written = writer.finish()
+    # A pack whose chunks are all sound may have been written again, under its own name.
+    retired = names - {pack.digest for pack in written.packs}
+    store.publish(written, retire=retired)
+    for name in names:
+        if name in retired:
+            store.backend.delete(pack_name(name))
+        store.backend.delete(damaged_name(name))
+    store.forget_packs(names)
     return [digest for digest in lost if store.find(digest) is None]
 
 

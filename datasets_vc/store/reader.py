@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Lock
@@ -108,6 +108,12 @@ class Reader:
         """Payloads as they are stored, verified but not decoded."""
         payloads = self._payloads(places)
         return [self._checked(place, payloads[place.digest]) for place in places]
+
+    def forget(self, packs: Iterable[Digest]) -> None:
+        """Drop the maps of packs; slices that were handed out stay as they are."""
+        with self._lock:
+            for pack in packs:
+                self._maps.pop(pack, None)
 
     def _locate(self, index: ChunkIndex, digests: Sequence[Digest]) -> list[Place]:
         found = index.locate(digests)

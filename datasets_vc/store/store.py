@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -165,6 +165,10 @@ class Store:
     def read_stored(self, places: Sequence[Place]) -> list[Buffer]:
         """What is stored at places of this store, encoded as it is, checksums verified."""
         return self._reader.stored(places)
+
+    def forget_packs(self, packs: Iterable[Digest]) -> None:
+        """Let go of packs that were removed or replaced: another may come under the same name."""
+        self._reader.forget(packs)
 
     def _read(self, act: Callable[[ChunkIndex], Result]) -> Result:
         """Read by the index, and once more by the new one if a pack was replaced meanwhile."""

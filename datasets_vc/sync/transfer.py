@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -181,7 +182,8 @@ def _receive_pack(local: Backend, remote: Store, pack: PackInfo) -> IndexTable:
         return verify_pack(local.get(name), pack.digest, local.url)
     except (NotFoundError, IntegrityError):
         data = _get(remote, pack)
-    table = verify_pack(data, pack.digest, remote.url)
+    with _told_what_to_do():
+        table = verify_pack(data, pack.digest, remote.url)
     local.put(name, data)
     return table
 
@@ -190,8 +192,18 @@ def _receive_span(writer: ChunkWriter, remote: Store, pack: PackInfo, span: Span
     data = memoryview(_get(remote, pack, span.start, span.end))
     for place in span.places:
         payload = data[place.offset - span.start : place.end - span.start]
-        verify_chunk(place, payload, remote.url)
+        with _told_what_to_do():
+            verify_chunk(place, payload, remote.url)
         writer.add_encoded(place.digest, place.codec, payload, place.raw, pack.category)
+
+
+@contextmanager
+def _told_what_to_do() -> Iterator[None]:
+    try:
+        yield
+    except IntegrityError as error:
+        hint = "Put a sound copy of that pack there, or pull from another remote."
+        raise IntegrityError(error.message, hint) from error
 
 
 def _get(remote: Store, pack: PackInfo, start: int = 0, end: int | None = None) -> bytes:
