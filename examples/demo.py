@@ -76,7 +76,9 @@ def main() -> None:
         pull_the_change(laptop, trainer)
         train(trainer, options.models)
         reproduce(trainer, prover, url)
-    heading(f"Done in {time.monotonic() - started:.0f} s. The three machines are in {options.folder}.")
+    heading(
+        f"Done in {time.monotonic() - started:.0f} s. The three machines are in {options.folder}."
+    )
 
 
 def first_version(laptop: Machine, url: str) -> None:

@@ -57,6 +57,8 @@ def _commit_json(info: CommitInfo) -> dict[str, Any]:
         "author": info.author,
         "time": info.time.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "message": info.message,
+        "files": info.files,
+        "bytes": info.bytes,
     }
 
 

@@ -19,7 +19,9 @@ QuietOption = Annotated[
 ]
 VerboseOption = Annotated[
     bool,
-    typer.Option("-v", "--verbose", help="Show where an unexpected error comes from."),
+    typer.Option(
+        "-v", "--verbose", help="Say more: full lists, and where an unexpected error comes from."
+    ),
 ]
 
 
@@ -31,7 +33,7 @@ class Options:
         json: stdout is one JSON object and nothing else.
         folder: where to work; None is the current folder.
         quiet: no progress, and no words about what was done.
-        verbose: show the trace of an unexpected error.
+        verbose: full lists, and the trace of an unexpected error.
     """
 
     json: bool = False

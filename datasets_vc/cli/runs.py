@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -135,16 +135,19 @@ def _result_lines(session: Session, record: RunRecord) -> Iterator[str]:
     yield f"dataset {record.dataset}"
     yield f"status  {record.status}"
     if record.metrics:
-        yield f"metrics {_metrics(record)}"
+        yield f"metrics {_metrics(record.metrics)}"
     outputs = session.repository.runs.outputs(record)
     if outputs:
         yield f"files   {shown(str(outputs))}"
 
 
-def _metrics(record: RunRecord) -> str:
-    return ", ".join(
-        f"{shown(name)} {number(float(value))}" for name, value in record.metrics.items()
-    )
+def _metrics(metrics: Mapping[str, Any]) -> str:
+    return ", ".join(f"{shown(name)} {number(float(value))}" for name, value in metrics.items())
+
+
+def _on_test(metrics: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The metrics that runs are compared by; all of them if none has such a name."""
+    return {name: metrics[name] for name in metrics if name.startswith("test")} or metrics
 
 
 @verb(runs, "list", "dsvc runs list")
@@ -166,7 +169,7 @@ def _list_lines(found: Sequence[RunRecord]) -> Iterator[str]:
             short(record.dataset),
             moment(record.started),
             record.verdict or record.status,
-            _metrics(record),
+            _metrics(_on_test(record.metrics)),
         )
         for record in found
     ]
@@ -286,7 +289,6 @@ def _difference_json(found: Difference) -> dict[str, Any]:
         "meaning": found.meaning,
         "was": found.was,
         "now": found.now,
-        "suspects": [_input_json(suspect) for suspect in found.suspects],
     }
 
 
@@ -302,7 +304,7 @@ def _reproduction_lines(result: Reproduction) -> Iterator[str]:
         where = f" at step {found.step}" if found.step is not None else ""
         yield f"first difference: {found.part}{where}: {found.meaning}"
         yield f"  was {shown(str(found.was))}, now {shown(str(found.now))}"
-    for changed in found.suspects if found else comparison.inputs:
+    for changed in comparison.inputs:
         was, now = shown(_brief(changed.was)), shown(_brief(changed.now))
         yield f"input that differs: {shown(changed.name)}: was {was}, now {now}"
     yield f"{comparison.steps:,} steps compared; recorded as run {short(result.again.id)}."

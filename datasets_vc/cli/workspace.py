@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 app = new_app()
 
+# Of each kind of change; more would hide where the workspace stands.
+_LISTED = 20
+
 Paths = Annotated[list[str] | None, typer.Argument(metavar="PATH", help="Only what lies here.")]
 
 
@@ -78,9 +81,12 @@ def _status_lines(session: Session, status: Status) -> Iterator[str]:
         ("modified", status.modified, "yellow"),
         ("deleted", status.deleted, "red"),
     ]
+    limit = None if session.options.verbose else _LISTED
     for word, paths, colour in changes:
-        for path in paths:
+        for path in paths[:limit]:
             yield session.paint(f"  {word + ':':<10}{shown(path)}", colour)
+        if paths[limit:] and limit:
+            yield f"  … and {len(paths) - limit:,} more {word} (-v lists them)"
     yield ", ".join(f"{len(paths):,} {word}" for word, paths, _ in changes if paths) + "."
 
 

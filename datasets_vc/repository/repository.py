@@ -163,14 +163,14 @@ class Repository:
         """A commit and all before it, newest first."""
         tip = self._context.commit_of(revision)
         for digest, commit in islice(walk(self.store, [tip]), limit):
-            yield _info(digest, commit)
+            yield _info(self.store, digest, commit)
 
     def show(self, revision: str) -> Version:
         """One version and what samples it has."""
         found = self.resolve(revision)
         info = None
         if found.commit:
-            info = _info(found.commit, read_commit(self.store, found.commit))
+            info = _info(self.store, found.commit, read_commit(self.store, found.commit))
         manifest = Manifest(self.store, found.dataset)
         samples = summarise(self.snapshot(revision))
         return Version(info, found.dataset, manifest.count, manifest.bytes, samples)
@@ -279,7 +279,15 @@ class Repository:
             exchange.fetch_all(self._context, self.remotes.connect(name), name, [])
 
 
-def _info(digest: Digest, commit: Commit) -> CommitInfo:
+def _info(store: Store, digest: Digest, commit: Commit) -> CommitInfo:
+    manifest = Manifest(store, commit.dataset) if store.find(commit.dataset) else None
     return CommitInfo(
-        digest, commit.dataset, commit.parents, commit.author, commit.time, commit.message
+        digest=digest,
+        dataset=commit.dataset,
+        parents=commit.parents,
+        author=commit.author,
+        time=commit.time,
+        message=commit.message,
+        files=manifest.count if manifest else None,
+        bytes=manifest.bytes if manifest else None,
     )

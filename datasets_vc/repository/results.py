@@ -48,7 +48,7 @@ class CommitResult:
 
 @dataclass(frozen=True, slots=True)
 class CommitInfo:
-    """A commit and its digest."""
+    """A commit, its digest and its size, which is unknown if the store lacks that dataset."""
 
     digest: Digest
     dataset: Digest
@@ -56,6 +56,8 @@ class CommitInfo:
     author: str
     time: datetime
     message: str
+    files: int | None
+    bytes: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,8 +27,10 @@ _MEANING = {
     "end": "the final parameters differ",
 }
 
-# What may differ without changing a bit; it is told but blamed only if nothing else differs.
-_HARMLESS = ("commit", "command", "topology")
+# How the run was called: what of it matters is in the other members, or may differ.
+_CALLED = ("command", "commit")
+# What may differ without changing a bit: told, but blamed last.
+_HARMLESS = ("topology",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,6 @@ class Difference:
         step: counted from 0 over all epochs; None before and after the steps.
         meaning: what a difference there says.
         was, now: the values of the run and of its reproduction.
-        suspects: the differing inputs, likeliest first.
     """
 
     part: str
@@ -57,12 +58,16 @@ class Difference:
     meaning: str
     was: Any = None
     now: Any = None
-    suspects: Sequence[InputDifference] = field(default=())
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The verdict on a reproduction."""
+    """The verdict on a reproduction.
+
+    Attributes:
+        steps: how many were compared.
+        inputs: what went in differently; the likeliest cause of the difference first.
+    """
 
     verdict: str
     steps: int
@@ -80,7 +85,7 @@ def compare(
         tolerance: the relative difference of each final metric up to which runs that differ in
             bits count as equivalent.
     """
-    inputs = list(input_differences(run.input, again.input))
+    inputs = input_differences(run.input, again.input)
     was, now = _trace(run.events, steps), _trace(again.events, steps)
     compared = sum(1 for part, *_ in now if part == "loss")
     found = _first_difference(was, now)
@@ -90,21 +95,25 @@ def compare(
         return Comparison(verdict, compared, None, inputs)
     part, step, old, new = found
     suspects = sorted(inputs, key=lambda difference: _rank(part, difference))
-    difference = Difference(part, step, _MEANING[part], old, new, suspects)
+    difference = Difference(part, step, _MEANING[part], old, new)
     close = tolerance is not None and _close(run.metrics, again.metrics, tolerance)
-    return Comparison(EQUIVALENT if close else DIVERGED, compared, difference, inputs)
+    return Comparison(EQUIVALENT if close else DIVERGED, compared, difference, suspects)
 
 
-def input_differences(
-    was: Mapping[str, Any], now: Mapping[str, Any], prefix: str = ""
+def input_differences(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[InputDifference]:
+    """The members of two inputs that differ, nested ones by their dotted names."""
+    return [found for found in _differences(was, now, "") if found.name not in _CALLED]
+
+
+def _differences(
+    was: Mapping[str, Any], now: Mapping[str, Any], prefix: str
 ) -> Iterator[InputDifference]:
-    """The members that differ, nested ones by their dotted names."""
     for name in sorted(was.keys() | now.keys()):
         old, new = was.get(name), now.get(name)
         if old == new:
             continue
         if isinstance(old, Mapping) and isinstance(new, Mapping):
-            yield from input_differences(old, new, f"{prefix}{name}.")
+            yield from _differences(old, new, f"{prefix}{name}.")
         else:
             yield InputDifference(prefix + name, old, new)
 

@@ -12,6 +12,7 @@ from datasets_vc.cli.main import main
 from datasets_vc.digest import digest_of
 from datasets_vc.format.entries import ENTRY_SCHEMA, Entry
 from datasets_vc.history.diff import Diff
+from datasets_vc.repository import Status
 
 COMMIT, DATASET, PARENT = (digest_of(word) for word in (b"commit", b"dataset", b"parent"))
 TIME = datetime(2026, 11, 23, 4, 5, 6, tzinfo=UTC)
@@ -22,6 +23,8 @@ INFO = SimpleNamespace(
     author="Ada <ada@example.org>",
     time=TIME,
     message="Add signs\n\nAll of May.",
+    files=2,
+    bytes=2048,
 )
 INFO_JSON = {
     "commit": COMMIT.hex(),
@@ -30,6 +33,8 @@ INFO_JSON = {
     "author": "Ada <ada@example.org>",
     "time": "2026-11-23T04:05:06Z",
     "message": "Add signs\n\nAll of May.",
+    "files": 2,
+    "bytes": 2048,
 }
 TRANSFER = SimpleNamespace(bytes=3 * 1024, requests=4, packs=1, chunks=7)
 
@@ -69,6 +74,17 @@ def test_status(dsvc, repository) -> None:
         "modified": ["m.txt"],
         "deleted": [],
     }
+
+
+def test_status_of_many_changes_is_cut_short_for_people(dsvc, repository) -> None:
+    paths = [f"{number:04}.png" for number in range(700)]
+    repository.status = lambda _: Status("main", COMMIT, deleted=paths)
+    assert dsvc("status").out.splitlines()[-2:] == [
+        "  … and 680 more deleted (-v lists them)",
+        "700 deleted.",
+    ]
+    assert len(dsvc("status", "-v").out.splitlines()) == 702
+    assert dsvc("status", "--json").data["deleted"] == paths
 
 
 def test_commit(dsvc, repository) -> None:

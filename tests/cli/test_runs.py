@@ -111,7 +111,7 @@ def test_one_run(dsvc, runs) -> None:
 
 
 SEED = InputDifference("seeds.init", 1, 2)
-DIVERGED = Comparison("DIVERGED", 7, Difference("init", None, "the seed", "a", "b", [SEED]), [SEED])
+DIVERGED = Comparison("DIVERGED", 7, Difference("init", None, "the seed", "a", "b"), [SEED])
 
 
 @pytest.mark.parametrize(
