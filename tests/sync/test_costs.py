@@ -51,12 +51,44 @@ def test_one_percent_of_ten_thousand_files() -> None:
     assert nothing.backend.requests <= 3
 
 
-def test_a_long_history_is_cloned_in_few_requests() -> None:
+def test_a_long_history_is_cloned_in_a_request_or_so_a_push() -> None:
     local, machine, server = new_store(), new_store(), new_store()
     tip = None
-    for step in range(60):
+    for step in range(40):
         parents = [tip] if tip else []
         tip = commit(local, {"a.txt": b"%d" % step}, parents, step=step)
         push_branch(local, link(server.backend, local).store, "main", tip)
     cloning = link(server.backend, machine)
     pull(machine, cloning.store)
+    assert cloning.backend.requests <= 40 + 10
+
+
+def test_many_commits_pushed_at_once_are_cloned_in_few_requests() -> None:
+    local, machine, server = new_store(), new_store(), new_store()
+    tip = None
+    for step in range(200):
+        tip = commit(local, {"a.txt": b"%d" % step}, [tip] if tip else [], step=step)
+    assert tip
+    push_branch(local, link(server.backend, local).store, "main", tip)
+    cloning = link(server.backend, machine)
+    pull(machine, cloning.store)
+    assert cloning.backend.requests <= 6
+    assert contents(machine, tip) == {"a.txt": b"199"}
+
+
+def test_appending_to_a_large_text() -> None:
+    text = text_of(200 * MIB)
+    local, machine, server = new_store(), new_store(), new_store()
+    first = commit(local, {"corpus.txt": text})
+    push_branch(local, link(server.backend, local).store, "main", first)
+    pull(machine, link(server.backend, machine).store)
+    longer = text + text_of(MIB)[::-1]
+    del text
+    second = commit(local, {"corpus.txt": longer}, [first], step=1)
+    sending, receiving = link(server.backend, local), link(server.backend, machine)
+    push_branch(local, sending.store, "main", second)
+    pull(machine, receiving.store)
+    assert contents(machine, second) == {"corpus.txt": longer}
+    assert sending.backend.bytes_sent <= 8 * MIB
+    assert receiving.backend.bytes_received <= 8 * MIB
+    assert receiving.backend.requests <= 40
