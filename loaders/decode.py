@@ -18,6 +18,7 @@ import PIL
 import simplejpeg
 import torch
 from av.container import InputContainer
+from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError, features
 from torch import Tensor
@@ -31,6 +32,8 @@ Pixels = NDArray[np.uint8]
 
 _JPEG = b"\xff\xd8\xff"
 _FORMATS = {"RGB": "rgb24", "L": "gray"}
+# The same colours on every processor, whatever vector instructions it has.
+_EXACT = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
 
 
 class UndecodableError(Exception):
@@ -186,11 +189,16 @@ def _decode_frames(
     """The frames `wanted`, by their numbers, and how many were decoded to get them."""
     found: dict[int, Pixels] = {}
     decoded = 0
+    # One, with one thread: setting up either costs more than converting a small frame.
+    converter = VideoReformatter()
     for frame in container.decode(container.streams.video[0]):
         if frame.is_corrupt:
             raise ValueError(f"its frame {decoded} is damaged")
         if decoded in wanted:
-            found[decoded] = np.asarray(frame.to_ndarray(format=_FORMATS[mode]), np.uint8)
+            converted = converter.reformat(
+                frame, format=_FORMATS[mode], interpolation=_EXACT, threads=1
+            )
+            found[decoded] = np.asarray(converted.to_ndarray(), np.uint8)
         decoded += 1
         if decoded > wanted[-1]:
             break

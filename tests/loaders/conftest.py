@@ -35,11 +35,11 @@ def count_threads(sample, rng):
 
 
 @pytest.fixture
-def make_snapshot(tmp_path: Path) -> Callable[[Mapping[str, bytes]], Snapshot]:
-    """A snapshot of the files given by path, in a local store."""
+def fill_store() -> Callable[[str, Mapping[str, bytes]], Snapshot]:
+    """Makes a store at an address, and a snapshot of the files given by path in it."""
 
-    def make(files: Mapping[str, bytes]) -> Snapshot:
-        store = Store.create(open_backend(str(tmp_path / "store"), create=True))
+    def fill(url: str, files: Mapping[str, bytes]) -> Snapshot:
+        store = Store.create(open_backend(url, create=True))
         with store.writer() as writer:
             entries = [
                 Entry(path, FILE, len(data), writer.add_file(data)) for path, data in files.items()
@@ -48,7 +48,15 @@ def make_snapshot(tmp_path: Path) -> Callable[[Mapping[str, bytes]], Snapshot]:
             store.publish(writer.finish(), lambda root: root)
         return Snapshot(store.url, dataset.hex())
 
-    return make
+    return fill
+
+
+@pytest.fixture
+def make_snapshot(
+    fill_store: Callable[[str, Mapping[str, bytes]], Snapshot], tmp_path: Path
+) -> Callable[[Mapping[str, bytes]], Snapshot]:
+    """A snapshot of the files given by path, in a local store."""
+    return lambda files: fill_store(str(tmp_path / "store"), files)
 
 
 @pytest.fixture

@@ -22,6 +22,9 @@ Encode = Callable[..., bytes]
 MakeSnapshot = Callable[..., Snapshot]
 Pixels = NDArray[np.uint8]
 
+# Python 3.12 and later warn of forks that torch makes by default.
+pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+
 
 @pytest.fixture
 def digits(image_file: Encode) -> dict[str, bytes]:

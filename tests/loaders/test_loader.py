@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from itertools import chain
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -12,12 +13,15 @@ from numpy.typing import NDArray
 
 from datasets_vc import Snapshot
 from datasets_vc.digest import Hasher
-from datasets_vc.errors import BadSampleError, InvalidInputError
+from datasets_vc.errors import BadSampleError, IntegrityError, InvalidInputError
 from loaders import DataLoader, ImageDataset, SampleDataset, TextDataset, Vocabulary
 
 Encode = Callable[..., bytes]
 MakeSnapshot = Callable[..., Snapshot]
 Pixels = NDArray[np.uint8]
+
+# Python 3.12 and later warn of forks that torch makes by default.
+pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 
 SAMPLES = 23
 
@@ -247,6 +251,21 @@ def test_a_batch_of_which_nothing_is_left_is_an_error(damaged: Snapshot) -> None
     with pytest.raises(BadSampleError, match=r"^None of the 1 samples .*'1.png'"):
         list(loader)
     assert [path for path, _ in loader.skipped] == ["1.png"]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_damage_in_the_store_is_no_bad_sample(
+    make_snapshot: MakeSnapshot, image_file: Encode, workers: int
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (16, 16), np.uint8)
+    data = image_file(noise)
+    snapshot = make_snapshot({"a.png": data})
+    for pack in Path(snapshot.url, "packs").iterdir():
+        pack.write_bytes(pack.read_bytes().replace(data[40:], data[40:-1] + b"?"))
+    dataset = ImageDataset(Snapshot(snapshot.url, snapshot.digest), on_bad_sample="skip")
+    with pytest.raises(IntegrityError) as caught:
+        list(DataLoader(dataset, 1, num_workers=workers))
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("workers", [0, 1])
