@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from datasets_vc.errors import CommandFailedError
 from datasets_vc.format.run import decode_run_log
 
+SAID_FILE = "said.txt"
 _POLL_SECONDS = 0.05
 
 Listener = Callable[[dict[str, Any]], None]
@@ -24,7 +26,7 @@ class Command:
 
     Attributes:
         folder: where the packages lie; the process starts there.
-        quiet: throw away what it says to people.
+        quiet: what it says to people goes to a file in `out`, not to our stderr.
     """
 
     arguments: Sequence[str]
@@ -50,13 +52,16 @@ def run(command: Command, listener: Listener) -> int:
         KeyboardInterrupt: after the process, which was interrupted too, has ended.
     """
     log = _LogFollower(command.out / "log.jsonl", listener)
-    with subprocess.Popen(
-        command.argv(),
-        cwd=command.folder,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL if command.quiet else None,
-    ) as process:
+    with (
+        (command.out / SAID_FILE).open("wb") if command.quiet else nullcontext() as said,
+        subprocess.Popen(
+            command.argv(),
+            cwd=command.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+        ) as process,
+    ):
         try:
             while process.poll() is None:
                 log.read()
@@ -70,10 +75,14 @@ def run(command: Command, listener: Listener) -> int:
     return process.returncode
 
 
-def failure(status: int) -> CommandFailedError:
+def failure(command: Command, status: int) -> CommandFailedError:
     """The error for a process that ended without saying why in its log."""
     how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
-    return CommandFailedError(f"The training process {how}; what it said is above.")
+    if not command.quiet:
+        return CommandFailedError(f"The training process {how}; what it said is above.")
+    lines = (command.out / SAID_FILE).read_text(errors="replace").split("\n")
+    last = next((line.strip() for line in reversed(lines) if line.strip()), "nothing")
+    return CommandFailedError(f"The training process {how}; the last it said: {last}")
 
 
 class _LogFollower:

@@ -207,7 +207,7 @@ class Runs:
                 shutil.rmtree(recording.out)
                 raise
             status = 130
-        self._check_end(recording, status)
+        self._check_end(recording, command, status)
         self._store_checkpoints(recording)
         return recording
 
@@ -228,15 +228,16 @@ class Runs:
         recording.head = RunHead(digest, started, recording.nonce, job.reproduces)
         recording.id = self._files.begin(recording.head)
 
-    def _check_end(self, recording: _Recording, status: int) -> None:
+    def _check_end(self, recording: _Recording, command: Command, status: int) -> None:
         """Make sure that the events have an end; raise if there is not even a beginning."""
         end = next((event for event in recording.events if event["event"] == "end"), None)
         if not recording.id:
+            error = _error_in(end or {}) or failure(command, status)
             shutil.rmtree(recording.out)
-            raise _error_in(end or {}) or failure(status)
+            raise error
         if end is None:
             state = "interrupted" if status == 130 else "failed"
-            error = failure(status)
+            error = failure(command, status)
             told = {"kind": error.kind, "message": error.message, "hint": error.hint}
             recording.events.append({"event": "end", "status": state, "error": told})
 
