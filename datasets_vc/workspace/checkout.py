@@ -21,7 +21,7 @@ import pyarrow as pa
 from datasets_vc.digest import Buffer, Digest, Hasher
 from datasets_vc.errors import DatasetError, IntegrityError, UnsavedChangesError
 from datasets_vc.format.entries import SYMLINK, Entry
-from datasets_vc.paths import META_DIR
+from datasets_vc.paths import META_DIR, parents_of
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.workspace.ahead import LARGE, ahead, batches
 from datasets_vc.workspace.links import check_link
@@ -60,14 +60,28 @@ def apply_plan(
     """
     worker = _Checkout(folder, source, force=force, progress=progress)
     progress.begin("Writing files", sum(target.size for target in plan.write), "B")
-    worker.remove(plan.remove)
+    in_the_way, others = _divided(plan)
+    worker.remove(in_the_way)
     for path in plan.clear:
         worker.clear(path)
     worker.make_folders({target.entry.path.rpartition("/")[0] for target in plan.write})
     with worker.temporary_folder():
         written = worker.write(plan.write)
+    # Last, so that files go only once those that take their place have come.
+    worker.remove(others)
     progress.end()
     return written
+
+
+def _divided(plan: Plan) -> tuple[list[Listed], list[Listed]]:
+    """The files to remove: those where a file is to be a folder, or the other way round; others."""
+    paths = {target.entry.path for target in plan.write}
+    folders = {folder for path in paths for folder in parents_of(path)}
+    sides: tuple[list[Listed], list[Listed]] = ([], [])
+    for file in plan.remove:
+        free = file.path not in folders and paths.isdisjoint(parents_of(file.path))
+        sides[free].append(file)
+    return sides
 
 
 class _Checkout:
@@ -99,6 +113,8 @@ class _Checkout:
         """Remove what is at `path`, with all below."""
         place = f"{self._root}/{path}"
         with _explained(path, "removed"):
+            if not os.path.lexists(place):
+                return  # it went with what it held
             if not os.path.isdir(place) or os.path.islink(place):
                 os.unlink(place)
             elif self._force:

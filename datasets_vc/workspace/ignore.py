@@ -86,7 +86,7 @@ def _compile(line: str) -> tuple[re.Pattern[str], bool] | None:
 
 
 def _for_whole_path(expression: str) -> str:
-    """An expression for the path that a pattern means, of pathspec's for all that lies below, too."""
+    """Turns pathspec's expression for a path and all below it into one for the path alone."""
     expression = expression.replace("(?P<ps_d>", "(?:")
     if expression in (".", "(?:/)"):
         return ".*" + expression

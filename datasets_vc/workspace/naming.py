@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import unicodedata
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from datasets_vc.errors import InvalidInputError
@@ -23,7 +24,8 @@ def folding_of(folder: Path) -> Folding | None:
     except OSError:
         return None  # nothing can be written: there will be a better message
     finally:
-        probe.unlink(missing_ok=True)
+        with suppress(OSError):
+            probe.unlink()
     if other_case:
         return lambda name: unicodedata.normalize("NFC", name).casefold()
     return (lambda name: unicodedata.normalize("NFC", name)) if other_form else None

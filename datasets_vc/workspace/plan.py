@@ -43,7 +43,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to do: remove files, clear away what is at the paths `clear` and below, then write."""
+    """Files to remove, paths to clear away with all below them, and then files to write."""
 
     remove: list[Listed]
     clear: list[str]

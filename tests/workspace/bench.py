@@ -76,7 +76,7 @@ def tree_of(folder: Path) -> Tree:
             path = Path(place) / name
             key = str(path.relative_to(folder))
             if path.is_symlink():
-                found[key] = (SYMLINK, os.readlink(path).encode())
+                found[key] = (SYMLINK, os.readlink(path).encode())  # noqa: PTH115 - as it is
             elif path.is_file():
                 found[key] = (FILE, path.read_bytes())
     return found
@@ -88,9 +88,7 @@ def table_from(tree: Tree) -> pa.Table:
     )
 
 
-def changes_between(
-    version: pa.Table, tree: Tree
-) -> tuple[list[str], list[str], list[str]]:
+def changes_between(version: pa.Table, tree: Tree) -> tuple[list[str], list[str], list[str]]:
     """What `Workspace.status` should say, by comparing everything."""
     old = {row["path"]: row for row in version.to_pylist()}
     new = {row["path"]: row for row in table_from(tree).to_pylist()}

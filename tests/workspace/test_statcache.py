@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -127,7 +126,7 @@ def test_the_clock_is_that_of_written_files(folder: Path) -> None:
     now = clock_of(folder)
     after = folder / "after"
     after.touch()
-    assert os.stat(before).st_mtime_ns <= now <= os.stat(after).st_mtime_ns
+    assert before.stat().st_mtime_ns <= now <= after.stat().st_mtime_ns
     assert list((folder / ".dsvc" / "tmp").iterdir()) == []
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from datasets_vc.errors import InvalidInputError, NotFoundError, UnreadableFileError
-from datasets_vc.workspace import reading, workspace
+from datasets_vc.workspace import workspace
 from datasets_vc.workspace.statcache import load_cache
 from tests.workspace.bench import CLEAN, Bench
 
@@ -248,4 +248,4 @@ def refuse_to_open(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
             raise PermissionError(13, "Permission denied")
         return real(path, *rest, **named)
 
-    monkeypatch.setattr(reading.os, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)

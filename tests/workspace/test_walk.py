@@ -34,7 +34,20 @@ def test_an_empty_folder_lists_nothing(tmp_path: Path) -> None:
 
 
 def test_paths_come_in_byte_order_across_folders(tmp_path: Path) -> None:
-    paths = ["a", "a-b", "b.txt", "b/c", "b/c.d/e", "b/c-d", "b/cc/z", "b0", "b-", "ä", "z/ä", "z/z"]
+    paths = [
+        "a",
+        "a-b",
+        "b.txt",
+        "b/c",
+        "b/c.d/e",
+        "b/c-d",
+        "b/cc/z",
+        "b0",
+        "b-",
+        "ä",
+        "z/ä",
+        "z/z",
+    ]
     paths += ["\U0001f600", "\ufb00", "b/\U0001f600", "b/\ufb00"]
     put(tmp_path, *paths)
     assert listed(tmp_path) == sorted(paths, key=str.encode)
