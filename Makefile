@@ -7,7 +7,7 @@ REMOTE ?= local
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format accuracy bench clean
+.PHONY: help setup demo test lint format accuracy clean
 
 help:
 	@echo 'make demo           the main job on sample_data/: commit, push, pull, train, reproduce'
@@ -16,7 +16,6 @@ help:
 	@echo 'make lint           style, types, layers'
 	@echo 'make format         put the sources into the agreed style'
 	@echo 'make accuracy       train the models in full and print the table (slow)'
-	@echo 'make bench          measure'
 	@echo 'make clean          remove what these made, .venv too'
 	@echo
 	@echo 'Each sets up .venv first (Python 3.11 or newer; PYTHON=python3.12 to choose one).'
@@ -67,9 +66,6 @@ format: $(READY)
 
 accuracy: $(READY)
 	@$(BIN)/python -m pytest -m slow -s $(ARGS)
-
-bench: $(READY)
-	@for script in benchmarks/bench_*.py; do $(BIN)/python $$script $(ARGS) || exit 1; done
 
 clean:
 	rm -rf .venv build dist demo *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
