@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,32 +53,42 @@ class Fetched:
 
 
 def init(folder: Path, store_url: str | None) -> Context:
+    _check_folder(folder)
     if (folder / META_DIR).exists():
         raise AlreadyExistsError(f"'{folder}' is a dataset repository already.")
-    Workspace.create(folder, DEFAULT_BRANCH)
-    try:
+    with _whole_or_not_at_all(folder):
+        Workspace.create(folder, DEFAULT_BRANCH)
         if store_url:
             set_store(folder, store_url)
         _make_store(store_location(folder))
-    except BaseException:
-        shutil.rmtree(folder / META_DIR)
-        raise
     return Context(folder)
 
 
 def clone(
     url: str, folder: Path, *, revision: str | None, checkout: bool, progress: Progress
 ) -> CloneResult:
-    context, connection = _connected_workspace(url, folder)
-    set_files(folder, checkout)
-    root = connection.root
-    name = revision or root.default_branch
-    branch = name if revision is None or name in root.branches else None
+    _check_folder(folder)
+    if folder.exists() and any(folder.iterdir()):
+        raise AlreadyExistsError(
+            f"'{folder}' exists and is not empty.", "Give another folder: dsvc clone URL DIR"
+        )
+    with _whole_or_not_at_all(folder):
+        context = init(folder, None)
+        add_remote(folder, RemoteConfig(DEFAULT_REMOTE, url))
+        connection = context.remotes.connect(DEFAULT_REMOTE)
+        root = connection.root
+        name = revision or root.default_branch
+        branch = name if revision is None or name in root.branches else None
+        set_files(folder, checkout)
+        if branch:
+            commit = root.branches.get(branch)
+            context.workspace.set_head(Head(branch, None))
+        else:
+            fetched = fetch_all(context, connection, DEFAULT_REMOTE, [], progress)
+            commit = context.commit_of(name)
     if branch:
-        context.workspace.set_head(Head(branch, None))
-    fetched = fetch_all(context, connection, DEFAULT_REMOTE, [branch] if branch else [], progress)
+        fetched = fetch_all(context, connection, DEFAULT_REMOTE, [branch], progress)
     transfer = fetched.transfer
-    commit = root.branches.get(name) if branch else context.commit_of(name)
     dataset = context.dataset_of(commit)
     if dataset and not branch:
         transfer += ensure(context, dataset, progress)
@@ -209,19 +220,21 @@ def _make_store(location: str) -> None:
         Store.open(open_backend(location))
 
 
-def _connected_workspace(url: str, folder: Path) -> tuple[Context, Connection]:
-    """A new workspace whose remote has answered; nothing is left behind if it does not."""
+def _check_folder(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise InvalidInputError(f"'{folder}' is not a folder.", "Give another place.")
+
+
+@contextmanager
+def _whole_or_not_at_all(folder: Path) -> Iterator[None]:
+    """Take back what was begun of a new workspace, when making it fails."""
     existed = folder.exists()
-    if existed and any(folder.iterdir()):
-        raise AlreadyExistsError(
-            f"'{folder}' exists and is not empty.", "Give another folder: dsvc clone URL DIR"
-        )
-    context = init(folder, None)
     try:
-        add_remote(folder, RemoteConfig(DEFAULT_REMOTE, url))
-        return context, context.remotes.connect(DEFAULT_REMOTE)
+        yield
+    except AlreadyExistsError:
+        raise  # another process is making one there: it is not ours
     except BaseException:
-        shutil.rmtree(folder / META_DIR if existed else folder)
+        shutil.rmtree(folder / META_DIR if existed else folder, ignore_errors=True)
         raise
 
 
