@@ -38,7 +38,7 @@ def clips() -> dict[str, dict[str, np.ndarray]]:
 
 
 def _place(frames: np.ndarray, axis: int) -> np.ndarray:
-    """Where the ink of each frame is on a canvas that wraps around: its circular mean, in pixels."""
+    """Where the ink of each frame is on a canvas that wraps around: its circular mean."""
     profile = (frames - frames.min()).sum(axis=2 - axis)
     angles = np.exp(2j * np.pi * np.arange(CANVAS) / CANVAS)
     return np.angle(profile @ angles) * CANVAS / (2 * np.pi)
