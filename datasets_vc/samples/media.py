@@ -81,8 +81,11 @@ def nothing_found(files: pa.Table, media: str, under: str) -> InvalidInputError:
         what = f"Nothing lies {place}." if under else "This dataset has no files."
         return InvalidInputError(what, "`dsvc ls REV` shows the paths of a version.")
     message = f"There are no {_PLURALS[media]} {place}: it holds {_inventory(files)}."
-    known = ", ".join("." + suffix for suffix in _SUFFIXES[media])
-    return InvalidInputError(message, f"Suffixes of {_PLURALS[media]}: {known}.")
+    hint = (
+        f"Suffixes of {_PLURALS[media]}: {', '.join('.' + suffix for suffix in _SUFFIXES[media])}"
+    )
+    rows = "; .jsonl and .csv need a column 'text'." if media == "text" else "."
+    return InvalidInputError(message, hint + rows)
 
 
 def _inventory(files: pa.Table, most: int = 4) -> str:

@@ -14,7 +14,6 @@ import pyarrow as pa
 from datasets_vc.digest import Buffer
 from datasets_vc.errors import InvalidInputError
 from datasets_vc.samples.tabular import (
-    check_columns,
     concat,
     read_csv,
     read_json_lines,
@@ -53,9 +52,7 @@ def read_metadata(file: MetadataFile) -> pa.Table | None:
     """
     import pyarrow.compute as pc
 
-    table = check_columns(
-        _READERS[file.path.rsplit(".", 1)[1].lower()](file.data, file.path), file.path
-    )
+    table = _READERS[file.path.rsplit(".", 1)[1].lower()](file.data, file.path)
     if "file_name" not in table.column_names:
         return None
     names = text_column(table, "file_name", file.path)

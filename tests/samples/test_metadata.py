@@ -175,7 +175,7 @@ def test_what_is_wrong_is_named(make_snapshot: MakeSnapshot, data: bytes, messag
 @pytest.mark.parametrize("data", [b'{"file_name": "a.png"\n', b"[1]\n", b"\x89PNG"])
 def test_broken_json_lines_are_named(make_snapshot: MakeSnapshot, data: bytes) -> None:
     snapshot = make_snapshot({"metadata.jsonl": data, "a.png": b""})
-    with pytest.raises(InvalidInputError, match=r"'metadata.jsonl' cannot be read: "):
+    with pytest.raises(InvalidInputError, match=r"'metadata.jsonl:1' cannot be read: "):
         sample_table(snapshot, "image")
 
 

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datasets_vc.errors import InvalidInputError
-from datasets_vc.samples.rows import csv_header, csv_ranges, read_rows, text_of
+from datasets_vc.samples.lines import csv_ranges
+from datasets_vc.samples.rows import csv_header, read_rows, text_of
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0\r"), min_size=1)
 
@@ -60,6 +61,7 @@ def test_odd_json_lines(data: bytes, texts: list[str]) -> None:
         (b'\xef\xbb\xbftext,label\n"a\nb",01\n\n"c ""q"" d",NA\r\n', ["a\nb", 'c "q" d']),
         (b"label,text\nx,no end", ["no end"]),
         (b'"text","a"\n"",1\n', [""]),
+        (b'a,text\n01,"' + b"x,\n" * 500_000 + b'"\n2,b\n', ["x,\n" * 500_000, "b"]),
     ],
 )
 def test_odd_csv(data: bytes, texts: list[str]) -> None:
@@ -78,6 +80,20 @@ def test_fields_labels_and_splits() -> None:
     assert "text" not in table.column_names
 
 
+def test_columns_of_json_lines_may_change_their_type() -> None:
+    data = b"""{"text":"a","label":1,"meta":{"x":1},"n":1}
+{"text":"b","label":"x","meta":[2],"n":2}
+
+{"text":"c"}
+"""
+    table = read_rows(data, "a.jsonl")
+    assert table is not None
+    assert table.column("label").to_pylist() == ["1", "x", None]
+    assert table.column("meta").to_pylist() == ['{"x": 1}', "[2]", None]
+    assert table.column("n").to_pylist() == [1, 2, None]
+    assert texts_of(data, "a.jsonl") == ["a", "b", "c"]
+
+
 @pytest.mark.parametrize(
     ("name", "data"),
     [("a.csv", b"a,b\n1,2\n"), ("a.jsonl", b'{"a":1}\n'), ("a.csv", b""), ("a.jsonl", b"")],
@@ -89,8 +105,12 @@ def test_tables_without_texts(name: str, data: bytes) -> None:
 @pytest.mark.parametrize(
     ("name", "data", "message"),
     [
-        ("a.jsonl", b'{"text":"a"}\n{"text":\n', "'a.jsonl' cannot be read: JSON parse error"),
-        ("a.jsonl", b'{"text":"a","label":1}\n{"text":"b","label":"x"}\n', "changed from number"),
+        ("a.jsonl", b'{"text":"a"}\n\n{"text":\n', "'a.jsonl:2' cannot be read: Expecting value"),
+        ("a.jsonl", b'{"text":"a"}\n[1]\n', "'a.jsonl:2' cannot be read: it is no JSON object"),
+        ("a.jsonl", b'{"text":"a","k":"\xff"}\n', "'a.jsonl:1' cannot be read: 'utf-8' codec"),
+        ("a.jsonl", b'{"text":"a","k":"\\ud800"}', "'a.jsonl' cannot be read: 'utf-8' codec"),
+        ("a.jsonl", b"null\n", "'a.jsonl:1' cannot be read: it is no JSON object"),
+        ("a.jsonl", b'{"text":' + b"[" * 100_000, "'a.jsonl:1' cannot be read: "),
         ("a.csv", b"text,b\n1\n", "'a.csv' cannot be read: CSV parse error"),
         ("a.csv", b'text\n5" x\n6\n', "'a.csv' has 1 rows by its line ends but 2 as a table"),
         ("a.csv", b"text,text\n1,2\n", "'a.csv' has the column 'text' more than once"),
@@ -109,7 +129,7 @@ def test_a_long_header_is_read_whole() -> None:
     assert len(csv_ranges(data)[0]) == 2
 
 
-@pytest.mark.parametrize("row", [b'{"text":null}', b"{}", b"3", b"{"])
+@pytest.mark.parametrize("row", [b'{"text":null}', b"{}", b"3", b"{", b'{"text":"\\ud800"}'])
 def test_rows_without_a_text(row: bytes) -> None:
-    with pytest.raises(ValueError, match=r"no text|Expecting"):
+    with pytest.raises(ValueError, match=r"no text|Expecting|surrogates"):
         text_of(row, None)

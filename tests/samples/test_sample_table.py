@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datasets_vc import Snapshot
@@ -206,3 +206,24 @@ def _splits(samples: Any) -> dict[str, str]:
 def _count(rows: pa.Table) -> list[dict[str, Any]]:
     counted = rows.group_by("split").aggregate([([], "count_all")])
     return counted.rename_columns(["split", "count"]).to_pylist()
+
+
+PIECES = [
+    b'"', b"\n", b",", b"{", b"}", b":", b"\xff", b"\xef\xbb\xbf", b"\r", b"\\", b"\0", b"\\ud800",
+    b'{"text":"a","label":1}', b'{"file_name":"b.png","k":[1]}', b"text,file_name,label", b"text",
+    b"a,b.png,c", b"null", b"1e999", b"x", b"PAR1", b" ",
+]  # fmt: skip
+
+
+@settings(deadline=None)
+@given(
+    st.sampled_from(["metadata.csv", "metadata.jsonl", "metadata.parquet", "a.csv", "a.jsonl"]),
+    st.lists(st.sampled_from(PIECES)).map(b"".join),
+)
+def test_whatever_a_table_holds_errors_are_told(name: str, data: bytes) -> None:
+    for media in ("image", "text"):
+        try:
+            samples = table({name: data, "b.png": b"", "c.txt": b""}, media)
+        except InvalidInputError:
+            continue
+        assert samples.table.to_pylist()
