@@ -127,8 +127,8 @@ def set_files(folder: Path, files: bool) -> None:
         _edit(folder, lambda document: document.update({"files": files}))
 
 
-def add_remote(folder: Path, remote: RemoteConfig) -> None:
-    """Write a remote into `config.toml`.
+def check_new_remote(folder: Path, remote: RemoteConfig) -> None:
+    """Check that `add_remote` would take a remote, before anything is tried with it.
 
     Raises:
         AlreadyExistsError: the name is taken.
@@ -140,6 +140,11 @@ def add_remote(folder: Path, remote: RemoteConfig) -> None:
         raise AlreadyExistsError(
             f"There is a remote '{remote.name}' already.", "Remove it first, or take another name."
         )
+
+
+def add_remote(folder: Path, remote: RemoteConfig) -> None:
+    """Write a remote into `config.toml`; raises what `check_new_remote` does."""
+    check_new_remote(folder, remote)
     values: dict[str, Any] = {"url": remote.url}
     if remote.single_writer:
         values["single_writer"] = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,7 +27,7 @@ from datasets_vc.errors import (
     MissingDataError,
     NotFoundError,
 )
-from datasets_vc.format.root import DEFAULT_BRANCH
+from datasets_vc.format.root import DEFAULT_BRANCH, Root
 from datasets_vc.history.commits import is_ancestor, read_commit
 from datasets_vc.paths import META_DIR
 from datasets_vc.progress import SILENT, Progress
@@ -69,9 +70,10 @@ def clone(
 ) -> CloneResult:
     _check_folder(folder)
     if folder.exists() and any(folder.iterdir()):
-        raise AlreadyExistsError(
-            f"'{folder}' exists and is not empty.", "Give another folder: dsvc clone URL DIR"
-        )
+        hint = "Give another folder: dsvc clone URL DIR"
+        if (folder / META_DIR).exists():
+            hint += f"; or go on with a clone that was cut short: dsvc -C {folder} pull"
+        raise AlreadyExistsError(f"'{folder}' exists and is not empty.", hint)
     with _whole_or_not_at_all(folder):
         context = init(folder, None)
         add_remote(folder, RemoteConfig(DEFAULT_REMOTE, url))
@@ -85,7 +87,7 @@ def clone(
             context.workspace.set_head(Head(branch, None))
         else:
             fetched = fetch_all(context, connection, DEFAULT_REMOTE, [], progress)
-            commit = context.commit_of(name)
+            commit = context.commit_of(_as_tracked(name, root))
     if branch:
         fetched = fetch_all(context, connection, DEFAULT_REMOTE, [branch], progress)
     transfer = fetched.transfer
@@ -218,6 +220,14 @@ def _make_store(location: str) -> None:
         Store.create(open_backend(location, create=True))
     except AlreadyExistsError:
         Store.open(open_backend(location))
+
+
+def _as_tracked(revision: str, root: Root) -> str:
+    """What `revision` means at the remote, as a new workspace that tracks it says it."""
+    base = re.split("[~^]", revision)[0]
+    steps = revision.removeprefix(base)
+    base = root.default_branch if base == "HEAD" else base
+    return f"{DEFAULT_REMOTE}/{base}{steps}" if base in root.branches else revision
 
 
 def _check_folder(folder: Path) -> None:

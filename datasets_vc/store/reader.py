@@ -122,7 +122,7 @@ class Reader:
             raise MissingDataError(
                 f"The store at {self._backend.url} does not hold {missing[0].hex()}"
                 f"{f' and {len(missing) - 1} more' if missing[1:] else ''}.",
-                "Fetch it from a remote that has it: dsvc fetch, or dsvc pull.",
+                "Bring that version from a remote that has it: dsvc fetch REMOTE REV",
             )
         return found.places()
 

@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from datasets_vc.backends import CountingBackend, ProbeResult, open_backend, probe
-from datasets_vc.config import RemoteConfig, add_remote, read_config, remove_remote
+from datasets_vc.config import (
+    RemoteConfig,
+    add_remote,
+    check_new_remote,
+    read_config,
+    remove_remote,
+)
 from datasets_vc.errors import NotFoundError, RemoteError
 from datasets_vc.format.root import Root
 from datasets_vc.store import Store
@@ -40,9 +46,13 @@ class Remotes:
         """Try a remote and remember it.
 
         Raises:
+            AlreadyExistsError: the name is taken.
+            InvalidInputError: the name or the URL is not acceptable.
             RemoteError: it cannot be reached or read, or, unless `single_writer`, it ignores the
                 conditions of writes, so that two machines that push could undo each other's work.
         """
+        config = RemoteConfig(name, url, single_writer)
+        check_new_remote(self._folder, config)
         found = probe(open_backend(url, create=True))
         if not (found.reachable and found.readable):
             raise RemoteError(
@@ -55,7 +65,7 @@ class Remotes:
                 "time could undo each other's work.",
                 "If only one machine at a time pushes to it, add --single-writer.",
             )
-        add_remote(self._folder, RemoteConfig(name, url, single_writer))
+        add_remote(self._folder, config)
         return found
 
     def remove(self, name: str) -> None:
