@@ -10,6 +10,7 @@ import pytest
 
 from datasets_vc.errors import InvalidInputError, UnreadableFileError
 from datasets_vc.format.entries import FILE, SYMLINK
+from datasets_vc.workspace import walk as walk_module
 from datasets_vc.workspace.listing import Skipped
 from datasets_vc.workspace.selection import Selection
 from datasets_vc.workspace.walk import walk
@@ -103,12 +104,35 @@ def test_depth_is_no_problem(tmp_path: Path) -> None:
     assert listed(tmp_path) == ["a", deep, "z"]
 
 
-def test_threads_do_not_change_the_result(tmp_path: Path) -> None:
+def test_threads_do_not_change_the_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put(tmp_path, *(f"{a}/{b}/{c}" for a in "xyz" for b in "12345" for c in "pqr"))
-    one, many = walk(tmp_path, threads=1), walk(tmp_path, threads=8)
+    one = walk(tmp_path, threads=1)
+    waits = iter(range(0, 10**9, 1000))
+    monkeypatch.setattr(walk_module, "_waits", lambda: next(waits))
+    calls: list[int] = []
+    real = walk_module._Walk._call
+
+    def spy(self: Any, helpers: int) -> None:
+        calls.append(helpers)
+        real(self, helpers)
+
+    monkeypatch.setattr(walk_module._Walk, "_call", spy)
+    many = walk(tmp_path, threads=8)
+    assert calls == [7]
     assert one.path.equals(many.path)
     assert one.inode.tolist() == many.inode.tolist()
     assert one.folders == many.folders
+
+
+def test_a_failure_in_another_thread_is_raised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path, "a/b/.dsvcignore", "a/c", "d/e")
+    (tmp_path / "a" / "b" / ".dsvcignore").write_text("!")
+    waits = iter(range(0, 10**9, 1000))
+    monkeypatch.setattr(walk_module, "_waits", lambda: next(waits))
+    with pytest.raises(InvalidInputError, match="line 1"):
+        walk(tmp_path, threads=4)
 
 
 def test_links_are_entries_and_never_followed(tmp_path: Path) -> None:
