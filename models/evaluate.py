@@ -7,14 +7,10 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
 from loaders import DataLoader
 from models.interrupts import Interrupts
 from models.task import Task, arguments_of
-
-# A small test split is decoded once and kept, for it is the same every time.
-_KEEP_BYTES = 64 << 20
 
 
 class Evaluation:
@@ -24,10 +20,7 @@ class Evaluation:
         self.skipped: list[tuple[str, str]] = []
         self._task = task
         self._device = device
-        self._loader = DataLoader(
-            task.test, batch_size, shuffle=False, num_workers=workers, persistent_workers=False
-        )
-        self._kept: list[dict[str, Any]] | None = None
+        self._loader = DataLoader(task.test, batch_size, shuffle=False, num_workers=workers)
 
     @torch.no_grad()
     def run(self, interrupts: Interrupts) -> dict[str, float]:
@@ -48,19 +41,10 @@ class Evaluation:
         return {"test_loss": loss / samples, "test_accuracy": correct / samples}
 
     def _batches(self, interrupts: Interrupts) -> Iterator[dict[str, Any]]:
-        if self._kept is not None:
-            yield from self._kept
-            return
-        kept, size = [], 0
         batches = iter(self._loader)
         while True:
             with interrupts.waiting():
                 batch = next(batches, None)
             if batch is None:
-                break
-            size += sum(value.nbytes for value in batch.values() if isinstance(value, Tensor))
-            if size <= _KEEP_BYTES:
-                kept.append(batch)
+                return
             yield batch
-        if size <= _KEEP_BYTES:
-            self._kept = kept

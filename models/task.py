@@ -12,11 +12,12 @@ from torch import Tensor, nn
 from datasets_vc import Snapshot
 from datasets_vc.errors import BadSampleError, InvalidInputError
 from datasets_vc.samples import present_media
-from loaders import ImageDataset, SampleDataset, TextDataset, VideoDataset, Vocabulary
+from loaders import SampleDataset, TextDataset, Vocabulary
 from loaders.datasets import OnBadSample, Sample
 from models.cnn import Cnn, CnnConfig
 from models.config import Config
 from models.crnn import Crnn, CrnnConfig
+from models.kept import KeptImages, KeptVideos
 from models.rnn import CELLS, Rnn, RnnConfig
 
 _READ_AT_ONCE = 256
@@ -76,10 +77,10 @@ def build_task(name: str, selection: Selection, config: Config) -> Task:
 
 def _image_task(selection: Selection, config: dict[str, Any]) -> Task:
     options = _visual_options(config)
-    kind: type[SampleDataset] = ImageDataset
+    kind: type[SampleDataset] = KeptImages
     present = present_media(selection.snapshot, selection.under)
     if "video" in present and "image" not in present:
-        kind, options = VideoDataset, options | {"frame": "middle"}
+        kind, options = KeptVideos, options | {"frame": "middle"}
     train, test = _splits(kind, selection, config, options)
     model = CnnConfig(
         _shape(train, "image"),
@@ -95,7 +96,7 @@ def _image_task(selection: Selection, config: dict[str, Any]) -> Task:
 
 def _clip_task(selection: Selection, config: dict[str, Any]) -> Task:
     options = _visual_options(config) | {"frames": _positive("frames", config)}
-    train, test = _splits(VideoDataset, selection, config, options)
+    train, test = _splits(KeptVideos, selection, config, options)
     model = CrnnConfig(
         _shape(train, "video"),
         len(train.classes),
