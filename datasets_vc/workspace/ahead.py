@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from typing import Protocol, TypeVar
 
 
@@ -30,13 +31,22 @@ _BATCH_BYTES = 4 << 20
 _BATCH_FILES = 128
 
 
+@contextmanager
 def ahead(
     work: Callable[[Item], Result], items: Iterable[Item], threads: int = THREADS
-) -> Iterator[Result]:
-    """Yield `work(item)` for all items in their order, at most `2 * threads` items ahead.
+) -> Iterator[Iterator[Result]]:
+    """Give `work(item)` for all items in their order, at most `2 * threads` items ahead.
 
-    The first failure is raised where its result would have come; what was not begun is dropped.
+    The first failure is raised where its result would have come. On leaving, what was not begun is
+    dropped and what was begun has ended.
     """
+    with closing(_results(work, items, threads)) as results:
+        yield results
+
+
+def _results(
+    work: Callable[[Item], Result], items: Iterable[Item], threads: int
+) -> Generator[Result, None, None]:
     pending: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(threads) as pool:
         try:

@@ -60,16 +60,18 @@ def apply_plan(
     """
     worker = _Checkout(folder, source, force=force, progress=progress)
     progress.begin("Writing files", sum(target.size for target in plan.write), "B")
-    in_the_way, others = _divided(plan)
-    worker.remove(in_the_way)
-    for path in plan.clear:
-        worker.clear(path)
-    worker.make_folders({target.entry.path.rpartition("/")[0] for target in plan.write})
-    with worker.temporary_folder():
-        written = worker.write(plan.write)
-    # Last, so that files go only once those that take their place have come.
-    worker.remove(others)
-    progress.end()
+    try:
+        in_the_way, others = _divided(plan)
+        worker.remove(in_the_way)
+        for path in plan.clear:
+            worker.clear(path)
+        worker.make_folders({target.entry.path.rpartition("/")[0] for target in plan.write})
+        with worker.temporary_folder():
+            written = worker.write(plan.write)
+        # Last, so that files go only once those that take their place have come.
+        worker.remove(others)
+    finally:
+        progress.end()
     return written
 
 
@@ -141,8 +143,9 @@ class _Checkout:
     def write(self, targets: list[Target]) -> StatCache:
         """Write files, a few at a time; returns what they look like."""
         stats: list[_Stat] = []
-        for found in ahead(self._write_batch, batches(targets)):
-            stats += found
+        with ahead(self._write_batch, batches(targets)) as results:
+            for found in results:
+                stats += found
         if not targets:
             return empty_cache()
         digests = b"".join(target.entry.digest for target in targets)

@@ -72,8 +72,10 @@ def ingest(
     """
     files = read_order(listed_at(comparison.listing, np.flatnonzero(~comparison.equal)))
     progress.begin("Reading files", sum(file.size for file in files), "B")
-    digests = b"".join(_store(root, files, sink, progress))
-    progress.end()
+    try:
+        digests = b"".join(_store(root, files, sink, progress))
+    finally:
+        progress.end()
     rows = np.array([file.row for file in files], np.int64)
     comparison.learn(rows, np.frombuffer(digests, np.uint8).reshape(-1, 32), True)
     entries = comparison.entries()
@@ -112,13 +114,14 @@ def _store(root: str, files: list[Listed], sink: FileSink, progress: Progress) -
         return [None if _is_large(file) else read_whole(root, file) for file in batch]
 
     todo = list(batches(files))
-    for batch, contents in zip(todo, ahead(read, todo), strict=True):
-        for file, data in zip(batch, contents, strict=True):
-            if data is None:
-                yield _store_large(root, file, sink, progress)
-                continue
-            yield _store_small(root, file, data, sink)
-            progress.advance(file.size)
+    with ahead(read, todo) as results:
+        for batch, contents in zip(todo, results, strict=True):
+            for file, data in zip(batch, contents, strict=True):
+                if data is None:
+                    yield _store_large(root, file, sink, progress)
+                    continue
+                yield _store_small(root, file, data, sink)
+                progress.advance(file.size)
 
 
 def _store_small(root: str, file: Listed, data: bytes, sink: FileSink) -> Digest:

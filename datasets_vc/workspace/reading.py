@@ -147,11 +147,11 @@ def hash_files(
     def work(batch: list[Listed]) -> list[Digest | None]:
         return [_try_hash(root, file, strict) for file in batch]
 
-    found = (digest for batch in ahead(work, batches(listed_at(listing, rows))) for digest in batch)
-    for row, digest in enumerate(found):
-        if digest is not None:
-            digests[row] = np.frombuffer(digest, np.uint8)
-            known[row] = True
+    with ahead(work, batches(listed_at(listing, rows))) as results:
+        for row, digest in enumerate(digest for batch in results for digest in batch):
+            if digest is not None:
+                digests[row] = np.frombuffer(digest, np.uint8)
+                known[row] = True
     return digests, known
 
 

@@ -35,8 +35,8 @@ THREADS = min(8, 2 * (os.cpu_count() or 1))
 
 GIT_DIR = ".git"
 
-# From a cold cache a thread waits about once in 90 files, from a warm one once in 3,500. In the first
-# case several threads are twice as fast; in the second they only quarrel about Python's lock.
+# From a cold cache a thread waits about once in 90 files, from a warm one once in 3,500. In the
+# first case several threads are twice as fast; in the second they quarrel about Python's lock.
 _FEW_WAITS = 10
 _FILES_A_WAIT = 500
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC

@@ -90,6 +90,7 @@ class Workspace:
 
         Raises:
             LockedError: one is at it now.
+            DatasetError: the workspace cannot be written to.
         """
         # Takes 70 ms to import, and a status needs no lock.
         from filelock import FileLock, Timeout
@@ -101,6 +102,11 @@ class Workspace:
             raise LockedError(
                 f"Another dsvc is at work in '{self.folder}'.",
                 "Wait until it is done, then try again.",
+            ) from error
+        except OSError as error:
+            raise DatasetError(
+                f"'{self.folder}' cannot be locked: {error.strerror or error}.",
+                "Changing it needs permission to write to it.",
             ) from error
         try:
             yield

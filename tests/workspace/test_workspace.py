@@ -50,6 +50,12 @@ def test_the_lock_is_given_up_on_failure(bench: Bench) -> None:
         pass
 
 
+def test_a_workspace_that_cannot_be_written_to_cannot_be_locked(bench: Bench) -> None:
+    (bench.folder / ".dsvc" / "lock").mkdir()
+    with pytest.raises(DatasetError, match="cannot be locked"), bench.workspace.lock():
+        pass
+
+
 def test_a_status_needs_no_lock(bench: Bench) -> None:
     with bench.workspace.lock():
         assert bench.workspace.status(bench.version).clean
