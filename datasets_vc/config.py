@@ -70,7 +70,13 @@ class Config:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Where a workspace stands: on a branch, which may have no commit yet, or on a commit alone."""
+    """Where a workspace stands.
+
+    Attributes:
+        branch: which one it is on, if it is on one.
+        commit: where its files come from, if they come from any. The branch in the store may have
+            been moved on since, by another workspace on that store.
+    """
 
     branch: str | None
     commit: Digest | None
@@ -229,30 +235,30 @@ def store_location(folder: Path) -> str:
 
 
 def read_head(folder: Path) -> Head:
-    """Where the workspace `folder` stands, with the commit left out where a branch says it.
+    """Where the workspace `folder` stands.
 
     Raises:
         InvalidInputError: `.dsvc/HEAD` says neither a branch nor a commit.
     """
     path = folder / META_DIR / HEAD_FILE
-    text = _read_text(path)
-    words = (text or "").removesuffix("\n")
-    if words.startswith("ref: ") and words[5:].strip():
-        return Head(words[5:], None)
-    if is_hex(words) and len(words) == 64:
-        return Head(None, parse_digest(words))
-    raise InvalidInputError(
-        f"'{path}' is missing or names neither a branch nor a commit.",
-        "Write 'ref: BRANCH' or the 64 digits of a commit into it.",
-    )
+    lines = (_read_text(path) or "").splitlines()
+    branch = lines.pop(0)[5:].strip() if lines and lines[0].startswith("ref: ") else None
+    commit = parse_digest(lines[0]) if lines and len(lines[0]) == 64 and is_hex(lines[0]) else None
+    if len(lines) != bool(commit) or not (branch or commit):
+        raise InvalidInputError(
+            f"'{path}' is missing or names neither a branch nor a commit.",
+            "Write 'ref: BRANCH' or the 64 digits of a commit into it.",
+        )
+    return Head(branch, commit)
 
 
 def write_head(folder: Path, head: Head) -> None:
-    """Record where the workspace stands; on a branch, the branch in the store says the commit."""
+    """Record where the workspace stands: its branch, and the commit that its files come from."""
     if head.branch is None and head.commit is None:
         raise InvalidInputError("A workspace must stand on a branch or on a commit.")
-    words = head.commit.hex() if head.branch is None and head.commit else f"ref: {head.branch}"
-    replace_file(folder / META_DIR / HEAD_FILE, (words + "\n").encode())
+    branch = f"ref: {head.branch}\n" if head.branch else ""
+    commit = f"{head.commit.hex()}\n" if head.commit else ""
+    replace_file(folder / META_DIR / HEAD_FILE, (branch + commit).encode())
 
 
 def replace_file(path: Path, data: bytes) -> None:

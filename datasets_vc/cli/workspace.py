@@ -73,6 +73,8 @@ def _status_lines(session: Session, status: Status) -> Iterator[str]:
     if not status.files:
         yield "There are no files here; 'dsvc checkout' would put them here."
         return
+    if status.moved_on:
+        yield f"The branch has moved on since; 'dsvc checkout {status.branch}' brings its files."
     if status.clean:
         yield "Nothing changed."
         return

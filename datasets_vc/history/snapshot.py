@@ -119,7 +119,4 @@ def _find_store(location: str | Path) -> tuple[str, Digest | None]:
         return text, None
     folder = find_workspace(Path(text))
     url = store_location(folder)
-    head = read_head(folder)
-    if head.branch is None:
-        return url, head.commit
-    return url, Store.open(open_backend(url)).root().branches.get(head.branch)
+    return url, read_head(folder).commit

@@ -49,10 +49,13 @@ class Context:
     @property
     def head(self) -> Head:
         """The branch, if any, and the commit, if any, that the workspace stands at."""
-        head = self.workspace.head
-        if head.branch is None:
-            return head
-        return Head(head.branch, self.store.root().branches.get(head.branch))
+        return self.workspace.head
+
+    @property
+    def tip(self) -> Digest | None:
+        """The commit that the workspace's branch names in the store, or the one it stands at."""
+        head = self.head
+        return self.branches.get(head.branch) if head.branch else head.commit
 
     @property
     def has_files(self) -> bool:

@@ -96,10 +96,9 @@ def clone(
         transfer += ensure(context, dataset, progress)
     if commit and checkout:
         context.write_files(None, context.entries_of(commit), progress=progress)
-    if branch is None:
-        context.workspace.set_head(Head(None, commit))
-    elif commit:
+    if branch and commit:
         context.branches.move(branch, None, commit)
+    context.workspace.set_head(Head(branch, commit))
     return CloneResult(branch, commit, dataset, transfer)
 
 
@@ -134,11 +133,13 @@ def pull(context: Context, remote: str, progress: Progress) -> SyncResult:
                 f"The remote '{remote}' has no branch '{head.branch}'.",
                 f"Push it there: dsvc push {remote}",
             )
-        target = _fast_forward(context.store, remote, head, theirs)
-        if target != head.commit:
-            if context.has_files:
-                context.write_files(head.commit, context.entries_of(target), progress=progress)
-            context.branches.move(head.branch, head.commit, target)
+        ours = context.tip
+        target = _fast_forward(context.store, remote, head.branch, ours, theirs)
+        if target != head.commit and context.has_files:
+            context.write_files(head.commit, context.entries_of(target), progress=progress)
+        if target != ours:
+            context.branches.move(head.branch, ours, target)
+        context.workspace.set_head(Head(head.branch, target))
     updated = target != head.commit
     dataset = context.dataset_of(target)
     return SyncResult(head.branch, target, dataset, fetched.transfer, updated, fetched.runs)
@@ -197,6 +198,9 @@ def ensure(context: Context, dataset: Digest, progress: Progress = SILENT) -> Tr
     Raises:
         MissingDataError: no remote has it; says which could not be asked.
     """
+    if lacking(context.store, dataset):
+        # Another process may have brought it since the index was read.
+        context.store.refresh()
     if not lacking(context.store, dataset):
         return Transfer()
     trouble = []
@@ -248,16 +252,18 @@ def _whole_or_not_at_all(folder: Path) -> Iterator[None]:
         raise
 
 
-def _fast_forward(store: Store, remote: str, head: Head, theirs: Digest) -> Digest:
-    """The commit that the branch of `head` gets to by taking in `theirs`."""
-    if head.commit is None or is_ancestor(store, head.commit, theirs):
+def _fast_forward(
+    store: Store, remote: str, branch: str, ours: Digest | None, theirs: Digest
+) -> Digest:
+    """The commit that a branch gets to by taking in `theirs`."""
+    if ours is None or is_ancestor(store, ours, theirs):
         return theirs
-    if is_ancestor(store, theirs, head.commit):
-        return head.commit
+    if is_ancestor(store, theirs, ours):
+        return ours
     raise ConflictError(
-        f"Branch '{head.branch}' and '{remote}/{head.branch}' have gone different ways: each has "
-        "commits that the other lacks.",
-        f"Look at both: dsvc diff {head.branch} {remote}/{head.branch}",
+        f"Branch '{branch}' and '{remote}/{branch}' have gone different ways: each has commits "
+        "that the other lacks.",
+        f"Look at both: dsvc diff {branch} {remote}/{branch}",
     )
 
 

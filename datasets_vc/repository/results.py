@@ -14,7 +14,8 @@ from datasets_vc.samples import SampleSummary
 class Status:
     """Where the workspace stands, and what changed since; lists of paths.
 
-    `files` is false in a workspace that was made without files and so has nothing to compare.
+    `files` is false in a workspace that was made without files and so has nothing to compare;
+    `moved_on` is true if another workspace on the same store has moved the branch on.
     """
 
     branch: str | None
@@ -23,6 +24,7 @@ class Status:
     modified: Sequence[str] = ()
     deleted: Sequence[str] = ()
     files: bool = True
+    moved_on: bool = False
 
     @property
     def clean(self) -> bool:

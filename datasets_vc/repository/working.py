@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from datasets_vc.config import Head, set_files
-from datasets_vc.errors import AlreadyExistsError, InvalidInputError
+from datasets_vc.digest import Digest
+from datasets_vc.errors import AlreadyExistsError, ConflictError, InvalidInputError
 from datasets_vc.format.commit import Commit, encode_commit
 from datasets_vc.format.entries import rows_of
 from datasets_vc.format.root import check_ref_name
@@ -23,7 +24,14 @@ def status(context: Context, paths: Sequence[str]) -> Status:
     if not context.has_files:
         return Status(head.branch, head.commit, files=False)
     changes = context.workspace.status(context.entries_of(head.commit), paths)
-    return Status(head.branch, head.commit, changes.added, changes.modified, changes.deleted)
+    return Status(
+        branch=head.branch,
+        commit=head.commit,
+        added=changes.added,
+        modified=changes.modified,
+        deleted=changes.deleted,
+        moved_on=context.tip != head.commit,
+    )
 
 
 def commit(
@@ -39,23 +47,24 @@ def commit(
     context.need_files()
     with context.workspace.lock():
         head = context.head
+        context.store.refresh()
         writer = context.store.writer()
         version = context.entries_of(head.commit)
         made = context.workspace.ingest(version, writer, paths, progress=progress)
-        if not made.changed:
+        dataset = write_manifest(writer, made.entries)
+        if not made.changed or _was_recorded(context, dataset):
             raise InvalidInputError(
                 "Nothing changed since the last commit.", "`dsvc status` shows what would be."
             )
-        dataset = write_manifest(writer, made.entries)
         now = (time or datetime.now(UTC)).replace(microsecond=0)
         parents = (head.commit,) if head.commit else ()
         digest = writer.add_meta(encode_commit(Commit(dataset, parents, author, now, message)))
         written = writer.finish()
         if head.branch is None:
             context.store.publish(written)
-            context.workspace.set_head(Head(None, digest))
         else:
             context.branches.move(head.branch, head.commit, digest, written)
+        context.workspace.set_head(Head(head.branch, digest))
     return CommitResult(
         commit=digest,
         dataset=dataset,
@@ -101,7 +110,7 @@ def checkout(
         if create:
             context.branches.move(create, None, target)
         branch = create or (revision if revision in branches else None)
-        context.workspace.set_head(Head(branch, None if branch else target))
+        context.workspace.set_head(Head(branch, target))
         if not context.has_files:
             set_files(context.folder, True)
     return CheckoutResult(branch, target, *counts)
@@ -126,3 +135,23 @@ def _adopt_branch(context: Context, name: str) -> None:
     tips = [commit for ref, commit in root.tracking.items() if ref.partition("/")[2] == name]
     if len(tips) == 1 and name not in root.branches and name not in root.tags:
         context.branches.move(name, None, tips[0])
+
+
+def _was_recorded(context: Context, dataset: Digest) -> bool:
+    """Whether the branch has moved on to this very dataset; the workspace then follows it.
+
+    So it is after a commit that was cut short before the workspace could note it. If the branch
+    went elsewhere, another workspace on this store was first.
+    """
+    head, tip = context.head, context.tip
+    if tip == head.commit:
+        return False
+    if tip is None or context.dataset_of(tip) != dataset:
+        raise ConflictError(
+            f"Branch '{head.branch}' has moved on in the store since this workspace's files were "
+            "written.",
+            f"Go to a branch of your own, then commit: dsvc checkout -b NAME; or bring what is "
+            f"new: dsvc checkout {head.branch}",
+        )
+    context.workspace.set_head(Head(head.branch, tip))
+    return True

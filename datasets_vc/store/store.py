@@ -13,6 +13,7 @@ from datasets_vc.errors import (
     AlreadyExistsError,
     ConflictError,
     IntegrityError,
+    MissingDataError,
     NotFoundError,
     RemoteError,
 )
@@ -171,10 +172,10 @@ class Store:
         self._reader.forget(packs)
 
     def _read(self, act: Callable[[ChunkIndex], Result]) -> Result:
-        """Read by the index, and once more by the new one if a pack was replaced meanwhile."""
+        """Read by the index; if something is missing, once more by the index as it is now."""
         try:
             return act(self.index)
-        except MissingPackError:
+        except (MissingPackError, MissingDataError):
             self.refresh()
             return act(self.index)
 

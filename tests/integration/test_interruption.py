@@ -113,9 +113,10 @@ def test_commit(dsvc: Dsvc, home: Path, template: Path, signal_name: str) -> Non
     for case in _cases(home, template, signal_name, *arguments):
         work = case.repository("work")
         assert tree_of(work.folder) == TWO, case
-        head = committed_tree(work)
+        # HEAD follows the branch, which is moved first.
+        head = committed_tree(work, "main")
         assert head in (ONE, TWO), case
-        assert committed_tree(work, "HEAD~1" if head == TWO else "HEAD") == ONE, case
+        assert committed_tree(work, "main~1" if head == TWO else "main") == ONE, case
 
         again = dsvc(*_words(arguments, case))
 
