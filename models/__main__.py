@@ -50,13 +50,11 @@ class Terminal:
             print(f"\r\033[K{text}  {samples:,} samples", end="", file=sys.stderr, flush=True)
 
     def epoch(self, epoch: int, step: int, metrics: dict[str, float], rate: float) -> None:
-        start = "\r\033[K" if self._live else ""
-        print(
-            f"{start}epoch {epoch + 1:>3}/{self._epochs}  step {step:>6}"
+        _say(
+            f"epoch {epoch + 1:>3}/{self._epochs}  step {step:>6}"
             f"  loss {metrics['train_loss']:.4f}"
             f"  train {metrics['train_accuracy']:6.1%}  test {metrics['test_accuracy']:6.1%}"
-            f"  {rate:,.0f} samples/s",
-            file=sys.stderr,
+            f"  {rate:,.0f} samples/s"
         )
 
 
@@ -81,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         log.write("end", status="interrupted", seconds=time.monotonic() - started)
         if not options.recorded:
-            print(f"\nInterrupted; what there is lies in {options.out}.", file=sys.stderr)
+            _say(f"Interrupted; what there is lies in {options.out}.")
         return INTERRUPTED
     else:
         seconds = time.monotonic() - started
@@ -138,9 +136,15 @@ def _prepare(threads: int, deterministic: bool) -> None:
 
 
 def _tell(error: DatasetError) -> None:
-    print(f"error: {error.message}", file=sys.stderr)
+    _say(f"error: {error.message}")
     if error.hint:
-        print(f"hint: {error.hint}", file=sys.stderr)
+        _say(f"hint: {error.hint}")
+
+
+def _say(line: str) -> None:
+    """A line on stderr, in place of the live one if there is one."""
+    start = "\r\033[K" if sys.stderr.isatty() else ""
+    print(start + line, file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:
