@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +21,7 @@ app = new_app()
 # Of each kind of change; more would hide where the workspace stands.
 _LISTED = 20
 
+Skipped = Sequence[tuple[str, str]]
 Paths = Annotated[list[str] | None, typer.Argument(metavar="PATH", help="Only what lies here.")]
 
 
@@ -64,6 +65,7 @@ def _status_json(status: Status) -> dict[str, Any]:
         "added": list(status.added),
         "modified": list(status.modified),
         "deleted": list(status.deleted),
+        "skipped": _skipped_json(status.skipped),
     }
 
 
@@ -75,6 +77,7 @@ def _status_lines(session: Session, status: Status) -> Iterator[str]:
         return
     if status.moved_on:
         yield f"The branch has moved on since; 'dsvc checkout {status.branch}' brings its files."
+    yield from _skipped_lines(status.skipped)
     if status.clean:
         yield "Nothing changed."
         return
@@ -135,6 +138,7 @@ def _commit_json(result: CommitResult) -> dict[str, Any]:
         "modified": result.modified,
         "deleted": result.deleted,
         "bytes_written": result.bytes_written,
+        "skipped": _skipped_json(result.skipped),
     }
 
 
@@ -146,6 +150,18 @@ def _commit_lines(result: CommitResult) -> Iterator[str]:
         f"now {count(result.files, 'file')}, {size(result.bytes)}; "
         f"{size(result.bytes_written)} written."
     )
+    yield from _skipped_lines(result.skipped)
+
+
+def _skipped_json(skipped: Skipped) -> list[dict[str, str]]:
+    return [{"path": path, "reason": reason} for path, reason in skipped]
+
+
+def _skipped_lines(skipped: Skipped) -> Iterator[str]:
+    for path, reason in skipped[:_LISTED]:
+        yield f"Left out: {shown(path)} ({reason})."
+    if skipped[_LISTED:]:
+        yield f"Left out: {len(skipped) - _LISTED:,} more."
 
 
 @verb(

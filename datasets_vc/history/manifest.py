@@ -128,7 +128,8 @@ class Manifest:
         while nodes and nodes[0].level:
             children = [child for node in nodes for child in _children_between(node, low, high)]
             nodes = read_nodes(self._store, children, nodes[0].level - 1)
-        return pa.Table.from_batches([node.rows for node in nodes], schema=ENTRY_SCHEMA)
+        table = pa.Table.from_batches([node.rows for node in nodes], schema=ENTRY_SCHEMA)
+        return table.combine_chunks()
 
 
 def _children_between(node: Node, low: str, high: str | None) -> list[Digest]:

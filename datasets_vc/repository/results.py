@@ -15,7 +15,8 @@ class Status:
     """Where the workspace stands, and what changed since; lists of paths.
 
     `files` is false in a workspace that was made without files and so has nothing to compare;
-    `moved_on` is true if another workspace on the same store has moved the branch on.
+    `moved_on` is true if another workspace on the same store has moved the branch on. `skipped` are
+    (path, reason) of what cannot be part of a dataset, such as pipes.
     """
 
     branch: str | None
@@ -25,6 +26,7 @@ class Status:
     deleted: Sequence[str] = ()
     files: bool = True
     moved_on: bool = False
+    skipped: Sequence[tuple[str, str]] = ()
 
     @property
     def clean(self) -> bool:
@@ -35,7 +37,7 @@ class Status:
 class CommitResult:
     """A new commit: its whole size, and how many files differ from the one before.
 
-    `bytes_written` counts what the store grew by.
+    `bytes_written` counts what the store grew by; `skipped` is as in `Status`.
     """
 
     commit: Digest
@@ -46,6 +48,7 @@ class CommitResult:
     modified: int
     deleted: int
     bytes_written: int
+    skipped: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True, slots=True)

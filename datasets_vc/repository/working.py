@@ -31,6 +31,7 @@ def status(context: Context, paths: Sequence[str]) -> Status:
         modified=changes.modified,
         deleted=changes.deleted,
         moved_on=context.tip != head.commit,
+        skipped=changes.skipped,
     )
 
 
@@ -74,6 +75,7 @@ def commit(
         modified=made.modified,
         deleted=made.deleted,
         bytes_written=written.bytes,
+        skipped=made.skipped,
     )
 
 

@@ -48,14 +48,8 @@ def _entry_json(path: str, size: int = 3) -> dict[str, object]:
 
 
 def test_status(dsvc, repository) -> None:
-    repository.status = lambda _: SimpleNamespace(
-        branch="main",
-        commit=COMMIT,
-        clean=False,
-        added=["a\nb.png", "ä.png"],
-        modified=["m.txt"],
-        deleted=[],
-        files=True,
+    repository.status = lambda _: Status(
+        "main", COMMIT, added=["a\nb.png", "ä.png"], modified=["m.txt"]
     )
 
     assert dsvc("status").out.splitlines() == [
@@ -73,6 +67,7 @@ def test_status(dsvc, repository) -> None:
         "added": ["a\nb.png", "ä.png"],
         "modified": ["m.txt"],
         "deleted": [],
+        "skipped": [],
     }
 
 
@@ -101,6 +96,7 @@ def test_commit(dsvc, repository) -> None:
             modified=2,
             deleted=3,
             bytes_written=1024,
+            skipped=[("pipe", "a pipe")],
         )
 
     repository.commit = commit
@@ -115,6 +111,7 @@ def test_commit(dsvc, repository) -> None:
         "modified": 2,
         "deleted": 3,
         "bytes_written": 1024,
+        "skipped": [{"path": "pipe", "reason": "a pipe"}],
     }
     assert (asked["message"], asked["paths"], asked["author"]) == ("Add", ["a"], "Ada")
     assert asked["time"].tzinfo is UTC
