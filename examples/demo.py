@@ -125,7 +125,8 @@ def pull_the_change(laptop: Machine, trainer: Machine) -> None:
     changes = laptop.ask("diff", "v1", "v2")
     new = [*changes["added"], *(pair["new"] for pair in changes["modified"])]
     say(
-        f"  (new and changed files: {sum(entry['size'] for entry in new):,} bytes; the dataset: "
+        f"  (new and changed files: {sum(entry['size'] for entry in new):,} bytes; the rest are "
+        f"nodes of the manifest, for {len(changes['renamed']):,} renamed files; the whole dataset: "
         f"{laptop.ask('show', 'v2')['bytes']:,} bytes)"
     )
 

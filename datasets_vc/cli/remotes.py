@@ -188,7 +188,7 @@ def push(
     session.done(
         result,
         lambda sent: _sync_json(sent, "sent"),
-        lambda sent: _sync_lines(sent, "sent"),
+        lambda sent: _sync_lines(sent, "sent", f" at {remote}"),
     )
 
 
@@ -210,10 +210,10 @@ def _transfer_json(transfer: Transfer, way: str) -> dict[str, int]:
     }
 
 
-def _sync_lines(result: SyncResult | CloneResult, way: str) -> Iterator[str]:
+def _sync_lines(result: SyncResult | CloneResult, way: str, there: str = "") -> Iterator[str]:
     moved = result.transfer
     if result.commit:
-        place = f"{result.branch} is at" if result.branch else "At"
+        place = f"{result.branch}{shown(there)} is at" if result.branch else "At"
         yield f"{place} {short(result.commit)}, dataset {short(result.dataset or b'')}."
     if not moved.chunks:
         yield "Nothing new."

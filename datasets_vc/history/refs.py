@@ -85,7 +85,9 @@ class RefSpace:
         def change(root: Root) -> Root:
             refs = dict(self._of(root))
             if name not in refs:
-                raise NotFoundError(f"There is no {self._one} '{name}'.")
+                raise NotFoundError(
+                    f"There is no {self._one} '{name}'.", f"`dsvc {self._one}` lists them."
+                )
             found.append(refs.pop(name))
             return self._with(root, refs)
 

@@ -219,7 +219,9 @@ class Repository:
         """
         table = Manifest(self.store, self.resolve(revision).dataset).entries(path)
         if path and not table.num_rows:
-            raise NotFoundError(f"There is no '{path}' in {revision}.")
+            raise NotFoundError(
+                f"There is no '{path}' in {revision}.", f"See what there is: dsvc ls {revision}"
+            )
         return table
 
     def cat(self, revision: str, path: str) -> Iterator[Buffer]:
@@ -230,7 +232,10 @@ class Repository:
         """
         entry = Manifest(self.store, self.resolve(revision).dataset).get(path)
         if entry is None:
-            raise NotFoundError(f"There is no file '{path}' in {revision}.")
+            raise NotFoundError(
+                f"There is no file '{path}' in {revision}.",
+                f"See what there is: dsvc ls {revision}",
+            )
         return self.store.iter_file(entry.digest)
 
     def fetch(

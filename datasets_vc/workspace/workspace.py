@@ -76,7 +76,10 @@ class Workspace:
             (folder / META_DIR / TEMPORARY_DIR).mkdir()
             write_head(folder, Head(branch, None))
         except FileExistsError as error:
-            raise AlreadyExistsError(f"'{folder}' is a dataset repository already.") from error
+            raise AlreadyExistsError(
+                f"'{folder}' is a dataset repository already.",
+                "`dsvc status` shows where it stands.",
+            ) from error
         except OSError as error:
             raise DatasetError(
                 f"'{folder}' cannot be made a repository: {error.strerror or error}.",

@@ -289,8 +289,9 @@ def test_sync(dsvc, repository, verb, way) -> None:
         "packs": 1,
         "chunks": 7,
     }
+    place = "main at origin" if verb == "push" else "main"
     assert dsvc(verb).out.splitlines() == [
-        f"main is at {COMMIT.hex()[:12]}, dataset {DATASET.hex()[:12]}.",
+        f"{place} is at {COMMIT.hex()[:12]}, dataset {DATASET.hex()[:12]}.",
         f"3.0 KiB {way}: 7 chunks, 1 pack, 4 requests.",
     ]
 
