@@ -6,7 +6,6 @@ one `GetObject`, whose answer holds bytes and ETag of the same state, and every 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Coroutine, Iterator
 from typing import Any, TypeVar
 
@@ -110,6 +109,9 @@ class S3Files:
         return self._wait_for(request())
 
     def _wait_for(self, request: Coroutine[Any, Any, Result]) -> Result:
+        # Takes 20 ms to import, and verbs that reach no remote have no use for it.
+        import asyncio
+
         future = asyncio.run_coroutine_threadsafe(request, self._filesystem.loop)
         try:
             return future.result()
