@@ -91,7 +91,13 @@ class Remotes:
 
 def connect(config: RemoteConfig, local: Store, *, create: bool = False) -> Connection:
     """Open the store of a remote, keeping copies of its index objects in the local store."""
-    backend = CountingBackend(open_backend(config.url, create=create))
+    try:
+        backend = CountingBackend(open_backend(config.url, create=create))
+    except NotFoundError as error:
+        raise RemoteError(
+            f"The remote '{config.url}' cannot be reached: there is no such folder.",
+            "Check the address, and that the disk is mounted.",
+        ) from error
     store = Store(backend, index_cache=local.backend)
     try:
         root = store.refresh()

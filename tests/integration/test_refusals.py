@@ -135,7 +135,7 @@ def test_remotes_that_are_not_there(refused: Refused, dsvc: Dsvc, home: Path, wo
     dsvc("remote", "add", "empty", home / "empty")
     assert "no store" in refused(1, "pull", "empty")
     assert "no store" in refused(1, "fetch", "empty")
-    clones = {home / "nope": 1, home / "empty": 1, work / "a": 2, "foo://bar/x": 2}
+    clones = {home / "nope": 14, home / "empty": 1, work / "a": 2, "foo://bar/x": 2}
     for url, code in clones.items():
         refused(code, "clone", url, "new", hint=url != work / "a")
         assert not (work / "new").exists()
