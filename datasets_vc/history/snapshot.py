@@ -102,11 +102,14 @@ class Snapshot:
     def _manifest(self) -> Manifest:
         return Manifest(self._store, Digest(bytes.fromhex(self.digest)))
 
-    def __getstate__(self) -> tuple[str, str, str | None]:
-        return self.url, self.digest, self.commit
+    def __getstate__(self) -> tuple[str, bytes, bytes]:
+        # Raw digests: every worker of a loader gets a copy.
+        return self.url, bytes.fromhex(self.digest), bytes.fromhex(self.commit or "")
 
-    def __setstate__(self, state: tuple[str, str, str | None]) -> None:
-        self.url, self.digest, self.commit = state
+    def __setstate__(self, state: tuple[str, bytes, bytes]) -> None:
+        self.url, digest, commit = state
+        self.digest = digest.hex()
+        self.commit = commit.hex() or None
 
     def __repr__(self) -> str:
         return f"Snapshot({self.url!r}, {self.digest[:12]!r})"
