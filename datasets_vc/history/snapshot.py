@@ -102,11 +102,12 @@ class Snapshot:
     def _manifest(self) -> Manifest:
         return Manifest(self._store, Digest(bytes.fromhex(self.digest)))
 
-    def __getstate__(self) -> tuple[str, bytes, bytes]:
+    def __getstate__(self) -> tuple[str, Digest, Digest]:
         # Raw digests: every worker of a loader gets a copy.
-        return self.url, bytes.fromhex(self.digest), bytes.fromhex(self.commit or "")
+        digest, commit = bytes.fromhex(self.digest), bytes.fromhex(self.commit or "")
+        return self.url, Digest(digest), Digest(commit)
 
-    def __setstate__(self, state: tuple[str, bytes, bytes]) -> None:
+    def __setstate__(self, state: tuple[str, Digest, Digest]) -> None:
         self.url, digest, commit = state
         self.digest = digest.hex()
         self.commit = commit.hex() or None
