@@ -106,11 +106,12 @@ def fetch(
     context: Context, remote: str, revisions: Sequence[str], progress: Progress
 ) -> SyncResult:
     branch = context.head.branch
-    connection = context.remotes.connect(remote)
-    fetched = fetch_all(context, connection, remote, [branch] if branch else [], progress)
-    transfer = fetched.transfer
-    for revision in revisions:
-        transfer += ensure(context, context.resolve(revision).dataset, progress)
+    with context.workspace.lock():
+        connection = context.remotes.connect(remote)
+        fetched = fetch_all(context, connection, remote, [branch] if branch else [], progress)
+        transfer = fetched.transfer
+        for revision in revisions:
+            transfer += ensure(context, context.resolve(revision).dataset, progress)
     commit = fetched.branches.get(branch or "")
     updated = bool(transfer.chunks)
     dataset = context.dataset_of(commit)
@@ -177,7 +178,8 @@ def fetch_all(
 ) -> Fetched:
     """Bring all history and runs of a remote, and the datasets that some of its branches name.
 
-    Damaged packs are mended first, and what they have lost is fetched anew.
+    Damaged packs are mended first, and what they have lost is fetched anew; therefore the caller
+    holds the workspace's lock: no commit may count on what is being forgotten.
     """
     local, remote, root = context.store, connection.store, connection.root
     moved = receive(local, remote, [lost for lost in heal(local) if remote.find(lost)], progress)

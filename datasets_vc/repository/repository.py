@@ -280,8 +280,9 @@ class Repository:
         exchange.ensure(self._context, dataset)
 
     def _fetch_runs(self) -> None:
-        for name in self.remotes.list():
-            exchange.fetch_all(self._context, self.remotes.connect(name), name, [])
+        with self._context.workspace.lock():
+            for name in self.remotes.list():
+                exchange.fetch_all(self._context, self.remotes.connect(name), name, [])
 
 
 def _info(store: Store, digest: Digest, commit: Commit) -> CommitInfo:

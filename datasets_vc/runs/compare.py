@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from datasets_vc.errors import IntegrityError
 from datasets_vc.runs.record import Event, RunRecord
 
 BIT_IDENTICAL = "BIT-IDENTICAL"
@@ -124,18 +125,27 @@ def _trace(events: Sequence[Event], steps: int | None) -> list[tuple[str, int | 
     for event in events:
         kind = event["event"]
         if kind == "init":
-            trace.append(("init", None, event["params"]))
+            trace.append(("init", None, _digest_in(event, "params")))
         elif kind == "step":
             if step == steps:
                 break
-            trace.append(("batch", step, event["batch"]))
-            trace.append(("loss", step, event["loss"]))
+            trace.append(("batch", step, _digest_in(event, "batch")))
+            trace.append(("loss", step, _digest_in(event, "loss")))
             if "params" in event:
                 trace.append(("params", step, event["params"]))
             step += 1
         elif kind == "end" and steps is None and "params" in event:
             trace.append(("end", None, event["params"]))
     return trace
+
+
+def _digest_in(event: Event, name: str) -> Any:
+    if name not in event:
+        # Two logs that say nothing must not pass for equal.
+        raise IntegrityError(
+            f"The log of a run is damaged: an event '{event['event']}' has no {name}."
+        )
+    return event[name]
 
 
 def _first_difference(

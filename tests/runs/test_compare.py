@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from datasets_vc.digest import digest_of
+from datasets_vc.errors import IntegrityError
 from datasets_vc.format.run import RunHead
 from datasets_vc.runs.compare import (
     BIT_IDENTICAL,
@@ -73,6 +74,16 @@ def test_the_same_run() -> None:
     found = compare(run(), run())
     assert (found.verdict, found.steps, found.first_difference) == (BIT_IDENTICAL, 6, None)
     assert not found.inputs
+
+
+@pytest.mark.parametrize("part", ["batch", "loss"])
+def test_logs_that_say_nothing_are_not_called_identical(part: str) -> None:
+    mute = run()
+    for event in mute.events:
+        if event["event"] == "step":
+            del event[part]  # type: ignore[attr-defined]
+    with pytest.raises(IntegrityError, match=part):
+        compare(mute, mute)
 
 
 def test_a_part_that_is_the_same() -> None:
