@@ -1,14 +1,22 @@
-"""What tests of all rooms share: an S3 server on this machine, and a fresh bucket in it."""
+"""What tests of all rooms share: hypothesis's profiles, and an S3 server with fresh buckets."""
 
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import boto3
 import pytest
+from hypothesis import settings
 from moto.server import ThreadedMotoServer
+
+# No test asserts how long something takes. Where every change is checked, the examples are the
+# same every time: a failure there is the change's; new examples are for those who work on it.
+settings.register_profile("work", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "work")
 
 _BUCKETS = itertools.count()
 

@@ -67,7 +67,6 @@ values = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(entries, unique_by=lambda entry: entry.path, max_size=20))
 def test_leaf_round_trip(rows: list[Entry]) -> None:
     table = entry_table(rows)
@@ -80,14 +79,12 @@ def test_leaf_round_trip(rows: list[Entry]) -> None:
     )
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(digests, st.integers(0, 2**32 - 1)), min_size=2, max_size=9))
 def test_recipe_round_trip(rows: list[tuple[Digest, int]]) -> None:
     names, lengths = zip(*rows, strict=True)
     assert decode_recipe(encode_recipe(Recipe(names, lengths)), "recipe") == Recipe(names, lengths)
 
 
-@settings(deadline=None)
 @given(st.sets(digests, max_size=30), st.lists(digests, min_size=1, max_size=3, unique=True))
 def test_index_round_trip(names: set[Digest], packs: list[Digest]) -> None:
     infos = tuple(PackInfo(pack, 10_000, number % 2) for number, pack in enumerate(packs))
@@ -101,7 +98,6 @@ def test_index_round_trip(names: set[Digest], packs: list[Digest]) -> None:
     assert table.locations.tobytes() == rows.tobytes()
 
 
-@settings(deadline=None)
 @given(st.lists(digests, max_size=20))
 def test_pack_round_trip(names: list[Digest]) -> None:
     rows = np.zeros(len(names), LOCATION)
@@ -114,13 +110,11 @@ def test_pack_round_trip(names: list[Digest]) -> None:
     assert contents.locations.tobytes() == rows.tobytes()
 
 
-@settings(deadline=None)
 @given(st.builds(Commit, digests, st.lists(digests, max_size=2).map(tuple), texts, times, texts))
 def test_commit_round_trip(commit: Commit) -> None:
     assert decode_commit(encode_commit(commit), "commit") == commit
 
 
-@settings(deadline=None)
 @given(st.builds(RunHead, digests, times, texts, st.none() | digests))
 def test_run_head_round_trip(head: RunHead) -> None:
     assert decode_run_head(encode_run_head(head), "head") == head
@@ -130,7 +124,6 @@ ref_maps = st.dictionaries(texts, digests, max_size=3)
 extras = st.dictionaries(texts.map(lambda name: f"later {name}"), values, max_size=3)
 
 
-@settings(deadline=None)
 @given(
     st.builds(
         Root,
@@ -148,14 +141,12 @@ def test_root_round_trip_keeps_unknown_members(root: Root) -> None:
     assert decode_root(encode_root(root), "root") == root
 
 
-@settings(deadline=None)
 @given(extras, digests)
 def test_run_input_round_trip(members: dict[str, object], digest: Digest) -> None:
     members |= {"dataset": digest.hex(), "code": digest.hex()}
     assert decode_run_input(encode_run_input(members), "input") == members
 
 
-@settings(deadline=None)
 @given(values)
 def test_canonical_json_is_one_form_of_one_value(value: object) -> None:
     data = canonical(value)
@@ -165,7 +156,6 @@ def test_canonical_json_is_one_form_of_one_value(value: object) -> None:
     assert text == json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
-@settings(deadline=None)
 @given(st.dictionaries(texts, st.none(), max_size=6))
 def test_members_are_in_order_of_code_points(value: dict[str, None]) -> None:
     assert list(json.loads(canonical(value))) == sorted(value, key=str.encode)
@@ -208,7 +198,6 @@ def test_refusing_costs_no_memory(name: str) -> None:
     assert peak < 4 * len(sound) + (1 << 20)
 
 
-@settings(deadline=None)
 @given(st.sampled_from(JSON_FILES), st.data())
 def test_members_of_another_type(name: str, data: st.DataObject) -> None:
     members = json.loads(GOLDEN.joinpath(name).read_bytes())

@@ -72,7 +72,6 @@ def digest_of_tree(tree: Mapping[str, Entry]) -> Digest:
     return dataset_digest(entry_table(tree.values()))
 
 
-@settings(deadline=None)
 @given(trees, st.randoms())
 def test_order_does_not_matter(tree: Tree, shuffler: random.Random) -> None:
     rows = list(tree.values())
@@ -97,7 +96,6 @@ def test_empty_dataset() -> None:
     assert manifest.entries("a").num_rows == 0
 
 
-@settings(deadline=None)
 @given(trees, st.data())
 def test_any_change_changes_the_digest(tree: Tree, data: st.DataObject) -> None:
     tree = tree or {"a": entry("a", FILE, 1)}
@@ -163,7 +161,6 @@ def test_prefix_in_a_large_tree(prefix: str) -> None:
     assert Manifest(store, dataset).entries(prefix).column("path").to_pylist() == expected
 
 
-@settings(deadline=None)
 @given(trees, st.sampled_from(NEIGHBOURS) | paths)
 def test_prefix_and_get_equal_filtering(tree: Tree, prefix: str) -> None:
     store = new_store()

@@ -7,7 +7,7 @@ from math import ceil
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from datasets_vc.errors import InvalidInputError
@@ -24,14 +24,12 @@ def plan(samples: int, batch_size: int, **options: object) -> Plan:
     return Plan(DATASET, "all", samples, batch_size, **options)  # type: ignore[arg-type]
 
 
-@settings(deadline=None)
 @given(st.integers(1, 3000), st.binary(max_size=40))
 def test_every_number_comes_once(size: int, key: bytes) -> None:
     images = Permutation(size, key).forward(np.arange(size))
     assert sorted(images.tolist()) == list(range(size))
 
 
-@settings(deadline=None)
 @given(st.integers(1, 2**62), st.binary(max_size=8), st.data())
 def test_the_inverse_leads_back(size: int, key: bytes, data: st.DataObject) -> None:
     numbers = st.lists(st.integers(0, size - 1), min_size=1, max_size=20)
@@ -71,7 +69,6 @@ def test_images_are_spread_evenly(size: int) -> None:
         assert chi_squared < cells + 5 * (2 * cells) ** 0.5
 
 
-@settings(deadline=None)
 @given(SIZES, st.integers(1, 400), EPOCHS, st.booleans(), st.integers())
 def test_the_batches_of_an_epoch_part_the_samples(
     samples: int, batch_size: int, epoch: int, shuffle: bool, seed: int
@@ -85,7 +82,6 @@ def test_the_batches_of_an_epoch_part_the_samples(
     assert shuffle or together == list(range(samples))
 
 
-@settings(deadline=None)
 @given(SIZES, st.integers(1, 50), EPOCHS)
 def test_without_the_last_batch_all_are_full(samples: int, batch_size: int, epoch: int) -> None:
     if samples < batch_size:
@@ -98,7 +94,6 @@ def test_without_the_last_batch_all_are_full(samples: int, batch_size: int, epoc
     assert len(set(chain.from_iterable(batches))) == samples - samples % batch_size
 
 
-@settings(deadline=None)
 @given(SIZES, st.integers(1, 60), EPOCHS, st.integers(1, 9))
 def test_ranks_share_each_batch_in_order(
     samples: int, batch_size: int, epoch: int, world_size: int
@@ -115,7 +110,6 @@ def test_ranks_share_each_batch_in_order(
         assert [b - a for a, b in pairwise(starts)] == lengths[:-1]
 
 
-@settings(deadline=None)
 @given(SIZES, st.integers(1, 60), EPOCHS, st.booleans(), st.booleans())
 def test_where_is_the_way_back(
     samples: int, batch_size: int, epoch: int, shuffle: bool, drop_last: bool
@@ -129,7 +123,6 @@ def test_where_is_the_way_back(
     assert found.count(None) == left_out
 
 
-@settings(deadline=None)
 @given(st.integers(2, 200), st.integers(1, 20))
 def test_ranks_never_lack_samples(samples: int, world_size: int) -> None:
     order = plan(samples, max(1, samples // 2))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from datasets_vc import Snapshot
@@ -215,7 +215,6 @@ PIECES = [
 ]  # fmt: skip
 
 
-@settings(deadline=None)
 @given(
     st.sampled_from(["metadata.csv", "metadata.jsonl", "metadata.parquet", "a.csv", "a.jsonl"]),
     st.lists(st.sampled_from(PIECES)).map(b"".join),
