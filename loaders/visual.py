@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Literal
 
-from datasets_vc.digest import Buffer
+from torch import Tensor
+
+from datasets_vc.digest import Buffer, Digest
 from datasets_vc.errors import InvalidInputError
 from loaders.datasets import OnBadSample, Sample, SampleDataset, Transform
 from loaders.decode import Mode, Size, decode_clip, decode_image
@@ -14,15 +18,16 @@ if TYPE_CHECKING:
     from datasets_vc import Snapshot
 
 
-class ImageDataset(SampleDataset):
-    """Images: an item is `{"path", "image", "label", other fields}`.
-
-    `image` is a uint8 tensor (C, H, W), `label` the number of its class (-1 without one).
+class VisualDataset(SampleDataset, ABC):
+    """What datasets of images and of clips share.
 
     Args:
         mode: `RGB` (C = 3) or `L`, greys (C = 1).
         size: (height, width) to scale to; images are as large as they are if None.
-        snapshot, split, under, fractions, transform, on_bad_sample: as of `SampleDataset`.
+        keep: bytes of decoded samples that each process keeps, so that a small dataset is decoded
+            in one epoch only. Bytes are read and verified as ever, and transforms run every time;
+            they must then not change tensors in place.
+        snapshot, split, under, media, fractions, transform, on_bad_sample: as of `SampleDataset`.
     """
 
     def __init__(
@@ -31,33 +36,63 @@ class ImageDataset(SampleDataset):
         split: str | None = None,
         *,
         under: str = "",
+        media: str,
         mode: Mode = "RGB",
         size: Size | None = None,
+        keep: int = 0,
         fractions: Mapping[str, float] | None = None,
         transform: Transform | None = None,
         on_bad_sample: OnBadSample = "raise",
     ) -> None:
         self.mode = check_mode(mode)
         self.size = check_size(size)
+        self.keep = keep
         super().__init__(
             snapshot,
             split,
             under=under,
-            media="image",
+            media=media,
             fractions=fractions,
             transform=transform,
             on_bad_sample=on_bad_sample,
         )
 
+    @abstractmethod
+    def _decode(self, data: Buffer) -> Sample:
+        """What the bytes show.
+
+        Raises:
+            UndecodableError: they are no image or clip.
+        """
+
     def _content(self, row: Mapping[str, Any], data: Buffer) -> Sample:
-        del row
-        return {"image": decode_image(data, self.mode, self.size)}
+        return self._kept.get(row["digest"], partial(self._decode, data))
 
     def _label(self, number: int) -> int:
         return number
 
+    @cached_property
+    def _kept(self) -> Kept:
+        return Kept(self.keep)
 
-class VideoDataset(SampleDataset):
+
+class ImageDataset(VisualDataset):
+    """Images: an item is `{"path", "image", "label", other fields}`.
+
+    `image` is a uint8 tensor (C, H, W), `label` the number of its class (-1 without one).
+
+    Args:
+        options: as of `VisualDataset`.
+    """
+
+    def __init__(self, snapshot: Snapshot, split: str | None = None, **options: Any) -> None:
+        super().__init__(snapshot, split, media="image", **options)
+
+    def _decode(self, data: Buffer) -> Sample:
+        return {"image": decode_image(data, self.mode, self.size)}
+
+
+class VideoDataset(VisualDataset):
     """Clips: an item is `{"path", "video", "label", other fields}`.
 
     `video` is a uint8 tensor (T, C, H, W), `label` the number of its class (-1 without one).
@@ -65,8 +100,7 @@ class VideoDataset(SampleDataset):
     Args:
         frames: T, evenly spaced from the first frame to the last.
         frame: `middle` for that frame alone: the item has `image` (C, H, W) in place of `video`.
-        mode, size: as of `ImageDataset`.
-        snapshot, split, under, fractions, transform, on_bad_sample: as of `SampleDataset`.
+        options: as of `VisualDataset`.
     """
 
     def __init__(
@@ -74,14 +108,9 @@ class VideoDataset(SampleDataset):
         snapshot: Snapshot,
         split: str | None = None,
         *,
-        under: str = "",
         frames: int = 16,
         frame: Literal["middle"] | None = None,
-        mode: Mode = "RGB",
-        size: Size | None = None,
-        fractions: Mapping[str, float] | None = None,
-        transform: Transform | None = None,
-        on_bad_sample: OnBadSample = "raise",
+        **options: Any,
     ) -> None:
         if frames < 1 or frame not in (None, "middle"):
             raise InvalidInputError(
@@ -89,26 +118,30 @@ class VideoDataset(SampleDataset):
             )
         self.frames = frames
         self.frame = frame
-        self.mode = check_mode(mode)
-        self.size = check_size(size)
-        super().__init__(
-            snapshot,
-            split,
-            under=under,
-            media="video",
-            fractions=fractions,
-            transform=transform,
-            on_bad_sample=on_bad_sample,
-        )
+        super().__init__(snapshot, split, media="video", **options)
 
-    def _content(self, row: Mapping[str, Any], data: Buffer) -> Sample:
-        del row
+    def _decode(self, data: Buffer) -> Sample:
         if self.frame == "middle":
             return {"image": decode_clip(data, 1, self.mode, self.size)[0]}
         return {"video": decode_clip(data, self.frames, self.mode, self.size)}
 
-    def _label(self, number: int) -> int:
-        return number
+
+class Kept:
+    """Decoded samples by the digest of their file, until they fill `limit` bytes."""
+
+    def __init__(self, limit: int) -> None:
+        self._samples: dict[Digest, Sample] = {}
+        self._left = limit
+
+    def get(self, digest: Digest, decode: Callable[[], Sample]) -> Sample:
+        if digest in self._samples:
+            return self._samples[digest]
+        sample = decode()
+        size = sum(value.nbytes for value in sample.values() if isinstance(value, Tensor))
+        if size <= self._left:
+            self._samples[digest] = sample
+            self._left -= size
+        return sample
 
 
 def check_mode(mode: Mode) -> Mode:

@@ -12,15 +12,15 @@ from torch import Tensor, nn
 from datasets_vc import Snapshot
 from datasets_vc.errors import BadSampleError, InvalidInputError
 from datasets_vc.samples import present_media
-from loaders import SampleDataset, TextDataset, Vocabulary
+from loaders import ImageDataset, SampleDataset, TextDataset, VideoDataset, Vocabulary
 from loaders.datasets import OnBadSample, Sample
 from models.cnn import Cnn, CnnConfig
 from models.config import Config
 from models.crnn import Crnn, CrnnConfig
-from models.kept import KeptImages, KeptVideos
 from models.rnn import CELLS, Rnn, RnnConfig
 
 _READ_AT_ONCE = 256
+_KEEP = 256 << 20  # bytes of decoded samples that a process keeps
 
 
 @dataclass(frozen=True)
@@ -77,10 +77,10 @@ def build_task(name: str, selection: Selection, config: Config) -> Task:
 
 def _image_task(selection: Selection, config: dict[str, Any]) -> Task:
     options = _visual_options(config)
-    kind: type[SampleDataset] = KeptImages
+    kind: type[SampleDataset] = ImageDataset
     present = present_media(selection.snapshot, selection.under)
     if "video" in present and "image" not in present:
-        kind, options = KeptVideos, options | {"frame": "middle"}
+        kind, options = VideoDataset, options | {"frame": "middle"}
     train, test = _splits(kind, selection, config, options)
     model = CnnConfig(
         _shape(train, "image"),
@@ -96,7 +96,7 @@ def _image_task(selection: Selection, config: dict[str, Any]) -> Task:
 
 def _clip_task(selection: Selection, config: dict[str, Any]) -> Task:
     options = _visual_options(config) | {"frames": _positive("frames", config)}
-    train, test = _splits(KeptVideos, selection, config, options)
+    train, test = _splits(VideoDataset, selection, config, options)
     model = CrnnConfig(
         _shape(train, "video"),
         len(train.classes),
@@ -167,7 +167,7 @@ def _visual_options(config: dict[str, Any]) -> dict[str, Any]:
     size = config["size"]
     if size < 0:
         raise InvalidInputError(f"'size' must be 0 or more pixels, not {size}.")
-    return {"mode": config["mode"], "size": (size, size) if size else None}
+    return {"mode": config["mode"], "size": (size, size) if size else None, "keep": _KEEP}
 
 
 def _shape(dataset: SampleDataset, key: str) -> tuple[int, int, int]:
