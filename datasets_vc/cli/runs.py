@@ -90,7 +90,7 @@ def train(
         on_bad_sample=on_bad_sample.value,
         quiet=session.options.quiet,
     )
-    record = session.repository.runs.train(request)
+    record = session.repository.runs.train(request, session.progress)
     session.answer(record, _record_json, lambda made: _result_lines(session, made))
 
 
@@ -253,7 +253,7 @@ def reproduce(
         quiet=session.options.quiet,
     )
     try:
-        result = session.repository.runs.reproduce(run, overrides)
+        result = session.repository.runs.reproduce(run, overrides, session.progress)
     except NotRestorableError as error:
         session.answer(
             error, lambda found: _unrestorable_json(run, found), lambda _: [UNRESTORABLE]

@@ -276,8 +276,8 @@ class Repository:
         """
         return exchange.push(self._context, remote, branch, progress)
 
-    def _ensure(self, dataset: Digest) -> None:
-        exchange.ensure(self._context, dataset)
+    def _ensure(self, dataset: Digest, progress: Progress) -> None:
+        exchange.ensure(self._context, dataset, progress)
 
     def _fetch_runs(self) -> None:
         with self._context.workspace.lock():

@@ -25,6 +25,7 @@ from datasets_vc.format.json import hex_digest
 from datasets_vc.format.run import RunHead, encode_run_input
 from datasets_vc.history.revisions import Revision
 from datasets_vc.paths import META_DIR
+from datasets_vc.progress import SILENT, Progress
 from datasets_vc.runs.arguments import (
     Overrides,
     TrainRequest,
@@ -92,7 +93,7 @@ class Runs:
         store: Store,
         *,
         resolve: Callable[[str], Revision],
-        ensure: Callable[[Digest], None],
+        ensure: Callable[[Digest, Progress], object],
         fetch_runs: Callable[[], None],
     ) -> None:
         self._meta = folder / META_DIR
@@ -116,7 +117,7 @@ class Runs:
         folder = self._meta / "runs" / record.head.nonce
         return folder if folder.is_dir() else None
 
-    def train(self, request: TrainRequest) -> RunRecord:
+    def train(self, request: TrainRequest, progress: Progress = SILENT) -> RunRecord:
         """Train a model and record the run.
 
         Raises:
@@ -124,7 +125,7 @@ class Runs:
             KeyboardInterrupt: it was interrupted; what there is of the run is kept.
         """
         version = self._resolve(request.revision)
-        self._ensure(version.dataset)
+        self._ensure(version.dataset, progress)
         folder = code_root()
         writer = self._store.writer()
         code = record_code(writer, folder)
@@ -143,7 +144,9 @@ class Runs:
         self._files.finish(recording.id, recording.events)
         return _successful(recording.record())
 
-    def reproduce(self, prefix: str, overrides: Overrides | None = None) -> Reproduction:
+    def reproduce(
+        self, prefix: str, overrides: Overrides | None = None, progress: Progress = SILENT
+    ) -> Reproduction:
         """Train again as a run did, from its data, code and configuration, and compare.
 
         Args:
@@ -157,8 +160,8 @@ class Runs:
         other = self._resolve(overrides.data) if overrides.data else None
         dataset = other.dataset if other else dataset_of(original.input)
         code = hex_digest(original.input.get("code"), f"The input of run {original.id}")
-        self._restore(original, dataset, "dataset")
-        self._restore(original, code, "code")
+        self._restore(original, dataset, "dataset", progress)
+        self._restore(original, code, "code", progress)
         # A commit is only a name of the dataset, and need not be here.
         version = dataset.hex()
         with self._restored_code(code) as folder:
@@ -258,9 +261,9 @@ class Runs:
             self._fetch_runs()
         return self.show(prefix)
 
-    def _restore(self, record: RunRecord, digest: Digest, what: str) -> None:
+    def _restore(self, record: RunRecord, digest: Digest, what: str, progress: Progress) -> None:
         try:
-            self._ensure(digest)
+            self._ensure(digest, progress)
         except (MissingDataError, NotFoundError) as error:
             raise NotRestorableError(
                 f"The {what} {digest.hex()} of run {record.id[:12]} is neither here nor at a "

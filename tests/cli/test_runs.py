@@ -36,7 +36,7 @@ def runs(repository) -> SimpleNamespace:
     repository.runs = SimpleNamespace(
         outputs=lambda _: None,
         list=lambda: [_record()],
-        train=lambda request: repository.asked.append(request) or _record(),
+        train=lambda request, _: repository.asked.append(request) or _record(),
     )
     return repository
 
@@ -126,7 +126,7 @@ DIVERGED = Comparison("DIVERGED", 7, Difference("init", None, "the seed", "a", "
 def test_reproduce_says_its_verdict(dsvc, runs, comparison, code) -> None:
     asked = []
 
-    def reproduce(prefix, overrides):
+    def reproduce(prefix, overrides, _):
         asked.append((prefix, overrides))
         return SimpleNamespace(run=_record(), again=_record(OTHER, RUN), comparison=comparison)
 
