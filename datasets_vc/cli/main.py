@@ -35,7 +35,7 @@ PIPE_CLOSED = 141
 
 
 class Listed(NamedTuple):
-    """A verb as `dsvc --help` lists it: where it is found and what it does."""
+    """A verb as `dsvc --help` lists it: the file that it is in, and what it does."""
 
     family: str
     summary: str
@@ -49,7 +49,9 @@ VERBS = {
     "restore": Listed("workspace", "Bring files back as they were, whatever happened to them."),
     "log": Listed("history", "Show the history of a version, newest first."),
     "show": Listed("history", "Show one version: what it is and what lies in it."),
-    "diff": Listed("history", "Show what differs between two versions or a version and the files."),
+    "diff": Listed(
+        "differences", "Show what differs between two versions or a version and the files."
+    ),
     "ls": Listed("history", "List the files of a version."),
     "cat": Listed("history", "Write a file of a version to stdout, as it is."),
     "branch": Listed("refs", "List, create or delete branches."),
@@ -64,9 +66,11 @@ VERBS = {
     "reproduce": Listed("runs", "Train a recorded run again and say whether it is the same."),
 }
 
+# The titles under which the help lists them.
 FAMILIES = {
     "workspace": "Files and versions",
     "history": "Looking",
+    "differences": "Looking",
     "refs": "Names of versions",
     "remotes": "Other places",
     "runs": "Training",
@@ -90,11 +94,10 @@ class VerbGroup(Group):
         return name, command, rest
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
-        for family, title in FAMILIES.items():
+        for title in dict.fromkeys(FAMILIES.values()):
+            listed = [(n, v.summary) for n, v in VERBS.items() if FAMILIES[v.family] == title]
             with formatter.section(title):
-                formatter.write_dl(
-                    [(name, verb.summary) for name, verb in VERBS.items() if verb.family == family]
-                )
+                formatter.write_dl(listed)
 
 
 def load_verb(name: str) -> Any:
