@@ -15,17 +15,27 @@ from datasets_vc.store import Store
 
 
 @dataclass(frozen=True, slots=True)
+class FolderMove:
+    """All files of folder `old`, at any depth, went to the same places below folder `new`."""
+
+    old: str
+    new: str
+    files: int
+
+
+@dataclass(frozen=True, slots=True)
 class Diff:
     """How a new dataset differs from an old one; pairs are (old, new), all in path order.
 
     A file that went from one path to another with the same bytes is `renamed`, neither added nor
-    deleted.
+    deleted. Folders that went as a whole are told in `moved`; their files are in `renamed` too.
     """
 
     added: Sequence[Entry] = ()
     deleted: Sequence[Entry] = ()
     modified: Sequence[tuple[Entry, Entry]] = ()
     renamed: Sequence[tuple[Entry, Entry]] = ()
+    moved: Sequence[FolderMove] = ()
 
     def __bool__(self) -> bool:
         return bool(self.added or self.deleted or self.modified or self.renamed)
