@@ -10,7 +10,6 @@ from xxhash import xxh3_64_intdigest
 
 from datasets_vc.digest import Buffer
 from datasets_vc.errors import InvalidInputError
-from datasets_vc.samples.lines import csv_ranges, line_ranges
 from datasets_vc.samples.metadata import fields_of
 from datasets_vc.samples.tabular import (
     csv_record,
@@ -18,6 +17,7 @@ from datasets_vc.samples.tabular import (
     read_json_lines,
     text_column,
 )
+from datasets_vc.tables.lines import csv_ranges, line_ranges
 
 TEXT = "text"
 

@@ -13,8 +13,8 @@ import pyarrow as pa
 
 from datasets_vc.digest import Buffer
 from datasets_vc.errors import InvalidInputError
-from datasets_vc.samples.lines import csv_ranges, line_ranges
 from datasets_vc.samples.splits import empty_to_null
+from datasets_vc.tables.lines import csv_ranges, line_ranges
 
 # Read as text whatever they look like: the label "01" is not the number 1.
 _TEXTUAL = ("file_name", "text", "label", "split")

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datasets_vc.errors import InvalidInputError
-from datasets_vc.samples.lines import csv_ranges
 from datasets_vc.samples.rows import csv_header, read_rows, text_of
+from datasets_vc.tables.lines import csv_ranges
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0\r"), min_size=1)
 

@@ -1,0 +1,92 @@
+"""Which files are tables with a key, and which column that is.
+
+`metadata.csv`, `metadata.jsonl` and `metadata.parquet` are, by `file_name`. Others are declared, in
+`dsvc.toml` at the top of the dataset, which travels with it, or in a workspace's `config.toml`:
+
+    [tables]
+    "labels/*.csv" = "image_id"      # pattern, as in .dsvcignore = column
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from datasets_vc.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
+
+KEYS_FILE = "dsvc.toml"
+SUFFIXES = ("csv", "jsonl", "parquet")
+DEFAULT_KEY = "file_name"
+
+
+def key_of(path: str, declared: Mapping[str, str]) -> str | None:
+    """The key column of the table at `path`, or None if it is no table with a key.
+
+    Args:
+        declared: pattern -> column; of several patterns that fit, the last one counts.
+    """
+    stem, _, suffix = path.rpartition("/")[2].lower().rpartition(".")
+    if suffix not in SUFFIXES:
+        return None
+    for pattern, column in reversed(list(declared.items())):
+        if _compiled(pattern).match_file(path):
+            return column
+    return DEFAULT_KEY if stem == "metadata" else None
+
+
+def declared_keys(text: str) -> Mapping[str, str]:
+    """What a `dsvc.toml` declares: pattern -> column. Other tables of it are left alone.
+
+    Raises:
+        InvalidInputError: it is not TOML, or its `[tables]` are not patterns and columns.
+    """
+    try:
+        tables = tomllib.loads(text).get("tables", {})
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidInputError(f"'{KEYS_FILE}' is not valid TOML: {error}.") from error
+    try:
+        return check_keys(tables)
+    except InvalidInputError as error:
+        raise InvalidInputError(f"'{KEYS_FILE}': {error.message}", error.hint) from error
+
+
+def check_keys(tables: Any) -> Mapping[str, str]:
+    """Return `tables` if it says for patterns of paths which column is the key.
+
+    Raises:
+        InvalidInputError: it is anything else.
+    """
+    hint = 'For example: [tables] and below it "labels/*.csv" = "image_id"'
+    if not isinstance(tables, dict):
+        raise InvalidInputError(f"'tables' must be a table, not {tables!r}.", hint)
+    for pattern, column in tables.items():
+        if not isinstance(column, str) or not column:
+            raise InvalidInputError(
+                f"The key of the tables '{pattern}' must be the name of a column, not {column!r}.",
+                hint,
+            )
+        if not _is_pattern(pattern):
+            raise InvalidInputError(f"{pattern!a} is no pattern that a path can fit.", hint)
+    return tables
+
+
+def _is_pattern(text: str) -> bool:
+    if text.startswith("!"):
+        return False
+    try:
+        return any(pattern.include for pattern in _compiled(text).patterns)
+    except ValueError:
+        return False
+
+
+@lru_cache(maxsize=256)
+def _compiled(pattern: str) -> GitIgnoreSpec:
+    # Takes 60 ms to import, and few datasets declare tables.
+    from pathspec import GitIgnoreSpec
+
+    return GitIgnoreSpec.from_lines([pattern])
