@@ -76,6 +76,28 @@ def lacking(store: Store, dataset: Digest) -> bool:
     return False
 
 
+def lacks_nodes(store: Store, dataset: Digest) -> bool:
+    """Whether a store lacks any node of a dataset; its files may be missing."""
+    level = [dataset]
+    while level:
+        if not store.index.contains(level).all():
+            return True
+        nodes = read_nodes(store, level)
+        level = [digest for node in nodes if node.level for digest in _digests(node)]
+    return False
+
+
+def lacking_files(store: Store, files: Sequence[Digest]) -> list[Digest]:
+    """Which files a store does not have, or not all pieces of."""
+    here = store.index.contains(files).tolist()
+    absent = [file for file, found in zip(files, here, strict=True) if not found]
+    return absent + [
+        file
+        for file in _with_recipe(store.index, files)
+        if not store.index.contains(_pieces(store, [file])).all()
+    ]
+
+
 def _filter(present: Present | None) -> Callable[[Sequence[Digest]], list[Digest]]:
     def keep(digests: Sequence[Digest]) -> list[Digest]:
         unique = list(dict.fromkeys(digests))

@@ -8,9 +8,10 @@ from dataclasses import replace
 from datasets_vc.digest import Digest
 from datasets_vc.format.root import Refs, Root
 from datasets_vc.history.commits import read_commit
+from datasets_vc.history.manifest import read_nodes
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.store import Store
-from datasets_vc.sync.closure import dataset_chunks
+from datasets_vc.sync.closure import dataset_chunks, file_chunks
 from datasets_vc.sync.transfer import Moved, receive
 
 
@@ -39,6 +40,26 @@ def fetch_dataset(
 
     chunks = dataset_chunks(local, dataset, remote.index, prepare=prepare)
     return moved + receive(local, remote, chunks, progress)
+
+
+def fetch_nodes(local: Store, remote: Store, dataset: Digest) -> Moved:
+    """Bring the nodes of a dataset without its files: enough to list it, to compare and merge."""
+    moved = Moved()
+    level = [dataset]
+    while level:
+        moved += receive(local, remote, level)
+        nodes = read_nodes(local, level)
+        inner = [node.rows.column("digest").to_pylist() for node in nodes if node.level]
+        level = [digest for digests in inner for digest in digests]
+    return moved
+
+
+def fetch_files(
+    local: Store, remote: Store, files: Sequence[Digest], progress: Progress = SILENT
+) -> Moved:
+    """Bring files whole, with the pieces that they are made of."""
+    moved = receive(local, remote, files, progress)
+    return moved + receive(local, remote, file_chunks(local, files), progress)
 
 
 def update_tracking(local: Store, name: str, seen: Root) -> Root:
