@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import typer
 
+from datasets_vc.cli.git import git_lines
 from datasets_vc.cli.options import keep_options
 from datasets_vc.cli.render import count, short, shown, size, table
 from datasets_vc.cli.session import Session, new_app, verb
@@ -120,12 +121,13 @@ def clone(
     session.done(
         result,
         lambda made: {**_sync_json(made, "received"), "workspace": str(folder)},
-        lambda made: _clone_lines(folder, made),
+        lambda made: _clone_lines(session, folder, made),
     )
 
 
-def _clone_lines(folder: Path, result: CloneResult) -> Iterator[str]:
+def _clone_lines(session: Session, folder: Path, result: CloneResult) -> Iterator[str]:
     yield f"Cloned into {shown(str(folder))}."
+    yield from git_lines(session, Repository.open(folder))
     yield from _sync_lines(result, "received")
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from datasets_vc.cli.author import author_of
+from datasets_vc.cli.git import git_lines
 from datasets_vc.cli.render import count, short, shown, size
 from datasets_vc.cli.session import Session, new_app, verb
 from datasets_vc.repository import Repository
@@ -42,7 +43,7 @@ def init(
     session.done(
         repository,
         lambda made: {"workspace": str(made.folder), "store": made.store.url},
-        lambda made: [f"Made a workspace in {shown(str(made.folder))}."],
+        lambda made: [f"Made a workspace in {shown(str(made.folder))}.", *git_lines(session, made)],
     )
 
 

@@ -42,6 +42,7 @@ from datasets_vc.sync.remotes import DEFAULT_REMOTE, Connection, connect
 from datasets_vc.sync.runs import outgoing, receive_runs, send_runs
 from datasets_vc.sync.transfer import Moved, receive
 from datasets_vc.workspace import Workspace
+from datasets_vc.workspace.git import hide_from_git
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,12 @@ class Fetched:
 
 
 def init(folder: Path, store_url: str | None) -> Context:
+    context = _make_workspace(folder, store_url)
+    hide_from_git(folder)
+    return context
+
+
+def _make_workspace(folder: Path, store_url: str | None) -> Context:
     _check_folder(folder)
     if (folder / META_DIR).exists():
         raise AlreadyExistsError(f"'{folder}' is a dataset repository already.")
@@ -75,7 +82,7 @@ def clone(
             hint += f"; or go on with a clone that was cut short: dsvc -C {folder} pull"
         raise AlreadyExistsError(f"'{folder}' exists and is not empty.", hint)
     with _whole_or_not_at_all(folder):
-        context = init(folder, None)
+        context = _make_workspace(folder, None)
         add_remote(folder, RemoteConfig(DEFAULT_REMOTE, url))
         connection = context.remotes.connect(DEFAULT_REMOTE)
         root = connection.root
@@ -88,6 +95,7 @@ def clone(
         else:
             fetched = fetch_all(context, connection, DEFAULT_REMOTE, [], progress)
             commit = context.commit_of(_as_tracked(name, root))
+    hide_from_git(folder)
     if branch:
         fetched = fetch_all(context, connection, DEFAULT_REMOTE, [branch], progress)
     transfer = fetched.transfer

@@ -36,6 +36,7 @@ from datasets_vc.runs.runs import Runs
 from datasets_vc.samples import summarise
 from datasets_vc.store import Store
 from datasets_vc.sync.remotes import DEFAULT_REMOTE, Remotes
+from datasets_vc.workspace.git import GitPlace, git_place
 
 
 class Repository:
@@ -94,6 +95,11 @@ class Repository:
     def folder(self) -> Path:
         """The workspace."""
         return self._context.folder
+
+    @property
+    def git(self) -> GitPlace | None:
+        """How the workspace lies in a git work tree, if it does."""
+        return git_place(self.folder)
 
     @property
     def store(self) -> Store:

@@ -16,6 +16,7 @@ from datasets_vc.paths import META_DIR
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.workspace.checkout import FileSource, apply_plan
 from datasets_vc.workspace.columns import whole_column
+from datasets_vc.workspace.git import GITIGNORE
 from datasets_vc.workspace.ingest import FileSink, Ingested, ingest
 from datasets_vc.workspace.listing import Listing
 from datasets_vc.workspace.naming import check_distinct, folding_of
@@ -74,6 +75,8 @@ class Workspace:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / META_DIR).mkdir()
             (folder / META_DIR / TEMPORARY_DIR).mkdir()
+            # Whatever else git is told, this is nothing for it.
+            (folder / META_DIR / GITIGNORE).write_bytes(b"*\n")
             write_head(folder, Head(branch, None))
         except FileExistsError as error:
             raise AlreadyExistsError(
