@@ -31,6 +31,25 @@ class Versioned(NamedTuple):
     token: object
 
 
+class ObjectWriter(ABC):
+    """An object on its way, written piece by piece; it has its name only once it is whole.
+
+    Used by one thread at a time. One that is neither finished nor aborted leaves garbage at worst.
+    """
+
+    @abstractmethod
+    def write(self, *parts: Buffer) -> None:
+        """Append parts; they may be changed afterwards."""
+
+    @abstractmethod
+    def finish(self, name: str) -> None:
+        """Make an object of what was written; see `Backend.put`."""
+
+    @abstractmethod
+    def abort(self) -> None:
+        """Forget what was written; nothing happens after `finish`."""
+
+
 class Backend(ABC):
     """Objects under "/"-separated names: written whole, read in ranges, one of them swapped.
 
@@ -57,6 +76,15 @@ class Backend(ABC):
 
         An object of this name is replaced.
         """
+
+    def start(self, prefix: str) -> ObjectWriter:
+        """Begin an object that is written piece by piece.
+
+        Args:
+            prefix: what its name will begin with: a folder with its "/", or nothing.
+        """
+        check_prefix(prefix)
+        return _Gathering(self)
 
     @abstractmethod
     def stat(self, name: str) -> ObjectInfo:
@@ -107,6 +135,24 @@ class Backend(ABC):
 
     def close(self) -> None:  # noqa: B027 - most backends hold nothing open
         """Let go of connections; the backend is not used afterwards."""
+
+
+class _Gathering(ObjectWriter):
+    """Keeps the pieces in memory: most backends write objects whole."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._parts: list[bytes] = []
+
+    def write(self, *parts: Buffer) -> None:
+        self._parts += map(bytes, parts)
+
+    def finish(self, name: str) -> None:
+        self._backend.put(name, *self._parts)
+        self._parts = []
+
+    def abort(self) -> None:
+        self._parts = []
 
 
 def check_name(name: str) -> str:

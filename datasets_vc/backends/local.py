@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from filelock import FileLock, Timeout
 
@@ -17,6 +18,7 @@ from datasets_vc.backends.base import (
     TEMPORARY_PREFIX,
     Backend,
     ObjectInfo,
+    ObjectWriter,
     Versioned,
     check_name,
     check_prefix,
@@ -81,6 +83,11 @@ class LocalBackend(Backend):
         self._make_folder(path.parent)
         with _our_errors("write", path):
             self._write(path, parts)
+
+    def start(self, prefix: str) -> ObjectWriter:
+        folder = self.folder / check_prefix(prefix)
+        self._make_folder(folder)
+        return _LocalWriter(self, folder)
 
     def stat(self, name: str) -> ObjectInfo:
         path = self._path(name)
@@ -158,14 +165,20 @@ class LocalBackend(Backend):
         try:
             with temporary.open("xb") as file:
                 file.writelines(parts)
-                file.flush()
-                if self._durable:
-                    os.fsync(file.fileno())
-            temporary.replace(path)
+                self._settle(file, temporary, path)
         except BaseException:
             with suppress(OSError):
                 temporary.unlink()
             raise
+
+    def _settle(self, file: IO[bytes], temporary: Path, path: Path) -> None:
+        """Give a file that is written its name, once the disk has it."""
+        file.flush()
+        if self._durable:
+            os.fsync(file.fileno())
+        # Windows cannot rename what is open.
+        file.close()
+        temporary.replace(path)
         self._sync_folder(path.parent)
 
     def _sync_folder(self, folder: Path) -> None:
@@ -180,6 +193,38 @@ class LocalBackend(Backend):
                 raise
         finally:
             os.close(handle)
+
+
+class _LocalWriter(ObjectWriter):
+    """Writes to a temporary file of the folder that the object will be in."""
+
+    def __init__(self, backend: LocalBackend, folder: Path) -> None:
+        self._backend = backend
+        self._temporary = folder / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
+        with _our_errors("write", self._temporary):
+            self._file = self._temporary.open("xb", buffering=0)
+
+    def write(self, *parts: Buffer) -> None:
+        with _our_errors("write", self._temporary):
+            for part in parts:
+                rest = memoryview(part).cast("B")
+                while rest.nbytes:
+                    rest = rest[self._file.write(rest) :]
+
+    def finish(self, name: str) -> None:
+        path = self._backend._path(name)
+        self._backend._make_folder(path.parent)
+        try:
+            with _our_errors("write", path):
+                self._backend._settle(self._file, self._temporary, path)
+        except BaseException:
+            self.abort()
+            raise
+
+    def abort(self) -> None:
+        self._file.close()
+        with suppress(OSError):
+            self._temporary.unlink()
 
 
 def _scan(folder: Path, prefix: str) -> Iterator[ObjectInfo]:

@@ -24,6 +24,9 @@ METADATA = 1
 TARGET_SIZE = 64 << 20
 """Bytes after which a pack is closed."""
 
+ALIGNMENT = 4096
+"""Bytes: blocks of this size are what file systems share between files."""
+
 ROW_SIZE = DIGEST_SIZE + LOCATION.itemsize
 TAIL_SIZE = 64
 

@@ -49,18 +49,18 @@ def commit(
     with context.workspace.lock():
         head = context.head
         context.store.refresh()
-        writer = context.store.writer()
-        version = context.entries_of(head.commit)
-        made = context.workspace.ingest(version, writer, paths, progress=progress)
-        dataset = write_manifest(writer, made.entries)
-        if not made.changed or _was_recorded(context, dataset):
-            raise InvalidInputError(
-                "Nothing changed since the last commit.", "`dsvc status` shows what would be."
-            )
-        now = (time or datetime.now(UTC)).replace(microsecond=0)
-        parents = (head.commit,) if head.commit else ()
-        digest = writer.add_meta(encode_commit(Commit(dataset, parents, author, now, message)))
-        written = writer.finish()
+        with context.store.writer() as writer:
+            version = context.entries_of(head.commit)
+            made = context.workspace.ingest(version, writer, paths, progress=progress)
+            dataset = write_manifest(writer, made.entries) if made.changed else None
+            if dataset is None or _was_recorded(context, dataset):
+                raise InvalidInputError(
+                    "Nothing changed since the last commit.", "`dsvc status` shows what would be."
+                )
+            now = (time or datetime.now(UTC)).replace(microsecond=0)
+            parents = (head.commit,) if head.commit else ()
+            digest = writer.add_meta(encode_commit(Commit(dataset, parents, author, now, message)))
+            written = writer.finish()
         if head.branch is None:
             context.store.publish(written)
         else:

@@ -127,9 +127,9 @@ class Runs:
         version = self._resolve(request.revision)
         self._ensure(version.dataset, progress)
         folder = code_root()
-        writer = self._store.writer()
-        code = record_code(writer, folder)
-        self._store.publish(writer.finish())
+        with self._store.writer() as writer:
+            code = record_code(writer, folder)
+            self._store.publish(writer.finish())
         job = _Job(
             arguments=train_arguments(request, (version.commit or version.dataset).hex()),
             dataset=version.dataset,
@@ -224,9 +224,9 @@ class Runs:
             "topology": {"workers": int(option_of(job.arguments, "--workers")), "ranks": 1},
         } | told
         recording.members = without_floats(members)
-        writer = self._store.writer()
-        digest = writer.add_meta(encode_run_input(recording.members))
-        self._store.publish(writer.finish())
+        with self._store.writer() as writer:
+            digest = writer.add_meta(encode_run_input(recording.members))
+            self._store.publish(writer.finish())
         started = datetime.now(UTC).replace(microsecond=0)
         recording.head = RunHead(digest, started, recording.nonce, job.reproduces)
         recording.id = self._files.begin(recording.head)
@@ -245,14 +245,14 @@ class Runs:
             recording.events.append({"event": "end", "status": state, "error": told})
 
     def _store_checkpoints(self, recording: _Recording) -> None:
-        writer = self._store.writer()
-        for event in recording.events:
-            if event["event"] != "checkpoint":
-                continue
-            data = (recording.out / event["name"]).read_bytes()
-            if writer.add_file(data).hex() != event["digest"]:
-                raise IntegrityError(f"Checkpoint {event['name']} changed after it was written.")
-        self._store.publish(writer.finish())
+        with self._store.writer() as writer:
+            for event in recording.events:
+                if event["event"] != "checkpoint":
+                    continue
+                name = event["name"]
+                if writer.add_file((recording.out / name).read_bytes()).hex() != event["digest"]:
+                    raise IntegrityError(f"Checkpoint {name} changed after it was written.")
+            self._store.publish(writer.finish())
 
     def _find_anywhere(self, prefix: str) -> RunRecord:
         try:

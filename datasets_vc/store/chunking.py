@@ -46,7 +46,20 @@ def cut_stream(read: Callable[[int], bytes]) -> Iterator[bytes]:
 def compression_pays(beginning: Buffer) -> bool:
     """Whether zstd saves at least an eighth of the first 64 KiB of a file."""
     sample = memoryview(beginning)[:_SAMPLE]
-    return len(sample) > 0 and len(_zstd(sample)) <= len(sample) * 7 // 8
+    return len(sample) > 0 and len(_zstd(sample)) <= _worth(len(sample))
+
+
+def _worth(size: int) -> int:
+    """Bytes that `size` bytes must shrink to, at least, to be worth decompressing."""
+    return size * 7 // 8
+
+
+def encode_whole(data: Buffer) -> tuple[int, Buffer]:
+    """The codec and the payload that store `data`, a file or node of its own."""
+    if len(data) > _SAMPLE:
+        return encode(data, compression_pays(data))
+    payload = _zstd(data) if len(data) else b""
+    return (ZSTD, payload) if 0 < len(payload) <= _worth(len(data)) else (RAW, data)
 
 
 def encode(data: Buffer, compress: bool) -> tuple[int, Buffer]:

@@ -1,24 +1,28 @@
-"""Writing chunks: cut, deduplicate, compress, fill packs."""
+"""Writing chunks: cut, deduplicate, compress, and hand on to packs."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-
-import numpy as np
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 from datasets_vc.backends.base import Backend
 from datasets_vc.digest import Buffer, Digest, Hasher, checksum_of, digest_of
 from datasets_vc.errors import InvalidInputError
-from datasets_vc.format.header import HEADER_SIZE, PACK, encode_header
 from datasets_vc.format.index import IndexTable, PackInfo
-from datasets_vc.format.location import LOCATION, MAX_CHUNK_SIZE, RECIPE, Locations, digest_keys
-from datasets_vc.format.pack import DATA, METADATA, TARGET_SIZE, encode_footer
+from datasets_vc.format.location import MAX_CHUNK_SIZE, RECIPE
+from datasets_vc.format.pack import DATA, METADATA
 from datasets_vc.format.recipe import Recipe, encode_recipe
-from datasets_vc.store.chunking import WHOLE_BELOW, compression_pays, cut, cut_stream, encode
-from datasets_vc.store.index import ChunkIndex, merge_tables
-from datasets_vc.store.names import pack_name
+from datasets_vc.store.chunking import (
+    WHOLE_BELOW,
+    compression_pays,
+    cut,
+    cut_stream,
+    encode,
+    encode_whole,
+)
+from datasets_vc.store.index import ChunkIndex
+from datasets_vc.store.packing import Encoded, PackBuilder
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,14 @@ class Written:
         return tuple(pack for table in self.tables for pack in table.packs)
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Files that are hashed and, as far as the store lacked them, encoded."""
+
+    digests: tuple[Digest, ...]
+    new: tuple[Encoded, ...]
+
+
 class ChunkWriter:
     """Puts chunks that a store does not have yet into new packs. Safe to use from several threads.
 
@@ -44,28 +56,41 @@ class ChunkWriter:
     def __init__(self, backend: Backend, index: ChunkIndex) -> None:
         self._index = index
         self._lock = threading.Lock()
-        self._new: set[Digest] = set()
-        self._builders = {kind: _PackBuilder(backend, kind) for kind in (DATA, METADATA)}
+        self._builders = {kind: PackBuilder(backend, kind) for kind in (DATA, METADATA)}
 
     def __enter__(self) -> ChunkWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._builders = {}
+        for builder in self._builders.values():
+            builder.abort()
 
     def add_file(self, data: Buffer) -> Digest:
-        """Store a file that is in memory, or mapped; returns its digest.
+        """Store a file that is in memory, or mapped; returns its digest."""
+        if len(data) < WHOLE_BELOW:
+            return self.add_prepared(self.prepare([data]))[0]
+        return self._add_pieces(cut(data)) or digest_of(data)
 
-        `data` must not change until `finish` returns.
+    def prepare(self, files: Sequence[Buffer]) -> Prepared:
+        """Hash and encode files below WHOLE_BELOW, without storing them.
+
+        This is where the work is: let several threads do it, and one add what they have prepared,
+        in an order that does not depend on which was first.
         """
-        digest = digest_of(data)
-        if len(data) >= WHOLE_BELOW:
-            # A recipe may be here while pieces are not: only the pieces say what to store.
-            compress = compression_pays(data)
-            self._add_recipe(digest, [self._add_chunk(piece, compress) for piece in cut(data)])
-        elif not self._known(digest):
-            self._add(digest, *encode(data, compression_pays(data)), len(data), DATA)
-        return digest
+        digests = tuple(map(digest_of, files))
+        known = self._index.contains(digests).tolist()
+        new = {
+            digest: data
+            for digest, data, there in zip(digests, files, known, strict=True)
+            if not there
+        }
+        return Prepared(digests, tuple(_encoded_whole(*item) for item in new.items()))
+
+    def add_prepared(self, files: Prepared) -> tuple[Digest, ...]:
+        """Store files; returns their digests."""
+        with self._lock:
+            self._builders[DATA].add(files.new)
+        return files.digests
 
     def add_stream(self, read: Callable[[int], bytes], size: int) -> Digest:
         """Store a file of any size while reading it; returns its digest.
@@ -76,32 +101,21 @@ class ChunkWriter:
         """
         if size < WHOLE_BELOW:
             return self.add_file(b"".join(iter(lambda: read(WHOLE_BELOW), b"")))
-        whole = Hasher()
-        pieces: list[tuple[Digest, int]] = []
-        compress: bool | None = None
-        for piece in cut_stream(read):
-            whole.update(piece)
-            compress = compression_pays(piece) if compress is None else compress
-            pieces.append(self._add_chunk(piece, compress))
-        if not pieces:
-            return self.add_file(b"")
-        digest = Digest(whole.digest())
-        self._add_recipe(digest, pieces)
-        return digest
+        return self._add_pieces(cut_stream(read)) or self.add_file(b"")
 
     def add_meta(self, data: Buffer) -> Digest:
         """Store a node, a commit, a link target or the input of a run; returns its digest."""
         digest = digest_of(data)
-        if not self._known(digest):
-            self._add(digest, *encode(data, compression_pays(data)), len(data), METADATA)
+        if self._index.find(digest) is None:
+            self._add(_encoded_whole(digest, data), METADATA)
         return digest
 
     def add_encoded(
         self, digest: Digest, codec: int, payload: Buffer, raw: int, category: int
     ) -> None:
         """Store a chunk as another store had it, after the caller has verified it."""
-        if not self._known(digest):
-            self._add(digest, codec, payload, raw, category)
+        if self._index.find(digest) is None:
+            self._add(Encoded(digest, codec, payload, raw, checksum_of(payload)), category)
 
     def finish(self) -> Written:
         """Write what is left and say what was written."""
@@ -114,74 +128,43 @@ class ChunkWriter:
             chunks=sum(len(table.digests) for table in tables),
         )
 
-    def _known(self, digest: Digest) -> bool:
-        return digest in self._new or self._index.find(digest) is not None
-
-    def _add_chunk(self, piece: Buffer, compress: bool) -> tuple[Digest, int]:
-        digest = digest_of(piece)
-        if not self._known(digest):
-            self._add(digest, *encode(piece, compress), len(piece), DATA)
-        return digest, len(piece)
-
-    def _add_recipe(self, digest: Digest, pieces: list[tuple[Digest, int]]) -> None:
-        if len(pieces) < 2 or self._known(digest):
-            return
-        digests, lengths = zip(*pieces, strict=True)
-        payload = encode_recipe(Recipe(digests, lengths))
-        self._add(digest, RECIPE, payload, len(payload), METADATA)
-
-    def _add(self, digest: Digest, codec: int, payload: Buffer, raw: int, category: int) -> None:
-        if max(len(payload), raw) > MAX_CHUNK_SIZE:
-            raise InvalidInputError(f"{max(len(payload), raw):,} bytes are too many for one chunk.")
-        checksum = checksum_of(payload)
+    def _add(self, chunk: Encoded, category: int, position: int | None = None) -> None:
+        if max(len(chunk.payload), chunk.raw) > MAX_CHUNK_SIZE:
+            size = max(len(chunk.payload), chunk.raw)
+            raise InvalidInputError(f"{size:,} bytes are too many for one chunk.")
         with self._lock:
-            if digest not in self._new:
-                self._builders[category].add(digest, codec, payload, raw, checksum)
-                self._new.add(digest)
+            self._builders[category].add((chunk,), position)
+
+    def _add_pieces(self, pieces: Iterable[Buffer]) -> Digest | None:
+        """Store a file in pieces; returns its digest, or None if there were none."""
+        whole = Hasher()
+        digests: list[Digest] = []
+        lengths: list[int] = []
+        compress = False
+        for piece in pieces:
+            if not digests:
+                compress = compression_pays(piece)
+            whole.update(piece)
+            digest = digest_of(piece)
+            # A recipe may be here while pieces are not: only the pieces say what to store.
+            if self._index.find(digest) is None:
+                codec, payload = encode(piece, compress)
+                chunk = Encoded(digest, codec, payload, len(piece), checksum_of(payload))
+                self._add(chunk, DATA, sum(lengths))
+            digests.append(digest)
+            lengths.append(len(piece))
+        if not digests:
+            return None
+        file = Digest(whole.digest())
+        if len(digests) > 1 and self._index.find(file) is None:
+            self._add_recipe(file, Recipe(tuple(digests), tuple(lengths)))
+        return file
+
+    def _add_recipe(self, file: Digest, recipe: Recipe) -> None:
+        payload = encode_recipe(recipe)
+        self._add(Encoded(file, RECIPE, payload, len(payload), checksum_of(payload)), METADATA)
 
 
-@dataclass
-class _PackBuilder:
-    """Gathers payloads until they make a pack."""
-
-    backend: Backend
-    category: int
-    tables: list[IndexTable] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self._reset()
-
-    def add(self, digest: Digest, codec: int, payload: Buffer, raw: int, checksum: int) -> None:
-        if self.rows and self.size + len(payload) > 2 * TARGET_SIZE:
-            self._write()
-        self.rows.append((checksum, self.size, len(payload), raw, 0, codec, (0, 0, 0)))
-        self.digests.append(digest)
-        self.parts.append(payload)
-        self.hasher.update(payload)
-        self.size += len(payload)
-        if self.size >= TARGET_SIZE:
-            self._write()
-
-    def finish(self) -> Iterable[IndexTable]:
-        if self.rows:
-            self._write()
-        return self.tables
-
-    def _reset(self) -> None:
-        header = encode_header(PACK)
-        self.parts: list[Buffer] = [header]
-        self.size = HEADER_SIZE
-        self.hasher = Hasher(header)
-        self.digests: list[Digest] = []
-        self.rows: list[tuple[object, ...]] = []
-
-    def _write(self) -> None:
-        locations: Locations = np.array(self.rows, LOCATION)
-        digests = b"".join(self.digests)
-        footer = encode_footer(digests, locations, self.category, self.size)
-        self.hasher.update(footer)
-        info = PackInfo(Digest(self.hasher.digest()), self.size + len(footer), self.category)
-        self.backend.put(pack_name(info.digest), *self.parts, footer)
-        unsorted = IndexTable((info,), digest_keys(digests), locations)
-        self.tables.append(merge_tables([unsorted], frozenset()))
-        self._reset()
+def _encoded_whole(digest: Digest, data: Buffer) -> Encoded:
+    codec, payload = encode_whole(data)
+    return Encoded(digest, codec, payload, len(data), checksum_of(payload))

@@ -157,9 +157,10 @@ def _receive_batch(local: Store, remote: Store, jobs: Sequence[_Job], progress: 
         progress.advance(job.size)
         return table
 
-    with ThreadPoolExecutor(_PARALLEL) as pool:
-        tables = _all_or_first_error(pool, run, jobs)
-    written = writer.finish()
+    with writer:
+        with ThreadPoolExecutor(_PARALLEL) as pool:
+            tables = _all_or_first_error(pool, run, jobs)
+        written = writer.finish()
     whole = tuple(table for table in tables if table is not None)
     local.publish(Written((*written.tables, *whole), written.bytes, written.chunks))
 
@@ -226,13 +227,14 @@ def _send_pack(local: Store, remote: Backend, progress: Progress, pack: PackInfo
 def _send_parts(
     local: Store, writer: ChunkWriter, parts: Sequence[Sequence[Place]], progress: Progress
 ) -> Written:
-    for places in parts:
-        payloads = local.read_stored(places)
-        for place, payload in zip(places, payloads, strict=True):
-            category = place.pack.category
-            writer.add_encoded(place.digest, place.codec, payload, place.raw, category)
-            progress.advance(place.stored)
-    return writer.finish()
+    with writer:
+        for places in parts:
+            payloads = local.read_stored(places)
+            for place, payload in zip(places, payloads, strict=True):
+                category = place.pack.category
+                writer.add_encoded(place.digest, place.codec, payload, place.raw, category)
+                progress.advance(place.stored)
+        return writer.finish()
 
 
 def _by_pack(places: Sequence[Place]) -> dict[PackInfo, list[Place]]:

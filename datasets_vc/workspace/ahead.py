@@ -9,6 +9,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from typing import Protocol, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 
 class Sized(Protocol):
     """A file of `size` bytes."""
@@ -27,8 +30,8 @@ THREADS = min(8, 2 * (os.cpu_count() or 1))
 LARGE = 1 << 20
 """Bytes from which on a file is handled piece by piece; smaller ones are held in memory whole."""
 
-_BATCH_BYTES = 4 << 20
-_BATCH_FILES = 128
+_BATCH_BYTES = 1 << 20
+_BATCH_FILES = 256
 
 
 @contextmanager
@@ -59,6 +62,23 @@ def _results(
         finally:
             for future in pending:
                 future.cancel()
+
+
+def spans(sizes: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    """The batches of files of these sizes (bytes), as ranges of rows; see `batches`."""
+    ends = np.cumsum(sizes)
+    large = [*np.flatnonzero(sizes >= LARGE).tolist(), len(sizes)]
+    start = 0
+    for row in large:
+        while start < row:
+            before = ends[start - 1] if start else 0
+            full = int(np.searchsorted(ends, before + _BATCH_BYTES, side="right"))
+            stop = min(max(full, start + 1), start + _BATCH_FILES, row)
+            yield start, stop
+            start = stop
+        if row < len(sizes):
+            yield row, row + 1
+            start = row + 1
 
 
 def batches(files: Iterable[File]) -> Iterator[list[File]]:

@@ -115,10 +115,13 @@ def not_hit(count: int, rows: Rows) -> Rows:
 
 def paths_at(paths: pa.StringArray, rows: Rows) -> list[str]:
     """Some of the paths."""
-    if len(rows) > _SMALL:
-        picked: list[str] = gather(paths, rows).to_pylist()
-        return picked
-    return [paths[row].as_py() for row in rows.tolist()]
+    _, offsets, text = paths.buffers()
+    if not len(rows) or text is None:
+        return [""] * len(rows)
+    ends = np.frombuffer(offsets, np.int32)[paths.offset :]
+    data = memoryview(text)
+    bounds = zip(ends[rows].tolist(), ends[rows + 1].tolist(), strict=True)
+    return [str(data[start:end], "utf-8") for start, end in bounds]
 
 
 def gather(paths: pa.StringArray, rows: Rows) -> pa.StringArray:

@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pyarrow as pa
 from xxhash import xxh3_64_intdigest
 
-from datasets_vc.digest import Buffer, Digest
+from datasets_vc.digest import DIGEST_SIZE, Buffer, Digest
 from datasets_vc.format.entries import SYMLINK
 from datasets_vc.progress import SILENT, Progress
-from datasets_vc.workspace.ahead import LARGE, ahead, batches
+from datasets_vc.workspace.ahead import LARGE, ahead, spans
+from datasets_vc.workspace.columns import Digests, Rows, paths_at
 from datasets_vc.workspace.links import check_link
-from datasets_vc.workspace.listing import Skipped
-from datasets_vc.workspace.reading import (
-    Listed,
-    OpenFile,
-    listed_at,
-    read_whole,
-)
+from datasets_vc.workspace.listing import Listing, Skipped
+from datasets_vc.workspace.reading import Listed, OpenFile, listed_at, read_whole
 from datasets_vc.workspace.status import Comparison
+
+if TYPE_CHECKING:
+    from datasets_vc.store.writer import Prepared
+
+_ROWS_AT_ONCE = 1 << 16
 
 
 class FileSink(Protocol):
-    """Where the bytes go: a store's ChunkWriter."""
+    """Where the bytes go: a store's ChunkWriter, which explains these."""
 
-    def add_file(self, data: Buffer) -> Digest: ...
+    def prepare(self, files: Sequence[Buffer]) -> Prepared: ...
+
+    def add_prepared(self, files: Prepared) -> Sequence[Digest]: ...
 
     def add_stream(self, read: Callable[[int], bytes], size: int) -> Digest: ...
 
@@ -63,21 +66,24 @@ def ingest(
     Args:
         root: the workspace.
         comparison: what is there, beside the version to build on; it learns the digests.
-        sink: used from this thread only, in `read_order`.
+        sink: prepares from several threads, stores from this one only, in `read_order`.
         progress: hears of bytes.
 
     Raises:
         UnreadableFileError: a file changed or vanished since it was listed, or cannot be read.
         InvalidInputError: a symbolic link leaves the workspace.
     """
-    files = read_order(listed_at(comparison.listing, np.flatnonzero(~comparison.equal)))
-    progress.begin("Reading files", sum(file.size for file in files), "B")
+    listing = comparison.listing
+    changed = np.flatnonzero(~comparison.equal)
+    links = listing.kind[changed] == SYMLINK
+    progress.begin("Reading files", int(listing.size[changed].sum()), "B")
     try:
-        digests = b"".join(_store(root, files, sink, progress))
+        for rows, store in ((changed[links], _store_links), (changed[~links], _store_files)):
+            rows = read_order(listing, rows)
+            stored = store(root, listing, rows, sink, progress)
+            comparison.learn(rows, _column(stored, len(rows)), True)
     finally:
         progress.end()
-    rows = np.array([file.row for file in files], np.int64)
-    comparison.learn(rows, np.frombuffer(digests, np.uint8).reshape(-1, 32), True)
     entries = comparison.entries()
     added = int((comparison.rows < 0).sum())
     return Ingested(
@@ -91,13 +97,29 @@ def ingest(
     )
 
 
-def read_order(files: list[Listed]) -> list[Listed]:
-    """The order in which a commit reads: by XXH3-64 of the path without its last suffix.
+def read_order(listing: Listing, rows: Rows) -> Rows:
+    """Rows of a listing, ascending, in the order in which a commit reads their files.
 
-    So packs are random draws of the commit, and the parts of one sample (`a.jpg`, `a.json`) lie
-    side by side.
+    It is that of the XXH3-64 of the path without its last suffix: packs are random draws of the
+    commit, and the parts of one sample (`a.jpg`, `a.json`) lie side by side.
     """
-    return sorted(files, key=lambda file: (xxh3_64_intdigest(_stem(file.path).encode()), file.path))
+    keys = np.empty(len(rows), np.uint64)
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        paths = paths_at(listing.path, rows[start : start + _ROWS_AT_ONCE])
+        keys[start : start + len(paths)] = [
+            xxh3_64_intdigest(_stem(path).encode()) for path in paths
+        ]
+    return rows[np.argsort(keys, kind="stable")]
+
+
+def _column(batches: Iterable[Sequence[Digest]], count: int) -> Digests:
+    column = np.empty((count, DIGEST_SIZE), np.uint8)
+    start = 0
+    for batch in batches:
+        rows = column[start : start + len(batch)]
+        rows[:] = np.frombuffer(b"".join(batch), np.uint8).reshape(rows.shape)
+        start += len(batch)
+    return column
 
 
 def _stem(path: str) -> str:
@@ -107,28 +129,37 @@ def _stem(path: str) -> str:
     return path[:dot] if dot > start else path
 
 
-def _store(root: str, files: list[Listed], sink: FileSink, progress: Progress) -> Iterator[Digest]:
-    """Store the files, in the order given, while threads read the next ones."""
-
-    def read(batch: list[Listed]) -> list[bytes | None]:
-        return [None if _is_large(file) else read_whole(root, file) for file in batch]
-
-    todo = list(batches(files))
-    with ahead(read, todo) as results:
-        for batch, contents in zip(todo, results, strict=True):
-            for file, data in zip(batch, contents, strict=True):
-                if data is None:
-                    yield _store_large(root, file, sink, progress)
-                    continue
-                yield _store_small(root, file, data, sink)
-                progress.advance(file.size)
+def _store_links(
+    root: str, listing: Listing, rows: Rows, sink: FileSink, progress: Progress
+) -> Iterator[Sequence[Digest]]:
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        for link in listed_at(listing, rows[start : start + _ROWS_AT_ONCE]):
+            target = read_whole(root, link)
+            check_link(link.path, target, root)
+            yield [sink.add_meta(target)]
+            progress.advance(link.size)
 
 
-def _store_small(root: str, file: Listed, data: bytes, sink: FileSink) -> Digest:
-    if file.kind == SYMLINK:
-        check_link(file.path, data, root)
-        return sink.add_meta(data)
-    return sink.add_file(data)
+def _store_files(
+    root: str, listing: Listing, rows: Rows, sink: FileSink, progress: Progress
+) -> Iterator[Sequence[Digest]]:
+    """Store files, in the order given, while threads read, hash and encode the next ones."""
+
+    def prepare(span: tuple[int, int]) -> Prepared | Listed:
+        files = listed_at(listing, rows[slice(*span)])
+        if files[0].size >= LARGE:
+            return files[0]
+        return sink.prepare([read_whole(root, file) for file in files])
+
+    sizes = listing.size[rows]
+    todo = list(spans(sizes))
+    with ahead(prepare, todo) as results:
+        for span, prepared in zip(todo, results, strict=True):
+            if isinstance(prepared, Listed):
+                yield [_store_large(root, prepared, sink, progress)]
+                continue
+            yield sink.add_prepared(prepared)
+            progress.advance(int(sizes[slice(*span)].sum()))
 
 
 def _store_large(root: str, file: Listed, sink: FileSink, progress: Progress) -> Digest:
@@ -140,7 +171,3 @@ def _store_large(root: str, file: Listed, sink: FileSink, progress: Progress) ->
             return data
 
         return sink.add_stream(read, file.size)
-
-
-def _is_large(file: Listed) -> bool:
-    return file.kind != SYMLINK and file.size >= LARGE

@@ -12,7 +12,7 @@ import numpy as np
 from datasets_vc.digest import DIGEST_SIZE, Digest, Hasher, digest_of
 from datasets_vc.errors import UnreadableFileError
 from datasets_vc.format.entries import SYMLINK
-from datasets_vc.workspace.ahead import LARGE, ahead, batches
+from datasets_vc.workspace.ahead import LARGE, ahead, spans
 from datasets_vc.workspace.columns import Digests, Mask, Rows, paths_at
 from datasets_vc.workspace.listing import INODE_MASK, Listing
 
@@ -144,10 +144,11 @@ def hash_files(
     if not len(rows):
         return digests, known
 
-    def work(batch: list[Listed]) -> list[Digest | None]:
-        return [_try_hash(root, file, strict) for file in batch]
+    def work(span: tuple[int, int]) -> list[Digest | None]:
+        files = listed_at(listing, rows[slice(*span)])
+        return [_try_hash(root, file, strict) for file in files]
 
-    with ahead(work, batches(listed_at(listing, rows))) as results:
+    with ahead(work, spans(listing.size[rows])) as results:
         for row, digest in enumerate(digest for batch in results for digest in batch):
             if digest is not None:
                 digests[row] = np.frombuffer(digest, np.uint8)

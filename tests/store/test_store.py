@@ -163,7 +163,7 @@ def test_data_and_metadata_lie_in_different_packs(store: Store) -> None:
 
 
 def test_packs_are_closed_at_their_size(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("datasets_vc.store.writer.TARGET_SIZE", 10_000)
+    monkeypatch.setattr("datasets_vc.store.packing.TARGET_SIZE", 10_000)
     writer = store.writer()
     digests = [writer.add_file(noise(3000, seed)) for seed in range(20)]
     digests.append(writer.add_file(noise(100_000)))

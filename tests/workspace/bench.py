@@ -39,9 +39,9 @@ class Bench:
         return place
 
     def ingest(self, paths: Sequence[str] = ()) -> Ingested:
-        writer = self.store.writer()
-        result = self.workspace.ingest(self.version, writer, paths)
-        self.store.publish(writer.finish())
+        with self.store.writer() as writer:
+            result = self.workspace.ingest(self.version, writer, paths)
+            self.store.publish(writer.finish())
         return result
 
     def commit(self, paths: Sequence[str] = ()) -> pa.Table:

@@ -3,11 +3,12 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datasets_vc.workspace.ahead import LARGE, ahead, batches
+from datasets_vc.workspace.ahead import LARGE, ahead, batches, spans
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,19 @@ def test_batches_keep_all_files_in_order(files: list[File]) -> None:
     assert all(batch for batch in found)
     for batch in found:
         assert len(batch) == 1 or all(file.size < LARGE for file in batch)
-        assert len(batch) <= 128
-        assert sum(file.size for file in batch[:-1]) <= 4 << 20
+        assert len(batch) <= 256
+        assert sum(file.size for file in batch) <= LARGE or len(batch) == 1
+
+
+@given(
+    st.lists(st.integers(0, 2 * LARGE), max_size=300) | st.lists(st.integers(0, 9), min_size=500)
+)
+def test_spans_are_the_same_batches(sizes: list[int]) -> None:
+    lengths = [len(batch) for batch in batches(map(File, sizes))]
+    found = list(spans(np.array(sizes, np.int64)))
+    assert [stop - start for start, stop in found] == lengths
+    assert [start for start, _ in found] == [sum(lengths[:row]) for row in range(len(lengths))]
 
 
 def test_small_files_share_a_batch() -> None:
-    assert [len(batch) for batch in batches([File(10)] * 300)] == [128, 128, 44]
+    assert [len(batch) for batch in batches([File(10)] * 600)] == [256, 256, 88]

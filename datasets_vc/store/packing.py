@@ -1,0 +1,157 @@
+"""Filling packs: chunks end to end, written as they come, made durable in the background."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+
+from datasets_vc.backends.base import Backend
+from datasets_vc.digest import Buffer, Digest, Hasher
+from datasets_vc.format.header import HEADER_SIZE, PACK, encode_header
+from datasets_vc.format.index import IndexTable, PackInfo
+from datasets_vc.format.location import LOCATION, RAW, Locations, digest_keys
+from datasets_vc.format.pack import ALIGNMENT, TARGET_SIZE, encode_footer
+from datasets_vc.store.index import ChunkIndex, merge_tables
+from datasets_vc.store.names import PACKS, pack_name
+
+
+class Encoded(NamedTuple):
+    """A chunk as it is stored: `raw` is its length in bytes once decoded."""
+
+    digest: Digest
+    codec: int
+    payload: Buffer
+    raw: int
+    checksum: int
+
+
+class _OpenPack:
+    """A pack that is being filled."""
+
+    def __init__(self, backend: Backend) -> None:
+        header = encode_header(PACK)
+        self.size = HEADER_SIZE
+        self.digests: dict[Digest, None] = {}
+        self._rows: list[Locations] = []
+        self._hasher = Hasher(header)
+        self._writer = backend.start(PACKS)
+        self._writer.write(header)
+
+    def append(self, chunks: Sequence[Encoded], data: Buffer) -> None:
+        """Append chunks, whose payloads end to end are `data`."""
+        rows: Locations = np.zeros(len(chunks), LOCATION)
+        rows["checksum"] = [chunk.checksum for chunk in chunks]
+        rows["stored"] = [len(chunk.payload) for chunk in chunks]
+        rows["raw"] = [chunk.raw for chunk in chunks]
+        rows["codec"] = [chunk.codec for chunk in chunks]
+        rows["offset"][0] = self.size
+        rows["offset"][1:] = self.size + np.cumsum(rows["stored"][:-1], dtype=np.uint64)
+        self._rows.append(rows)
+        self.digests.update((chunk.digest, None) for chunk in chunks)
+        self._write(data)
+
+    def align(self, position: int) -> None:
+        """Fill up to an offset that is `position`, but for a multiple of a block.
+
+        Chunks that follow each other in the file follow each other here: nothing is filled then.
+        """
+        self._write(bytes((position - self.size) % ALIGNMENT))
+
+    def close(self, category: int) -> tuple[IndexTable, Callable[[], None]]:
+        """Write the footer; returns the pack's table and what makes it durable."""
+        locations = np.concatenate(self._rows)
+        digests = b"".join(self.digests)
+        self._write(encode_footer(digests, locations, category, self.size))
+        info = PackInfo(Digest(self._hasher.digest()), self.size, category)
+        unsorted = IndexTable((info,), digest_keys(digests), locations)
+        finish = partial(self._writer.finish, pack_name(info.digest))
+        return merge_tables([unsorted], frozenset()), finish
+
+    def abort(self) -> None:
+        self._writer.abort()
+
+    def _write(self, data: Buffer) -> None:
+        self._writer.write(data)
+        self._hasher.update(data)
+        self.size += len(data)
+
+
+class PackBuilder:
+    """Puts chunks of one category into packs, each chunk once. For one thread at a time."""
+
+    def __init__(self, backend: Backend, category: int) -> None:
+        self._backend = backend
+        self._category = category
+        self._open: _OpenPack | None = None
+        self._closed = ChunkIndex(())
+        self._pool: ThreadPoolExecutor | None = None
+        self._finishing: Future[None] | None = None
+
+    def add(self, chunks: Sequence[Encoded], position: int | None = None) -> None:
+        """Append chunks, but for those that were added before.
+
+        Args:
+            chunks: in the order in which they are to lie.
+            position: where in a file of several chunks the first one is: it comes to lie so that
+                whole blocks of the file can be whole blocks of the pack.
+        """
+        new = self._unknown(chunks)
+        if not new:
+            return
+        payloads = [chunk.payload for chunk in new]
+        data = payloads[0] if len(new) == 1 else b"".join(payloads)
+        if self._open and self._open.size + len(data) > 2 * TARGET_SIZE - ALIGNMENT:
+            self._close(self._open)
+        pack = self._open = self._open or _OpenPack(self._backend)
+        if position is not None and new[0].codec == RAW:
+            pack.align(position)
+        pack.append(new, data)
+        if pack.size >= TARGET_SIZE:
+            self._close(pack)
+
+    def finish(self) -> Sequence[IndexTable]:
+        """Write what is left; what was written is durable then."""
+        if self._open:
+            self._close(self._open)
+        self._settle()
+        self._end()
+        return self._closed.tables
+
+    def abort(self) -> None:
+        """Leave no unfinished pack behind."""
+        if self._open:
+            self._open.abort()
+            self._open = None
+        self._end()
+
+    def _unknown(self, chunks: Sequence[Encoded]) -> list[Encoded]:
+        here = self._open.digests if self._open else {}
+        # A dict keeps one of several that are equal.
+        new = {chunk.digest: chunk for chunk in chunks if chunk.digest not in here}
+        if not self._closed.tables or not new:
+            return list(new.values())
+        known = self._closed.contains(list(new)).tolist()
+        return [chunk for chunk, there in zip(new.values(), known, strict=True) if not there]
+
+    def _close(self, pack: _OpenPack) -> None:
+        table, finish = pack.close(self._category)
+        self._closed = ChunkIndex([*self._closed.tables, table])
+        self._open = None
+        self._settle()
+        self._pool = self._pool or ThreadPoolExecutor(1)
+        self._finishing = self._pool.submit(finish)
+
+    def _settle(self) -> None:
+        """Wait for the pack before: at most one is on its way to the disk while the next fills."""
+        if self._finishing:
+            self._finishing.result()
+            self._finishing = None
+
+    def _end(self) -> None:
+        if self._pool:
+            self._pool.shutdown()
+            self._pool = None
