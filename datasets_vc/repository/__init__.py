@@ -1,11 +1,13 @@
 """The facade: what the rooms do, wired together. The command line calls nothing else."""
 
+from datasets_vc.repository.merging import Merging
 from datasets_vc.repository.repository import Repository
 from datasets_vc.repository.results import (
     CheckoutResult,
     CloneResult,
     CommitInfo,
     CommitResult,
+    MergeResult,
     Status,
     SyncResult,
     Transfer,
@@ -20,6 +22,8 @@ __all__ = [
     "CloneResult",
     "CommitInfo",
     "CommitResult",
+    "MergeResult",
+    "Merging",
     "Overrides",
     "Repository",
     "Reproduction",

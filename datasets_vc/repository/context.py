@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pyarrow as pa
 from datasets_vc.backends import open_backend
 from datasets_vc.config import Head, read_config, store_location
 from datasets_vc.digest import Digest
-from datasets_vc.errors import InvalidInputError
+from datasets_vc.errors import ConflictError, InvalidInputError
 from datasets_vc.format.entries import ENTRY_SCHEMA
 from datasets_vc.history.commits import read_commit
 from datasets_vc.history.manifest import Manifest
@@ -21,6 +22,8 @@ from datasets_vc.progress import SILENT, Progress
 from datasets_vc.store import Store
 from datasets_vc.sync.remotes import Remotes
 from datasets_vc.workspace import Workspace
+from datasets_vc.workspace.exact import found_at
+from datasets_vc.workspace.mergestate import MergeState, read_state
 
 
 class Context:
@@ -73,6 +76,37 @@ class Context:
                 "This workspace was made without files.", "Write them first: dsvc checkout BRANCH"
             )
 
+    @property
+    def unfinished(self) -> MergeState | None:
+        """The merge, revert or cherry-pick that is not recorded yet, if there is one."""
+        state = read_state(self.folder)
+        if state is None or state.commit is None:
+            return state
+        # Cut short when nothing was left but to forget it.
+        return None if state.commit == self.head.commit else state
+
+    def looked_at(self, state: MergeState) -> MergeState:
+        """The state with those conflicts resolved whose files somebody has changed since."""
+        if not (self.has_files and state.written and state.open):
+            return state
+        found = found_at(self.workspace, [conflict.path for conflict in state.open])
+        edited = [each for each in state.open if found.get(each.path) != each.here]
+        return state.with_conflicts([replace(each, resolved=True) for each in edited])
+
+    def refuse_unfinished(self) -> None:
+        """Refuse what would mix with a merge that is not finished.
+
+        Raises:
+            ConflictError: there is one.
+        """
+        state = self.unfinished
+        if state is not None:
+            raise ConflictError(
+                f"A {state.kind} of '{state.revision}' is not finished.",
+                f"Go on with it: dsvc {state.kind} --continue; or take it back: "
+                f"dsvc {state.kind} --abort",
+            )
+
     def resolve(self, revision: str) -> Revision:
         return resolve(self.store, revision, self.head.commit)
 
@@ -103,9 +137,16 @@ class Context:
         *,
         force: bool = False,
         progress: Progress = SILENT,
+        ready: Callable[[], None] = lambda: None,
     ) -> tuple[int, int]:
         """Change the workspace's files from those of a commit; returns (written, removed)."""
         done = self.workspace.checkout(
-            self.entries_of(old), target, self.store, paths, force=force, progress=progress
+            self.entries_of(old),
+            target,
+            self.store,
+            paths,
+            force=force,
+            progress=progress,
+            ready=ready,
         )
         return done.written, done.removed

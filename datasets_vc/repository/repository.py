@@ -23,6 +23,7 @@ from datasets_vc.history.snapshot import Snapshot
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.repository import exchange, working
 from datasets_vc.repository.context import Context
+from datasets_vc.repository.merging import Merging
 from datasets_vc.repository.results import (
     CheckoutResult,
     CloneResult,
@@ -131,6 +132,11 @@ class Repository:
             ensure=self._ensure,
             fetch_runs=self._fetch_runs,
         )
+
+    @cached_property
+    def merging(self) -> Merging:
+        """Merge, revert, cherry-pick."""
+        return Merging(self._context)
 
     def resolve(self, revision: str) -> Revision:
         """What a revision names; see `history.revisions`."""

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from datasets_vc.digest import Digest
 from datasets_vc.samples import SampleSummary
+
+if TYPE_CHECKING:
+    from datasets_vc.workspace.mergestate import Kind, MergeState, OpenConflict
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +20,8 @@ class Status:
 
     `files` is false in a workspace that was made without files and so has nothing to compare;
     `moved_on` is true if another workspace on the same store has moved the branch on. `skipped` are
-    (path, reason) of what cannot be part of a dataset, such as pipes.
+    (path, reason) of what cannot be part of a dataset, such as pipes. `merging` is what is not
+    finished, if anything is.
     """
 
     branch: str | None
@@ -27,6 +32,7 @@ class Status:
     files: bool = True
     moved_on: bool = False
     skipped: Sequence[tuple[str, str]] = ()
+    merging: MergeState | None = None
 
     @property
     def clean(self) -> bool:
@@ -87,6 +93,33 @@ class CheckoutResult:
 
 
 @dataclass(frozen=True, slots=True)
+class MergeResult:
+    """What a merge, revert or cherry-pick came to.
+
+    Attributes:
+        kind: which of them it was.
+        branch: the one that the workspace is on, if it is on one.
+        commit: where it stands now; None while conflicts are open, and nothing is recorded.
+        dataset: that of the commit.
+        fast_forward: no new commit was needed.
+        updated: whether anything was done.
+        conflicts: the open ones.
+        written: how many files of the workspace were written.
+        removed: how many were removed.
+    """
+
+    kind: Kind
+    branch: str | None
+    commit: Digest | None
+    dataset: Digest | None
+    fast_forward: bool = False
+    updated: bool = False
+    conflicts: tuple[OpenConflict, ...] = ()
+    written: int = 0
+    removed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Transfer:
     """What went through the connection to a remote."""
 
@@ -106,7 +139,11 @@ class Transfer:
 
 @dataclass(frozen=True, slots=True)
 class SyncResult:
-    """A branch after it was synchronised; `updated` says if anything about it changed."""
+    """A branch after it was synchronised; `updated` says if anything about it changed.
+
+    `merge` says what came of merging, if both sides had commits: with open conflicts the branch is
+    where it was.
+    """
 
     branch: str | None
     commit: Digest | None
@@ -114,6 +151,7 @@ class SyncResult:
     transfer: Transfer
     updated: bool
     runs: int = 0
+    merge: MergeResult | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,10 @@ from datasets_vc.repository.results import CheckoutResult, CommitResult, Status
 
 def status(context: Context, paths: Sequence[str]) -> Status:
     head = context.head
+    unfinished = context.unfinished
+    merging = context.looked_at(unfinished) if unfinished else None
     if not context.has_files:
-        return Status(head.branch, head.commit, files=False)
+        return Status(head.branch, head.commit, files=False, merging=merging)
     changes = context.workspace.status(context.entries_of(head.commit), paths)
     return Status(
         branch=head.branch,
@@ -32,6 +34,7 @@ def status(context: Context, paths: Sequence[str]) -> Status:
         deleted=changes.deleted,
         moved_on=context.tip != head.commit,
         skipped=changes.skipped,
+        merging=merging,
     )
 
 
@@ -47,6 +50,7 @@ def commit(
         raise InvalidInputError("The message is empty.", "Say what changed: -m MESSAGE")
     context.need_files()
     with context.workspace.lock():
+        context.refuse_unfinished()
         head = context.head
         context.store.refresh()
         with context.store.writer() as writer:
@@ -93,6 +97,7 @@ def checkout(
     context: Context, revision: str, *, force: bool, create: str | None, progress: Progress
 ) -> CheckoutResult:
     with context.workspace.lock():
+        context.refuse_unfinished()
         head = context.head
         _adopt_branch(context, revision)
         branches = context.branches.list()

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from datasets_vc.config import replace_file
 from datasets_vc.digest import Digest
@@ -24,7 +24,9 @@ from datasets_vc.errors import IntegrityError
 from datasets_vc.format.entries import Entry
 from datasets_vc.format.json import decode_object, encode_object, hex_digest, text
 from datasets_vc.paths import META_DIR
-from datasets_vc.tables.merge import FieldConflict
+
+if TYPE_CHECKING:
+    from datasets_vc.tables.merge import FieldConflict
 
 STATE_FILE = "merge.json"
 FORM = "dsvc-merge"
@@ -93,6 +95,11 @@ class MergeState:
     def parents(self) -> tuple[Digest, ...]:
         """Those of the new commit."""
         return (self.ours, self.other) if self.kind == "merge" else (self.ours,)
+
+    @property
+    def open(self) -> tuple[OpenConflict, ...]:
+        """The conflicts that are not resolved."""
+        return tuple(conflict for conflict in self.conflicts if not conflict.resolved)
 
     def with_conflicts(self, changed: Sequence[OpenConflict]) -> MergeState:
         """The same with some of the conflicts replaced."""
@@ -186,9 +193,18 @@ def _decode_conflict(members: Mapping[str, Any], what: str) -> OpenConflict:
         path=path,
         reason=text(members["reason"], what),
         **{side: _decode_entry(path, members[side], what) for side in sides},
-        fields=tuple(FieldConflict(*field) for field in members["fields"]),
+        fields=_decode_fields(members["fields"]),
         resolved=members["resolved"] is True,
     )
+
+
+def _decode_fields(rows: Sequence[Sequence[Any]]) -> tuple[FieldConflict, ...]:
+    if not rows:
+        return ()
+    # A status, which looks here, has no other need of the tables' room.
+    from datasets_vc.tables.merge import FieldConflict
+
+    return tuple(FieldConflict(*row) for row in rows)
 
 
 def _decode_entry(path: str, members: Mapping[str, Any] | None, what: str) -> Entry | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -200,6 +200,7 @@ class Workspace:
         *,
         force: bool = False,
         progress: Progress = SILENT,
+        ready: Callable[[], None] = lambda: None,
     ) -> CheckedOut:
         """Bring the files of `target` in place of those of `current`; see `plan_checkout`.
 
@@ -210,6 +211,7 @@ class Workspace:
             paths: only these.
             force: give up uncommitted changes; untracked files go only where they are in the way.
             progress: hears of bytes.
+            ready: called when nothing is in the way, before anything is changed.
 
         Raises:
             UnsavedChangesError: uncommitted work is in the way; nothing was changed.
@@ -224,6 +226,7 @@ class Workspace:
         comparison = compare(scan.listing, scan.cache, current, scan.selection)
         plan = plan_checkout(str(self.folder), comparison, target, scan.selection, force=force)
         self._check_names(plan, columns[1])
+        ready()
         written = apply_plan(self.folder, plan, source, force=force, progress=progress)
         # Under the lock nobody else writes: what we wrote is as it was in that moment.
         written = written.older_than(clock_of(self.folder))

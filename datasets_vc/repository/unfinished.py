@@ -1,0 +1,288 @@
+"""From the outcome of a merge to its commit: files, conflicts, the new commit, or back again.
+
+Each step leaves `.dsvc/merge.json` such that the next command knows how far it came; see
+`workspace.mergestate`. All of this happens under the workspace's lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from datasets_vc.config import Head
+from datasets_vc.digest import Digest
+from datasets_vc.errors import (
+    ConflictError,
+    InvalidInputError,
+    NotFoundError,
+    UnsavedChangesError,
+)
+from datasets_vc.format.commit import Commit, encode_commit
+from datasets_vc.format.entries import FILE, Entry, rows_of
+from datasets_vc.history.diff import differing_rows
+from datasets_vc.history.manifest import Manifest, write_manifest
+from datasets_vc.paths import is_under
+from datasets_vc.progress import Progress
+from datasets_vc.repository.bringing import ensure_files
+from datasets_vc.repository.context import Context
+from datasets_vc.repository.results import CheckoutResult, MergeResult
+from datasets_vc.repository.threeway import Outcome, table_of_side, with_entries
+from datasets_vc.store import ChunkWriter, Written
+from datasets_vc.workspace.exact import found_at, put_at
+from datasets_vc.workspace.mergestate import (
+    MergeState,
+    OpenConflict,
+    Side,
+    remove_state,
+    write_state,
+)
+
+_SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Recorder:
+    """Who records, and when if not now."""
+
+    author: str
+    time: datetime | None = None
+
+    @property
+    def moment(self) -> datetime:
+        return (self.time or datetime.now(UTC)).replace(microsecond=0)
+
+
+def begin(
+    context: Context, state: MergeState, outcome: Outcome, recorder: Recorder, progress: Progress
+) -> MergeResult:
+    """Write the files of an outcome, and record it if nothing is left to decide."""
+    if context.has_files:
+        _refuse_edited(context, state.conflicts)
+    context.store.publish(outcome.written)
+    return _write(context, state, recorder, progress)
+
+
+def go_on(
+    context: Context, state: MergeState, recorder: Recorder, progress: Progress
+) -> MergeResult:
+    """Take up an unfinished merge where it is, and record it if nothing is left to decide."""
+    if state.commit and context.tip == state.commit:
+        return _note(context, state, state.commit)
+    if not state.written:
+        return _write(context, state, recorder, progress)
+    conflicts = context.looked_at(state).open
+    if conflicts:
+        return MergeResult(state.kind, context.head.branch, None, None, conflicts=conflicts)
+    return _record(context, state, recorder, progress)
+
+
+def resolve(context: Context, paths: Sequence[str], side: Side | None) -> MergeState:
+    """Settle conflicts by a side, or, without one, by what the workspace has.
+
+    Args:
+        paths: conflicts at or below these; none: all that are open.
+    """
+    state = _needed(context, "resolve")
+    if not state.written:
+        raise ConflictError(
+            "Not all merged files are written yet.", f"Do that: dsvc {state.kind} --continue"
+        )
+    chosen = _chosen(context.looked_at(state), paths)
+    if side is None and not context.has_files:
+        raise InvalidInputError(
+            "This workspace has no files in which conflicts could be resolved.",
+            f"Take a side: dsvc {state.kind} --ours PATH, or --theirs PATH",
+        )
+    if side is not None:
+        chosen = _with_side(context, state, chosen, side)
+    state = state.with_conflicts([replace(conflict, resolved=True) for conflict in chosen])
+    write_state(context.folder, state)
+    return context.looked_at(state)
+
+
+def abort(context: Context, progress: Progress) -> CheckoutResult:
+    """Put the files that a merge has touched back as HEAD has them, and forget the merge."""
+    state = _needed(context, "take back")
+    if state.commit and context.tip == state.commit:
+        _note(context, state, state.commit)
+        raise InvalidInputError(
+            f"The {state.kind} of '{state.revision}' is recorded already.", "See it: dsvc show"
+        )
+    counts = _take_back(context, state, progress) if context.has_files else (0, 0)
+    remove_state(context.folder)
+    return CheckoutResult(context.head.branch, context.head.commit, *counts)
+
+
+def _write(
+    context: Context, state: MergeState, recorder: Recorder, progress: Progress
+) -> MergeResult:
+    counts = (0, 0)
+    if context.has_files:
+        _, merged = _touched(context, state)
+        files = [entry.digest for entry in merged.values()]
+        ensure_files(context, files, "merged files", progress)
+        counts = context.write_files(
+            state.ours,
+            Manifest(context.store, state.dataset).entries(),
+            progress=progress,
+            ready=lambda: write_state(context.folder, state),
+        )
+    state = replace(state, written=True)
+    write_state(context.folder, state)
+    result = go_on(context, state, recorder, progress)
+    return replace(result, written=counts[0], removed=counts[1])
+
+
+def _record(
+    context: Context, state: MergeState, recorder: Recorder, progress: Progress
+) -> MergeResult:
+    with context.store.writer() as writer:
+        dataset = _resolved_dataset(context, state, writer, progress)
+        if state.kind != "merge" and dataset == context.dataset_of(state.ours):
+            raise InvalidInputError(
+                f"The {state.kind} of '{state.revision}' leaves everything as it is: there is "
+                "nothing to record.",
+                f"Forget it: dsvc {state.kind} --abort",
+            )
+        author = state.author or recorder.author
+        made = Commit(dataset, state.parents, author, recorder.moment, state.message)
+        commit = writer.add_meta(encode_commit(made))
+        written = writer.finish()
+    write_state(context.folder, replace(state, commit=commit))
+    _publish(context, state, commit, written)
+    return _note(context, state, commit)
+
+
+def _publish(context: Context, state: MergeState, commit: Digest, written: Written) -> None:
+    branch = context.head.branch
+    if branch is None:
+        context.store.publish(written)
+        return
+    try:
+        context.branches.move(branch, state.ours, commit, written)
+    except ConflictError as error:
+        raise ConflictError(
+            error.message,
+            f"Take this {state.kind} back (dsvc {state.kind} --abort), then do it again.",
+        ) from error
+
+
+def _note(context: Context, state: MergeState, commit: Digest) -> MergeResult:
+    """A commit is recorded: nothing is left but to say so."""
+    branch = context.head.branch
+    context.workspace.set_head(Head(branch, commit))
+    remove_state(context.folder)
+    return MergeResult(state.kind, branch, commit, context.dataset_of(commit), updated=True)
+
+
+def _resolved_dataset(
+    context: Context, state: MergeState, writer: ChunkWriter, progress: Progress
+) -> Digest:
+    """The merged dataset with all conflicts as they were resolved."""
+    if not state.conflicts:
+        return state.dataset
+    entries = Manifest(context.store, state.dataset).entries()
+    changes = {conflict.path: conflict.here for conflict in state.conflicts}
+    entries = with_entries(entries, changes)
+    if context.has_files:
+        known = {entry.path for entry in changes.values() if entry}
+        found = found_at(context.workspace, changes)
+        paths = sorted(known | found.keys())
+        if paths:
+            entries = context.workspace.ingest(entries, writer, paths, progress=progress).entries
+    return write_manifest(writer, entries)
+
+
+def _take_back(context: Context, state: MergeState, progress: Progress) -> tuple[int, int]:
+    before, merged = _touched(context, state)
+    touched = before.keys() | merged.keys()
+    if not state.written:
+        # Some are untouched yet: what is not of the merge is somebody's work since.
+        found = found_at(context.workspace, touched)
+        touched = {path for path in touched if found.get(path) == merged.get(path)}
+    wanted = {path: before.get(path) for path in touched}
+    wanted |= {conflict.path: conflict.ours for conflict in state.conflicts if state.written}
+    files = [entry.digest for entry in wanted.values() if entry]
+    ensure_files(context, files, "files of the version before", progress)
+    try:
+        done = put_at(context.workspace, wanted, context.store, progress=progress)
+    except UnsavedChangesError as error:
+        raise UnsavedChangesError(error.message, "Move them away, then try again.") from error
+    return done.written, done.removed
+
+
+def _touched(context: Context, state: MergeState) -> tuple[dict[str, Entry], dict[str, Entry]]:
+    """What the merge changes: the entries that go, and those that come."""
+    ours = context.dataset_of(state.ours)
+    assert ours is not None
+    left, right = map(rows_of, differing_rows(context.store, ours, state.dataset))
+    gone, come = set(left) - set(right), set(right) - set(left)
+    return {entry.path: entry for entry in gone}, {entry.path: entry for entry in come}
+
+
+def _with_side(
+    context: Context, state: MergeState, chosen: Sequence[OpenConflict], side: Side
+) -> list[OpenConflict]:
+    """The chosen conflicts with what a side has; the workspace's files, too, are that."""
+    ours = context.dataset_of(state.ours)
+    assert ours is not None
+    taken = []
+    with context.store.writer() as writer:
+        for conflict in chosen:
+            entry = conflict.ours if side == "ours" else conflict.theirs
+            if conflict.fields:
+                data = table_of_side(context, conflict, ours, side)
+                entry = Entry(conflict.path, FILE, len(data), writer.add_file(data))
+            taken.append(replace(conflict, here=entry))
+        context.store.publish(writer.finish())
+    after = {each.path: each.here for each in state.with_conflicts(taken).conflicts}
+    # Refuses a file from one side where the other's folder stays.
+    with_entries(Manifest(context.store, state.dataset).entries(), after)
+    if context.has_files:
+        wanted = {conflict.path: conflict.here for conflict in taken}
+        files = [entry.digest for entry in wanted.values() if entry]
+        ensure_files(context, files, "files of that side")
+        put_at(context.workspace, wanted, context.store)
+    return taken
+
+
+def _chosen(state: MergeState, paths: Sequence[str]) -> list[OpenConflict]:
+    if not paths or "." in paths:
+        return list(state.open)
+    for path in paths:
+        if not any(is_under(conflict.path, path) for conflict in state.conflicts):
+            raise NotFoundError(
+                f"There is no conflict at '{path}'.", "`dsvc status` lists those there are."
+            )
+    return [
+        conflict
+        for conflict in state.conflicts
+        if any(is_under(conflict.path, path) for path in paths)
+    ]
+
+
+def _needed(context: Context, what: str) -> MergeState:
+    state = context.unfinished
+    if state is None:
+        remove_state(context.folder)
+        raise InvalidInputError(
+            f"There is no unfinished merge, revert or cherry-pick to {what}.",
+            "`dsvc status` shows where the workspace stands.",
+        )
+    return state
+
+
+def _refuse_edited(context: Context, conflicts: Iterable[OpenConflict]) -> None:
+    """Refuse to start while there is uncommitted work where a conflict is to be resolved."""
+    ours = {conflict.path: conflict.ours for conflict in conflicts}
+    found = found_at(context.workspace, ours)
+    edited = sorted(path for path, entry in ours.items() if found.get(path) != entry)
+    if not edited:
+        return
+    shown = ", ".join(f"'{path}'" for path in edited[:_SHOWN])
+    more = f" and {len(edited) - _SHOWN} more" if len(edited) > _SHOWN else ""
+    raise UnsavedChangesError(
+        f"Uncommitted changes stand where both sides changed the same: {shown}{more}.",
+        "Commit them or move them away, then try again.",
+    )
