@@ -13,7 +13,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from datasets_vc.errors import InvalidInputError
+from datasets_vc.errors import InvalidInputError, UnreadableFileError
+from datasets_vc.paths import parents_of
 
 IGNORE_FILE = ".dsvcignore"
 
@@ -52,6 +53,30 @@ class IgnoreRules:
         return self._above is not None and self._above.ignores(path, folder=folder)
 
 
+def is_ignored(workspace: Path, path: str) -> bool:
+    """Whether the rules in a workspace leave a file at `path` out, be it there or not.
+
+    Raises:
+        InvalidInputError: a line of a file of rules is no pattern.
+        UnreadableFileError: such a file cannot be read.
+    """
+    rules: IgnoreRules | None = None
+    for folder in ("", *parents_of(path)):
+        if folder and rules and rules.ignores(folder, folder=True):
+            return True
+        source = workspace / folder / IGNORE_FILE
+        if source.is_file() and not source.is_symlink():
+            rules = IgnoreRules(f"{folder}/" if folder else "", _read(source), source, rules)
+    return rules is not None and rules.ignores(path, folder=False)
+
+
+def _read(source: Path) -> bytes:
+    try:
+        return source.read_bytes()
+    except OSError as error:
+        raise UnreadableFileError(f"'{source}' cannot be read: {error.strerror}.") from error
+
+
 def _as_bytes(path: str) -> str:
     """A character for each byte of `path`: git matches bytes, and a name need not be UTF-8."""
     return path if path.isascii() else os.fsencode(path).decode("latin-1")
@@ -63,7 +88,7 @@ def _patterns(data: bytes, source: Path) -> Sequence[tuple[re.Pattern[str], bool
     for number, line in enumerate(text.split("\n"), 1):
         try:
             pattern = _compile(line.removesuffix("\r"))
-        except ValueError as error:
+        except (ValueError, re.error) as error:
             raise InvalidInputError(
                 f"'{source}', line {number}: {line!a} is not an ignore pattern.",
                 "The syntax is that of gitignore.",

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datasets_vc.errors import InvalidInputError, UnreadableFileError
+from datasets_vc.workspace.ignore import is_ignored
 from datasets_vc.workspace.walk import walk
 
 
@@ -121,7 +122,7 @@ def test_rules_of_several_folders_work_together(tmp_path: Path) -> None:
     assert not {"b.tmp", "foo/a", "deep/d/e/f/a", "foo/bar/a"} & found
 
 
-@pytest.mark.parametrize("line", ["!", "a\\"])
+@pytest.mark.parametrize("line", ["!", "a\\", "[z-a]"])
 def test_a_line_that_is_no_pattern_is_named(tmp_path: Path, line: str) -> None:
     make(tmp_path, {"sub/.dsvcignore": f"# fine\n*.tmp\n{line}\n"})
     with pytest.raises(InvalidInputError) as caught:
@@ -154,3 +155,22 @@ def test_rules_that_cannot_be_read_are_an_error(
     monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(UnreadableFileError, match=r"sub/\.dsvcignore' cannot be read"):
         walk(tmp_path)
+
+
+def test_one_path_is_asked_about_as_the_walk_decides(tmp_path: Path) -> None:
+    make(
+        tmp_path,
+        {
+            ".dsvcignore": "*.lock\n/build/\ndeep/d\n!keep.lock\n",
+            "sub/.dsvcignore": "!here.lock\n/there\n",
+            "build/.dsvcignore": "!a.lock\n",
+        },
+    )
+    paths = [
+        "a.lock", "keep.lock", "a", "build/a.lock", "build/x", "sub/here.lock", "sub/other.lock",
+        "sub/there", "sub/more/there", "sub/more/here.lock", "deep/d/x", "deep/e/x",
+    ]  # fmt: skip
+    told = {path: is_ignored(tmp_path, path) for path in paths}
+    make(tmp_path, dict.fromkeys(paths, ""))
+    assert told == {path: path not in ours(tmp_path) for path in paths}
+    assert set(told.values()) == {True, False}
