@@ -37,7 +37,8 @@ INNER_SCHEMA = pa.schema(
     ]
 )
 
-_SUSPICIOUS = ("//", "/./", "/../", "\x00", f"/{META_DIR}/")
+_SUSPICIOUS = ("//", "/.", "\x00")
+_BAD = ("//", "/./", "/../", "\x00", f"/{META_DIR}/")
 _COUNTS = struct.Struct("<IIQ")
 _PREFIX = HEADER_SIZE + _COUNTS.size
 
@@ -143,8 +144,11 @@ def _problem_with_paths(paths: Sequence[str]) -> str:
     if any(map(operator.ge, paths, islice(paths, 1, None))):
         return "its paths are not in order"
     # Most nodes are sound: look at all paths at once, and at each one only after a suspicion.
-    joined = f"/{'/'.join(paths)}/".casefold()
+    joined = f"/{'/'.join(paths)}/"
     if not paths or not any(mark in joined for mark in _SUSPICIOUS):
+        return ""
+    joined = joined.casefold()
+    if not any(mark in joined for mark in _BAD):
         return ""
     bad = next((path for path in paths if problem_with(path)), None)
     return "" if bad is None else f"{bad!a} cannot be a path: {problem_with(bad)}"

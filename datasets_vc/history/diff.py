@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from datasets_vc.digest import Digest
-from datasets_vc.format.entries import ENTRY_SCHEMA, Entry, rows_of
+from datasets_vc.format.entries import Entry, rows_of
 from datasets_vc.history.manifest import read_nodes
+from datasets_vc.history.rows import differing
 from datasets_vc.store import Store
 
 
@@ -48,7 +49,7 @@ def diff(store: Store, old: Digest, new: Digest) -> Diff:
 
 
 def differing_rows(store: Store, old: Digest, new: Digest) -> tuple[pa.Table, pa.Table]:
-    """The entries of either dataset that lie in nodes which the other one does not have.
+    """The entries of either dataset that the other one does not have.
 
     A node that both trees have holds the same entries in both, wherever it hangs, and is passed
     over unread.
@@ -63,13 +64,8 @@ def differing_rows(store: Store, old: Digest, new: Digest) -> tuple[pa.Table, pa
                 del side[digest]
                 side.update(dict.fromkeys(node.rows.column("digest").to_pylist(), level - 1))
     _drop_common(*sides)
-    left, right = (
-        pa.Table.from_batches(
-            [node.rows for node in read_nodes(store, list(side), 0)], schema=ENTRY_SCHEMA
-        )
-        for side in sides
-    )
-    return left, right
+    left, right = ([node.rows for node in read_nodes(store, list(side), 0)] for side in sides)
+    return differing(left, right)
 
 
 def compare(old: Sequence[Entry], new: Sequence[Entry]) -> Diff:
