@@ -12,6 +12,8 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from datasets_vc.workspace.waiting import blocks_read
+
 
 class Sized(Protocol):
     """A file of `size` bytes."""
@@ -24,12 +26,15 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 File = TypeVar("File", bound=Sized)
 
-THREADS = min(8, 2 * (os.cpu_count() or 1))
-"""More than cores: some wait for the disk while others work."""
+_CORES = os.cpu_count() or 1
+
+THREADS = max(8, _CORES)
+"""Where it is a disk that one waits for."""
 
 LARGE = 1 << 20
 """Bytes from which on a file is handled piece by piece; smaller ones are held in memory whole."""
 
+_BLOCKS_AN_ITEM = 64
 _BATCH_BYTES = 1 << 20
 _BATCH_FILES = 256
 
@@ -40,8 +45,9 @@ def ahead(
 ) -> Iterator[Iterator[Result]]:
     """Give `work(item)` for all items in their order, at most `2 * threads` items ahead.
 
-    The first failure is raised where its result would have come. On leaving, what was not begun is
-    dropped and what was begun has ended.
+    There are as many threads as cores until it shows that they wait for a disk. The first failure
+    is raised where its result would have come. On leaving, what was not begun is dropped and what
+    was begun has ended.
     """
     with closing(_results(work, items, threads)) as results:
         yield results
@@ -51,11 +57,16 @@ def _results(
     work: Callable[[Item], Result], items: Iterable[Item], threads: int
 ) -> Generator[Result, None, None]:
     pending: deque[Future[Result]] = deque()
-    with ThreadPoolExecutor(threads) as pool:
+    narrow, wide = ThreadPoolExecutor(min(_CORES, threads)), ThreadPoolExecutor(threads)
+    with narrow, wide:
+        pool = narrow
+        before = blocks_read()
         try:
-            for item in items:
+            for done, item in enumerate(items):
                 pending.append(pool.submit(work, item))
-                if len(pending) >= 2 * threads:
+                if pool is narrow and blocks_read() - before > _BLOCKS_AN_ITEM * (done + 1):
+                    pool = wide
+                if len(pending) >= 2 * (threads if pool is wide else _CORES):
                     yield pending.popleft().result()
             while pending:
                 yield pending.popleft().result()

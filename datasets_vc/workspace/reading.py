@@ -111,11 +111,21 @@ def read_whole(root: str, file: Listed) -> bytes:
     """All bytes of a listed file, or the target of a listed link; raises what `OpenFile` does."""
     if file.kind == SYMLINK:
         return _read_link(root, file)
+    try:
+        handle = os.open(f"{root}/{file.path}", _FLAGS)
+        try:
+            data = os.read(handle, file.size)
+            # Its times are as they were when it was listed: nobody has written since.
+            check_same(file, os.fstat(handle))
+        finally:
+            os.close(handle)
+    except OSError as error:
+        raise _explain(file, error) from error
+    if len(data) == file.size:
+        return data
+    # Some file systems give less at a time than one asks for.
     with OpenFile(root, file) as source:
-        data = source.read(file.size)
-        if len(data) == file.size:
-            return data
-        return data + b"".join(iter(lambda: source.read(PIECE), b""))
+        return b"".join(iter(lambda: source.read(PIECE), b""))
 
 
 def hash_file(root: str, file: Listed) -> Digest:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import stat
 import threading
 from array import array
@@ -29,6 +28,7 @@ from datasets_vc.workspace.listing import (
     make_run,
 )
 from datasets_vc.workspace.selection import Selection
+from datasets_vc.workspace.waiting import waits
 
 THREADS = min(8, 2 * (os.cpu_count() or 1))
 """More than cores, as they are only called when it is the disk that one waits for."""
@@ -41,7 +41,6 @@ _FEW_WAITS = 10
 _FILES_A_WAIT = 500
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _RULES_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_WHOSE_USAGE = getattr(resource, "RUSAGE_THREAD", resource.RUSAGE_SELF)
 _TYPE_BITS = 0o170000
 _KINDS = {stat.S_IFREG: FILE, stat.S_IFLNK: SYMLINK}
 _OTHER_KINDS = {
@@ -97,7 +96,7 @@ class _Walk:
         self._helpers: list[threading.Thread] = []
 
     def run(self, threads: int) -> Listing:
-        self._work(helpers=threads - 1, waits=_waits())
+        self._work(helpers=threads - 1, waits_before=waits())
         for helper in self._helpers:
             helper.join()
         if self._failure is not None:
@@ -105,7 +104,7 @@ class _Walk:
         folders = frozenset(self._found) - {""}
         return make_listing(self._runs_in_order(), folders, tuple(sorted(self._skipped)))
 
-    def _work(self, helpers: int = 0, waits: int = 0) -> None:
+    def _work(self, helpers: int = 0, waits_before: int = 0) -> None:
         """What each thread does: take folders from the stack until there are none to come."""
         while folder := self._next():
             more: list[_Folder] = []
@@ -120,7 +119,7 @@ class _Walk:
                 self._failure = self._failure or failure
                 if more or failure or not self._busy:
                     self._changed.notify_all()
-            if helpers and _waits() - waits > _FEW_WAITS + self._listed // _FILES_A_WAIT:
+            if helpers and waits() - waits_before > _FEW_WAITS + self._listed // _FILES_A_WAIT:
                 self._call(helpers)
                 helpers = 0
 
@@ -233,11 +232,6 @@ class _Walk:
             stack.append(found.runs[-1])
             for folder, run in zip(found.folders[::-1], found.runs[-2::-1], strict=True):
                 stack += (folder, run)
-
-
-def _waits() -> int:
-    """How often this thread has waited so far."""
-    return resource.getrusage(_WHOSE_USAGE).ru_nvcsw
 
 
 def _rules_of(folder: _Folder, handle: int, where: str) -> IgnoreRules | None:
