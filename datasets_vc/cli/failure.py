@@ -14,6 +14,7 @@ DONE = 0
 FAILED = 1
 USAGE = 2
 PARTLY_DONE = 3
+CONFLICT = 12
 DIFFERS = 15
 NOT_RESTORABLE = 16
 INTERRUPTED = 130
@@ -24,8 +25,8 @@ EXIT_CODES: Mapping[type[Exception], int] = {
     errors.InvalidInputError: USAGE,
     errors.NotARepositoryError: 10,
     errors.LockedError: 11,
-    errors.ConflictError: 12,
-    errors.UnsavedChangesError: 12,
+    errors.ConflictError: CONFLICT,
+    errors.UnsavedChangesError: CONFLICT,
     errors.IntegrityError: 13,
     errors.RemoteError: 14,
     errors.NotRestorableError: NOT_RESTORABLE,
@@ -34,12 +35,12 @@ EXIT_CODES: Mapping[type[Exception], int] = {
 
 EXIT_CODE_WORDS: Mapping[int, str] = {
     DONE: "done",
-    FAILED: "failed; `diff --exit-code`: there are differences",
+    FAILED: "failed; `diff --exit-code`, `status --lock`: there are differences",
     USAGE: "wrong usage or input",
     PARTLY_DONE: "partly done",
     10: "no repository here",
     11: "locked by another process",
-    12: "conflict: uncommitted changes, or somebody else was first",
+    CONFLICT: "conflict: both sides changed the same, uncommitted changes, or a lost race",
     13: "corrupt data",
     14: "remote unreachable",
     DIFFERS: "the reproduction differs",

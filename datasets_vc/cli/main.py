@@ -47,6 +47,9 @@ VERBS = {
     "commit": Listed("workspace", "Record the changes as a new version."),
     "checkout": Listed("workspace", "Put a version's files into the workspace."),
     "restore": Listed("workspace", "Bring files back as they were, whatever happened to them."),
+    "merge": Listed("merging", "Bring another version's changes into this one."),
+    "revert": Listed("merging", "Take back what one commit changed, in a new commit."),
+    "cherry-pick": Listed("merging", "Do what one commit changed here, too, in a new commit."),
     "log": Listed("history", "Show the history of a version, newest first."),
     "show": Listed("history", "Show one version: what it is and what lies in it."),
     "diff": Listed(
@@ -71,6 +74,7 @@ FAMILIES = {
     "workspace": "Files and versions",
     "history": "Looking",
     "differences": "Looking",
+    "merging": "Files and versions",
     "refs": "Names of versions",
     "remotes": "Other places",
     "runs": "Training",

@@ -21,14 +21,13 @@ from datasets_vc.config import (
 from datasets_vc.digest import Digest
 from datasets_vc.errors import (
     AlreadyExistsError,
-    ConflictError,
     DatasetError,
     InvalidInputError,
     MissingDataError,
     NotFoundError,
 )
 from datasets_vc.format.root import DEFAULT_BRANCH, Root
-from datasets_vc.history.commits import is_ancestor, read_commit
+from datasets_vc.history.commits import read_commit
 from datasets_vc.paths import META_DIR
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.repository.context import Context
@@ -124,34 +123,6 @@ def fetch(
     updated = bool(transfer.chunks)
     dataset = context.dataset_of(commit)
     return SyncResult(branch, commit, dataset, transfer, updated, fetched.runs)
-
-
-def pull(context: Context, remote: str, progress: Progress) -> SyncResult:
-    with context.workspace.lock():
-        head = context.head
-        if head.branch is None:
-            raise InvalidInputError(
-                "The workspace is on no branch, so there is nothing to pull into.",
-                "Go to one: dsvc checkout BRANCH",
-            )
-        connection = context.remotes.connect(remote)
-        fetched = fetch_all(context, connection, remote, [head.branch], progress)
-        theirs = fetched.branches.get(head.branch)
-        if theirs is None:
-            raise NotFoundError(
-                f"The remote '{remote}' has no branch '{head.branch}'.",
-                f"Push it there: dsvc push {remote}",
-            )
-        ours = context.tip
-        target = _fast_forward(context.store, remote, head.branch, ours, theirs)
-        if target != head.commit and context.has_files:
-            context.write_files(head.commit, context.entries_of(target), progress=progress)
-        if target != ours:
-            context.branches.move(head.branch, ours, target)
-        context.workspace.set_head(Head(head.branch, target))
-    updated = target != head.commit
-    dataset = context.dataset_of(target)
-    return SyncResult(head.branch, target, dataset, fetched.transfer, updated, fetched.runs)
 
 
 def push(context: Context, remote: str, branch: str | None, progress: Progress) -> SyncResult:
@@ -260,21 +231,6 @@ def _whole_or_not_at_all(folder: Path) -> Iterator[None]:
     except BaseException:
         shutil.rmtree(folder / META_DIR if existed else folder, ignore_errors=True)
         raise
-
-
-def _fast_forward(
-    store: Store, remote: str, branch: str, ours: Digest | None, theirs: Digest
-) -> Digest:
-    """The commit that a branch gets to by taking in `theirs`."""
-    if ours is None or is_ancestor(store, ours, theirs):
-        return theirs
-    if is_ancestor(store, theirs, ours):
-        return ours
-    raise ConflictError(
-        f"Branch '{branch}' and '{remote}/{branch}' have gone different ways: each has commits "
-        "that the other lacks.",
-        f"Look at both: dsvc diff {branch} {remote}/{branch}",
-    )
 
 
 def _received(connection: Connection, moved: Moved) -> Transfer:

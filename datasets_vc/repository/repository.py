@@ -25,6 +25,7 @@ from datasets_vc.repository import exchange, working
 from datasets_vc.repository.context import Context
 from datasets_vc.repository.merging import Merging
 from datasets_vc.repository.results import (
+from datasets_vc.repository.pulling import pull
     CheckoutResult,
     CloneResult,
     CommitInfo,
@@ -34,6 +35,7 @@ from datasets_vc.repository.results import (
     Version,
 )
 from datasets_vc.runs.runs import Runs
+from datasets_vc.repository.unfinished import Recorder
 from datasets_vc.samples import summarise
 from datasets_vc.store import Store
 from datasets_vc.sync.remotes import DEFAULT_REMOTE, Remotes
@@ -264,15 +266,30 @@ class Repository:
         """
         return exchange.fetch(self._context, remote, revisions, progress)
 
-    def pull(self, remote: str = DEFAULT_REMOTE, *, progress: Progress = SILENT) -> SyncResult:
+    def pull(
+        self,
+        remote: str = DEFAULT_REMOTE,
+        *,
+        author: str | None = None,
+        time: datetime | None = None,
+        progress: Progress = SILENT,
+    ) -> SyncResult:
         """Bring what a remote's branch has new, go there, and write the files if there are any.
 
         Raises:
-            ConflictError: both sides have commits that the other one lacks; they were fetched, and
-                nothing else was changed.
+        If both sides have commits that the other one lacks, they are merged; with open conflicts
+        the result says which, and `merging` settles them.
+
+        Args:
+            author: who merges. Without one the branch only goes forward.
+            time: of the merge; now if not given.
+
+            ConflictError: it cannot go forward, and nobody is named who merges; new commits were
+                fetched, and nothing else was changed. Or another merge is unfinished.
             UnsavedChangesError: it would overwrite changes; they were fetched, nothing written.
         """
-        return exchange.pull(self._context, remote, progress)
+        recorder = Recorder(author, time) if author else None
+        return pull(self._context, remote, recorder, progress)
 
     def push(
         self,

@@ -101,6 +101,11 @@ class MergeState:
         """The conflicts that are not resolved."""
         return tuple(conflict for conflict in self.conflicts if not conflict.resolved)
 
+    @property
+    def waits(self) -> bool:
+        """Whether somebody has to resolve conflicts; else it was cut short, and can go on."""
+        return self.written and bool(self.conflicts) and self.commit is None
+
     def with_conflicts(self, changed: Sequence[OpenConflict]) -> MergeState:
         """The same with some of the conflicts replaced."""
         by_path = {conflict.path: conflict for conflict in changed}

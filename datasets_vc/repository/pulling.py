@@ -1,0 +1,74 @@
+"""Pull: fetch, then go forward or merge, then write the files if there are any."""
+
+from __future__ import annotations
+
+from datasets_vc.digest import Digest
+from datasets_vc.errors import ConflictError, InvalidInputError, NotFoundError
+from datasets_vc.history.commits import is_ancestor
+from datasets_vc.progress import Progress
+from datasets_vc.repository.context import Context
+from datasets_vc.repository.exchange import Fetched, fetch_all
+from datasets_vc.repository.results import SyncResult
+from datasets_vc.repository.starting import Request, go_to, merge_commit
+from datasets_vc.repository.unfinished import Recorder
+
+
+def pull(
+    context: Context, remote: str, recorder: Recorder | None, progress: Progress
+) -> SyncResult:
+    with context.workspace.lock():
+        branch = context.head.branch
+        if branch is None:
+            raise InvalidInputError(
+                "The workspace is on no branch, so there is nothing to pull into.",
+                "Go to one: dsvc checkout BRANCH",
+            )
+        unfinished = context.unfinished
+        if unfinished and (unfinished.waits or recorder is None):
+            context.refuse_unfinished()
+        connection = context.remotes.connect(remote)
+        fetched = fetch_all(context, connection, remote, [branch], progress)
+        theirs = fetched.branches.get(branch)
+        if theirs is None:
+            raise NotFoundError(
+                f"The remote '{remote}' has no branch '{branch}'.",
+                f"Push it there: dsvc push {remote}",
+            )
+        head, tip = context.head, context.tip
+        target = _forward(context, tip, theirs)
+        if unfinished or target is None:
+            return _merged(context, remote, branch, theirs, recorder, fetched, progress)
+        go_to(context, head, tip, target, progress)
+    dataset = context.dataset_of(target)
+    updated = target != head.commit
+    return SyncResult(branch, target, dataset, fetched.transfer, updated, fetched.runs)
+
+
+def _forward(context: Context, ours: Digest | None, theirs: Digest) -> Digest | None:
+    """The later of two commits, or None if each side has commits that the other lacks."""
+    if ours is None or is_ancestor(context.store, ours, theirs):
+        return theirs
+    return ours if is_ancestor(context.store, theirs, ours) else None
+
+
+def _merged(
+    context: Context,
+    remote: str,
+    branch: str,
+    theirs: Digest,
+    recorder: Recorder | None,
+    fetched: Fetched,
+    progress: Progress,
+) -> SyncResult:
+    name = f"{remote}/{branch}"
+    if recorder is None:
+        raise ConflictError(
+            f"Branch '{branch}' and '{name}' have gone different ways: each has commits that the "
+            "other lacks.",
+            f"Merge them: dsvc pull, or dsvc merge {name}",
+        )
+    request = Request("merge", name, theirs, f"Merge {name} into {branch}", recorder)
+    merge = merge_commit(context, request, progress)
+    commit = merge.commit or context.tip
+    dataset = context.dataset_of(commit)
+    return SyncResult(branch, commit, dataset, fetched.transfer, merge.updated, fetched.runs, merge)
