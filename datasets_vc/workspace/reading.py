@@ -69,10 +69,7 @@ class OpenFile:
         self._left = file.size
 
     def __enter__(self) -> OpenFile:
-        try:
-            self._handle = os.open(f"{self._root}/{self._file.path}", _FLAGS)
-        except OSError as error:
-            raise _explain(self._file, error) from error
+        self._handle = _open(self._root, self._file)
         try:
             check_same(self._file, os.fstat(self._handle))
         except BaseException:
@@ -111,16 +108,16 @@ def read_whole(root: str, file: Listed) -> bytes:
     """All bytes of a listed file, or the target of a listed link; raises what `OpenFile` does."""
     if file.kind == SYMLINK:
         return _read_link(root, file)
+    handle = _open(root, file)
     try:
-        handle = os.open(f"{root}/{file.path}", _FLAGS)
-        try:
-            data = os.read(handle, file.size)
-            # Its times are as they were when it was listed: nobody has written since.
-            check_same(file, os.fstat(handle))
-        finally:
-            os.close(handle)
+        data = os.read(handle, file.size)
+        # Its times are as they were when it was listed: nobody has written since.
+        check_same(file, os.fstat(handle))
     except OSError as error:
+        check_same(file, os.fstat(handle))
         raise _explain(file, error) from error
+    finally:
+        os.close(handle)
     if len(data) == file.size:
         return data
     # Some file systems give less at a time than one asks for.
@@ -193,6 +190,13 @@ def _try_hash(root: str, file: Listed, strict: bool) -> Digest | None:
         if strict:
             raise
         return None
+
+
+def _open(root: str, file: Listed) -> int:
+    try:
+        return os.open(f"{root}/{file.path}", _FLAGS)
+    except OSError as error:
+        raise _explain(file, error) from error
 
 
 def _read_link(root: str, file: Listed) -> bytes:

@@ -25,11 +25,11 @@ def trusting(monkeypatch: pytest.MonkeyPatch) -> None:
 def read_paths(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The paths of files that were opened, in the order of opening."""
     opened: list[str] = []
-    enter = reading.OpenFile.__enter__
+    real = reading._open
 
-    def spy(self: reading.OpenFile) -> reading.OpenFile:
-        opened.append(self._file.path)
-        return enter(self)
+    def spy(root: str, file: reading.Listed) -> int:
+        opened.append(file.path)
+        return real(root, file)
 
-    monkeypatch.setattr(reading.OpenFile, "__enter__", spy)
+    monkeypatch.setattr(reading, "_open", spy)
     return opened

@@ -230,13 +230,13 @@ def test_a_file_that_is_not_what_was_listed_stops_the_commit(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, act: Callable[[Path], object], words: str
 ) -> None:
     place = bench.put("a", b"first")
-    enter = reading.OpenFile.__enter__
+    real = reading._open
 
-    def late(self: reading.OpenFile) -> reading.OpenFile:
+    def late(root: str, file: reading.Listed) -> int:
         act(place)
-        return enter(self)
+        return real(root, file)
 
-    monkeypatch.setattr(reading.OpenFile, "__enter__", late)
+    monkeypatch.setattr(reading, "_open", late)
     with pytest.raises(UnreadableFileError, match=f"'a' {words}"):
         bench.ingest()
 

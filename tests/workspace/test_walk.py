@@ -108,7 +108,7 @@ def test_threads_do_not_change_the_result(tmp_path: Path, monkeypatch: pytest.Mo
     put(tmp_path, *(f"{a}/{b}/{c}" for a in "xyz" for b in "12345" for c in "pqr"))
     one = walk(tmp_path, threads=1)
     waits = iter(range(0, 10**9, 1000))
-    monkeypatch.setattr(walk_module, "_waits", lambda: next(waits))
+    monkeypatch.setattr(walk_module, "waits", lambda: next(waits))
     calls: list[int] = []
     real = walk_module._Walk._call
 
@@ -130,7 +130,7 @@ def test_a_failure_in_another_thread_is_raised(
     put(tmp_path, "a/b/.dsvcignore", "a/c", "d/e")
     (tmp_path / "a" / "b" / ".dsvcignore").write_text("!")
     waits = iter(range(0, 10**9, 1000))
-    monkeypatch.setattr(walk_module, "_waits", lambda: next(waits))
+    monkeypatch.setattr(walk_module, "waits", lambda: next(waits))
     with pytest.raises(InvalidInputError, match="line 1"):
         walk(tmp_path, threads=4)
 
