@@ -59,6 +59,7 @@ VERBS = {
     "cat": Listed("history", "Write a file of a version to stdout, as it is."),
     "branch": Listed("refs", "List, create or delete branches."),
     "tag": Listed("refs", "List, create or delete tags."),
+    "describe": Listed("refs", "Call a version by the nearest tag before it."),
     "remote": Listed("remotes", "Name the stores elsewhere that versions move to and from."),
     "clone": Listed("remotes", "Make a workspace of a version in a remote store."),
     "fetch": Listed("remotes", "Get versions from a remote; the workspace stays as it is."),

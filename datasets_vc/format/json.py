@@ -14,6 +14,7 @@ COMMIT = "dsvc-commit"
 ROOT = "dsvc-root"
 RUN = "dsvc-run"
 RUN_INPUT = "dsvc-run-input"
+TAG = "dsvc-tag"
 
 _COMMON = ("algorithm", "format", "read_flags", "version", "write_flags")
 
@@ -46,6 +47,17 @@ def encode_object(form: str, members: Mapping[str, object]) -> bytes:
         "write_flags": [],
     }
     return canonical(common | dict(members))
+
+
+def form_of(data: Buffer) -> str | None:
+    """The name of the format that `data` says to be of; None if it is no JSON object with one."""
+    if bytes(data[:1]) != b"{":
+        return None
+    try:
+        form = _parse(data, "").get("format")
+    except IntegrityError:
+        return None
+    return form if isinstance(form, str) else None
 
 
 def decode_object(data: Buffer, form: str, what: str) -> dict[str, Any]:

@@ -1,10 +1,11 @@
-"""Branches and tags of a store."""
+"""What branches and tags have in common: names of commits in the root of a store."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Literal
+from contextlib import AbstractContextManager, nullcontext
+from typing import ClassVar, Protocol
 
 from datasets_vc.config import Head
 from datasets_vc.digest import Digest
@@ -15,31 +16,48 @@ from datasets_vc.errors import (
     NotFoundError,
 )
 from datasets_vc.format.root import Refs, Root, check_ref_name
-from datasets_vc.history.revisions import resolve
+from datasets_vc.history.revisions import Revision, resolve
 from datasets_vc.store import Store, Written
 
 
-class RefSpace:
-    """The branches, or the tags, of a store: names of commits.
+class Standing(Protocol):
+    """A workspace, as far as refs have to do with it: where it stands."""
+
+    @property
+    def head(self) -> Head: ...
+
+    def set_head(self, head: Head) -> None: ...
+
+    def lock(self) -> AbstractContextManager[None]: ...
+
+
+class Nowhere:
+    """Stands in where there is no workspace."""
+
+    head = Head(None, None)
+
+    def set_head(self, head: Head) -> None:
+        raise AssertionError(f"There is no workspace that could go to {head}.")
+
+    def lock(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+
+class RefSpace(ABC):
+    """The branches, or the tags, of a store.
 
     Args:
-        kind: which of the two.
-        head: tells where the workspace stands, if there is one.
+        workspace: whose `HEAD` names are relative to, and which stands on a branch.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        kind: Literal["branches", "tags"],
-        head: Callable[[], Head] = lambda: Head(None, None),
-    ) -> None:
+    _one: ClassVar[str]  # what to call one of them
+
+    def __init__(self, store: Store, workspace: Standing | None = None) -> None:
         self._store = store
-        self._kind = kind
-        self._head = head
-        self._one = {"branches": "branch", "tags": "tag"}[kind]
+        self._workspace = workspace or Nowhere()
 
     def list(self) -> dict[str, Digest]:
-        """All of them, by name."""
+        """The commits that they name, by name."""
         return dict(sorted(self._of(self._store.root()).items()))
 
     def get(self, name: str) -> Digest | None:
@@ -54,46 +72,9 @@ class RefSpace:
             InvalidInputError: it cannot be a name, or the revision is a dataset only.
             NotFoundError: there is no such revision.
         """
-        check_ref_name(name)
-        commit = resolve(self._store, revision, self._head().commit).commit
-        if commit is None:
-            raise InvalidInputError(f"'{revision}' is a dataset: a {self._one} names a commit.")
-
-        def change(root: Root) -> Root:
-            if name in self._of(root):
-                raise AlreadyExistsError(
-                    f"There is a {self._one} '{name}' already.",
-                    f"Choose another name, or delete it: dsvc {self._one} -d {name}",
-                )
-            return self._with(root, dict(self._of(root)) | {name: commit})
-
-        self._store.swap_root(change)
+        commit, _ = self._target(name, revision)
+        self._store.swap_root(self._adding(name, commit))
         return commit
-
-    def delete(self, name: str) -> Digest:
-        """Forget a name; returns the commit that it named.
-
-        Raises:
-            NotFoundError: there is no such ref.
-            InvalidInputError: it is the branch that the workspace is on.
-        """
-        if self._kind == "branches" and self._head().branch == name:
-            raise InvalidInputError(
-                f"'{name}' is the branch that you are on.", "Go to another one first."
-            )
-
-        def change(root: Root) -> Root:
-            refs = dict(self._of(root))
-            if name not in refs:
-                raise NotFoundError(
-                    f"There is no {self._one} '{name}'.", f"`dsvc {self._one}` lists them."
-                )
-            found.append(refs.pop(name))
-            return self._with(root, refs)
-
-        found: list[Digest] = []
-        self._store.swap_root(change)
-        return found[-1]
 
     def move(
         self, name: str, old: Digest | None, new: Digest, written: Written | None = None
@@ -114,10 +95,50 @@ class RefSpace:
 
         self._store.publish(written or Written(), change)
 
-    def _of(self, root: Root) -> Refs:
-        return root.branches if self._kind == "branches" else root.tags
+    def _target(self, name: str, revision: str) -> tuple[Digest, Revision]:
+        """The commit that a new `name` shall name, and how `revision` named it."""
+        check_ref_name(name)
+        found = resolve(self._store, revision, self._workspace.head.commit)
+        if found.commit is None:
+            raise InvalidInputError(f"'{revision}' is a dataset: a {self._one} names a commit.")
+        return found.commit, found
 
-    def _with(self, root: Root, refs: Refs) -> Root:
-        if self._kind == "branches":
-            return replace(root, branches=refs)
-        return replace(root, tags=refs)
+    def _adding(self, name: str, target: Digest) -> Callable[[Root], Root]:
+        def change(root: Root) -> Root:
+            self._check_free(root, name)
+            return self._with(root, dict(self._of(root)) | {name: target})
+
+        return change
+
+    def _forget(self, name: str, check: Callable[[Root], None] = lambda _: None) -> Digest:
+        """Remove a name unless `check` objects; returns what the root had under it."""
+
+        def change(root: Root) -> Root:
+            gone.append(self._known(root, name))
+            check(root)
+            rest = {other: target for other, target in self._of(root).items() if other != name}
+            return self._with(root, rest)
+
+        gone: list[Digest] = []
+        self._store.swap_root(change)
+        return gone[-1]
+
+    def _known(self, root: Root, name: str) -> Digest:
+        if name not in self._of(root):
+            raise NotFoundError(
+                f"There is no {self._one} '{name}'.", f"`dsvc {self._one}` lists them."
+            )
+        return self._of(root)[name]
+
+    def _check_free(self, root: Root, name: str) -> None:
+        if name in self._of(root):
+            raise AlreadyExistsError(
+                f"There is a {self._one} '{name}' already.",
+                f"Choose another name, or delete it: dsvc {self._one} -d {name}",
+            )
+
+    @abstractmethod
+    def _of(self, root: Root) -> Refs: ...
+
+    @abstractmethod
+    def _with(self, root: Root, refs: Refs) -> Root: ...

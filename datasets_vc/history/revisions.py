@@ -6,30 +6,38 @@ import re
 from dataclasses import dataclass
 
 from datasets_vc.digest import DIGEST_SIZE, MIN_PREFIX, Digest, is_hex
-from datasets_vc.errors import IntegrityError, InvalidInputError, NotFoundError
+from datasets_vc.errors import InvalidInputError, NotFoundError
 from datasets_vc.format.header import NODE
-from datasets_vc.format.json import COMMIT, decode_object
+from datasets_vc.format.json import COMMIT, TAG, form_of
 from datasets_vc.format.pack import METADATA
 from datasets_vc.format.root import Root
 from datasets_vc.history.commits import read_commit
+from datasets_vc.history.tagobjects import read_tag
 from datasets_vc.store import Store
 
 _STEPS = re.compile(r"(?P<base>[^~^]+)(?P<steps>(?:[~^][0-9]{0,9})*)")
 _STEP = re.compile(r"([~^])([0-9]*)")
+_NODE_FORM = "node"
+_DESCRIBED = re.compile(r".+-[0-9]+-g(?P<prefix>[0-9a-f]{8,64})")
 
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """What a text names: a dataset, and the commit it was named by, if it was."""
+    """What a text names: a dataset, and the commit it was named by, if it was.
+
+    `tag` is the tag object, if the text is nothing but the name of an annotated tag.
+    """
 
     commit: Digest | None
     dataset: Digest
+    tag: Digest | None = None
 
 
 def resolve(store: Store, text: str, head: Digest | None = None) -> Revision:
     """Find what `text` names: a branch, tag, `HEAD`, `remote/branch`, digest or prefix of one.
 
-    `~n` after it goes n first parents back, `^n` to the n-th parent, as in git.
+    What `describe` says of a commit (`v1.0-3-g1a2b3c4d`) names it, too. `~n` after it goes n first
+    parents back, `^n` to the n-th parent, as in git.
 
     Args:
         head: the commit that `HEAD` names, if there is one.
@@ -48,17 +56,21 @@ def resolve(store: Store, text: str, head: Digest | None = None) -> Revision:
             "`dsvc branch`, `dsvc tag` and `dsvc log` list what there is; "
             "`dsvc fetch` gets what a remote has.",
         )
-    if not _is_commit(store, digest):
+    form = form_of(store.read(digest))
+    tag = digest if form == TAG else None
+    if tag:
+        digest = read_tag(store, tag).object
+    elif form != COMMIT:
         if match["steps"]:
             raise InvalidInputError(f"'{match['base']}' is a dataset: only commits have parents.")
         return Revision(None, digest)
     for kind, number in _STEP.findall(match["steps"]):
         digest = _step(store, digest, kind, int(number or 1), text)
-    return Revision(digest, read_commit(store, digest).dataset)
+    return Revision(digest, read_commit(store, digest).dataset, None if match["steps"] else tag)
 
 
 def find_ref(root: Root, name: str) -> Digest | None:
-    """The commit of a branch, a tag or a tracked branch, in this order."""
+    """What a branch, a tag or a tracked branch names, in this order; a tag maybe a tag object."""
     for refs in (root.branches, root.tags, root.tracking):
         if name in refs:
             return refs[name]
@@ -71,8 +83,13 @@ def _resolve_base(store: Store, name: str, head: Digest | None) -> Digest | None
             raise NotFoundError("There is no commit yet.", "Record one: dsvc commit -m MESSAGE")
         return head
     found = find_ref(store.root(), name)
-    if found is not None or not is_hex(name):
+    if found is not None:
         return found
+    described = _DESCRIBED.fullmatch(name)
+    if described:
+        return _by_prefix(store, described["prefix"], (COMMIT,))
+    if not is_hex(name):
+        return None
     if len(name) < MIN_PREFIX:
         raise NotFoundError(
             f"There is no revision '{name}' in {store.url}.",
@@ -81,13 +98,16 @@ def _resolve_base(store: Store, name: str, head: Digest | None) -> Digest | None
     return _by_prefix(store, name)
 
 
-def _by_prefix(store: Store, prefix: str) -> Digest | None:
+def _by_prefix(
+    store: Store, prefix: str, forms: tuple[str, ...] = (_NODE_FORM, COMMIT, TAG)
+) -> Digest | None:
     if len(prefix) > 2 * DIGEST_SIZE:
         return None
+    found = store.index.with_prefix(prefix, METADATA)
     candidates = [
         digest
-        for digest in store.index.with_prefix(prefix, METADATA)
-        if _is_node(store, digest) or _is_commit(store, digest)
+        for digest, data in zip(found, store.read_many(found), strict=True)
+        if (_NODE_FORM if bytes(data[:4]) == NODE else form_of(data)) in forms
     ]
     if len(candidates) > 1:
         raise InvalidInputError(
@@ -95,21 +115,6 @@ def _by_prefix(store: Store, prefix: str) -> Digest | None:
             "Give more digits.",
         )
     return candidates[0] if candidates else None
-
-
-def _is_node(store: Store, digest: Digest) -> bool:
-    return bytes(store.read(digest)[:4]) == NODE
-
-
-def _is_commit(store: Store, digest: Digest) -> bool:
-    data = store.read(digest)
-    if bytes(data[:1]) != b"{":
-        return False
-    try:
-        decode_object(data, COMMIT, "")
-    except IntegrityError:
-        return False
-    return True
 
 
 def _step(store: Store, digest: Digest, kind: str, number: int, text: str) -> Digest:

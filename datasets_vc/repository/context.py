@@ -14,9 +14,11 @@ from datasets_vc.config import Head, read_config, store_location
 from datasets_vc.digest import Digest
 from datasets_vc.errors import ConflictError, InvalidInputError
 from datasets_vc.format.entries import ENTRY_SCHEMA
+from datasets_vc.history.branches import Branches
 from datasets_vc.history.commits import read_commit
 from datasets_vc.history.manifest import Manifest
 from datasets_vc.history.refs import RefSpace
+from datasets_vc.history.tags import Tags
 from datasets_vc.history.revisions import Revision, resolve
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.store import Store
@@ -38,12 +40,12 @@ class Context:
         return Store.open(open_backend(store_location(self.folder)))
 
     @cached_property
-    def branches(self) -> RefSpace:
-        return RefSpace(self.store, "branches", lambda: self.head)
+    def branches(self) -> Branches:
+        return Branches(self.store, self.workspace)
 
     @cached_property
-    def tags(self) -> RefSpace:
-        return RefSpace(self.store, "tags", lambda: self.head)
+    def tags(self) -> Tags:
+        return Tags(self.store, self.workspace)
 
     @cached_property
     def remotes(self) -> Remotes:

@@ -14,12 +14,13 @@ from datasets_vc.config import Head, find_workspace
 from datasets_vc.digest import Buffer, Digest
 from datasets_vc.errors import NotFoundError
 from datasets_vc.format.commit import Commit
+from datasets_vc.history.branches import Branches
 from datasets_vc.history.commits import read_commit, walk
 from datasets_vc.history.diff import Diff, diff
 from datasets_vc.history.manifest import Manifest
-from datasets_vc.history.refs import RefSpace
 from datasets_vc.history.revisions import Revision
 from datasets_vc.history.snapshot import Snapshot
+from datasets_vc.history.tags import Tags
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.repository import exchange, working
 from datasets_vc.repository.context import Context
@@ -114,11 +115,11 @@ class Repository:
         return self._context.head
 
     @property
-    def branches(self) -> RefSpace:
+    def branches(self) -> Branches:
         return self._context.branches
 
     @property
-    def tags(self) -> RefSpace:
+    def tags(self) -> Tags:
         return self._context.tags
 
     @property

@@ -9,6 +9,7 @@ from datasets_vc.digest import Digest
 from datasets_vc.format.root import Refs, Root
 from datasets_vc.history.commits import read_commit
 from datasets_vc.history.manifest import read_nodes
+from datasets_vc.history.tagobjects import peeled, tag_objects
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.store import Store
 from datasets_vc.sync.closure import dataset_chunks, file_chunks
@@ -16,10 +17,11 @@ from datasets_vc.sync.transfer import Moved, receive
 
 
 def fetch_history(local: Store, remote: Store, tips: Sequence[Digest]) -> Moved:
-    """Bring commits and all before them, without their datasets."""
-    moved = Moved()
+    """Bring commits and all before them, without their datasets; and tag objects with theirs."""
+    moved = receive(local, remote, tips)
+    tags = tag_objects(local, tips)
+    todo = list(dict.fromkeys(tags[tip].object if tip in tags else tip for tip in tips))
     seen: set[Digest] = set()
-    todo = list(dict.fromkeys(tips))
     while todo:
         moved += receive(local, remote, todo)
         seen.update(todo)
@@ -63,14 +65,28 @@ def fetch_files(
 
 
 def update_tracking(local: Store, name: str, seen: Root) -> Root:
-    """Remember where the branches of the remote `name` were; take over tags that are new here."""
+    """Remember where the branches of the remote `name` were; take over tags that are new here.
+
+    What was not fetched stays as it was: a push looks at the whole root and brings nothing.
+    """
     prefix = f"{name}/"
+    branches, tags = (_held(local, refs) for refs in (seen.branches, seen.tags))
 
     def change(root: Root) -> Root:
-        others: Refs = {
-            ref: commit for ref, commit in root.tracking.items() if not ref.startswith(prefix)
+        kept: Refs = {
+            ref: commit
+            for ref, commit in root.tracking.items()
+            if not ref.startswith(prefix) or ref.removeprefix(prefix) in seen.branches
         }
-        theirs = {prefix + branch: commit for branch, commit in seen.branches.items()}
-        return replace(root, tracking=dict(others) | theirs, tags=dict(seen.tags) | dict(root.tags))
+        theirs = {prefix + branch: commit for branch, commit in branches.items()}
+        return replace(root, tracking=dict(kept) | theirs, tags=tags | dict(root.tags))
 
     return local.swap_root(change)
+
+
+def _held(local: Store, refs: Refs) -> dict[str, Digest]:
+    """Those refs whose commits are here."""
+    names = list(refs)
+    commits = list(peeled(local, refs).values())
+    here = local.index.contains(commits) & local.index.contains(list(refs.values()))
+    return {name: refs[name] for name, found in zip(names, here.tolist(), strict=True) if found}

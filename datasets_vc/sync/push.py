@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from datasets_vc.digest import Digest
 from datasets_vc.errors import ConflictError
 from datasets_vc.format.root import Refs, Root
 from datasets_vc.history.commits import read_commit, walk
+from datasets_vc.history.tagobjects import peeled
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.store import Store
 from datasets_vc.sync.closure import dataset_chunks
@@ -39,7 +40,7 @@ def push_branch(
 
     Raises:
         ConflictError: the remote's branch holds commits that `tip` does not build on, or one of
-            the tags names another commit there.
+            the tags is another one there.
     """
     root = remote.refresh()
     expected = root.branches.get(branch)
@@ -47,7 +48,7 @@ def push_branch(
     tags = _tags_before(local, tip)
     _check_tags(root.tags, tags, remote.url)
     extra = extra or Extra()
-    wanted = _missing_there(local, remote, tip, extra)
+    wanted = _missing_there(local, remote, tip, extra, tags.values())
     if not wanted and expected == tip and tags.items() <= root.tags.items():
         return Moved(), root
     written = send(local, remote, wanted, progress)
@@ -67,8 +68,10 @@ def push_branch(
     return Moved(len(written.packs), written.chunks), remote.publish(written, change)
 
 
-def _missing_there(local: Store, remote: Store, tip: Digest, extra: Extra) -> list[Digest]:
-    """All chunks of the history up to `tip`, and of `extra`, that the remote does not have.
+def _missing_there(
+    local: Store, remote: Store, tip: Digest, extra: Extra, tags: Iterable[Digest]
+) -> list[Digest]:
+    """All chunks of the history up to `tip`, its tags and `extra` that the remote does not have.
 
     A remote that has a commit or a node has all that lies below it: it was published as a whole.
     """
@@ -78,7 +81,8 @@ def _missing_there(local: Store, remote: Store, tip: Digest, extra: Extra) -> li
     wanted = list(commits)
     for dataset in dict.fromkeys([*datasets, *extra.datasets]):
         wanted += dataset_chunks(local, dataset, local.index, present=present)
-    chunks = list(dict.fromkeys(extra.chunks))
+    # Tags name commits, which are among those above or there, or tag objects.
+    chunks = list(dict.fromkeys([*extra.chunks, *tags]))
     known = present(chunks).tolist()
     wanted += [chunk for chunk, there in zip(chunks, known, strict=True) if not there]
     return wanted
@@ -113,14 +117,16 @@ def _moved(branch: str, url: str) -> ConflictError:
 
 
 def _tags_before(local: Store, tip: Digest) -> dict[str, Digest]:
-    before = {commit for commit, _ in walk(local, [tip])}
-    return {name: commit for name, commit in local.root().tags.items() if commit in before}
+    """The tags of `tip` and what lies before it, as the root has them: annotated ones by object."""
+    tags = local.root().tags
+    before = {commit for commit, _ in walk(local, [tip])} if tags else set()
+    return {name: tags[name] for name, commit in peeled(local, tags).items() if commit in before}
 
 
 def _check_tags(theirs: Refs, ours: Refs, url: str) -> None:
-    for name, commit in ours.items():
-        if theirs.get(name, commit) != commit:
+    for name, target in ours.items():
+        if theirs.get(name, target) != target:
             raise ConflictError(
-                f"Tag '{name}' names another commit at {url}.",
+                f"Tag '{name}' is another one at {url}.",
                 f"Delete your tag (dsvc tag -d {name}) or choose another name.",
             )

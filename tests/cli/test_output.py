@@ -11,6 +11,8 @@ import pytest
 from datasets_vc.cli.main import main
 from datasets_vc.digest import digest_of
 from datasets_vc.format.entries import ENTRY_SCHEMA, Entry
+from datasets_vc.format.tag import Tag
+from datasets_vc.history.describe import Description
 from datasets_vc.history.diff import Diff
 from datasets_vc.repository import Status
 
@@ -248,27 +250,89 @@ def test_cat_writes_bytes_as_they_are(repository, capsysbinary) -> None:
     assert capsysbinary.readouterr().out == b"\x00\xff\n"
 
 
+NOTE = Tag(COMMIT, "main", "Ada <ada@example.org>", TIME, "Checked\n\nby two.")
+
+
 @pytest.mark.parametrize("kind", ["branch", "tag"])
 def test_refs(dsvc, repository, kind) -> None:
     names = {"main": COMMIT, "other": PARENT}
     gone: list[str] = []
+
+    def delete(name: str, force: bool = False):
+        gone.append(f"{name}!" if force else name)
+        return PARENT
+
     refs = SimpleNamespace(
-        list=lambda: names,
+        list=lambda: dict(names),
         create=lambda name, _: names.setdefault(name, PARENT),
-        delete=gone.append,
+        delete=delete,
+        commits=lambda: {"main": INFO, "other": INFO},
+        annotations=lambda: {"main": NOTE},
     )
     repository.branches = repository.tags = refs
     repository.head = SimpleNamespace(branch="main")
 
     listed = dsvc(kind, "--json").data["branches" if kind == "branch" else "tags"]
+    lines = dsvc(kind).out.splitlines()
     made = dsvc(kind, "new", "main~1", "--json").data
 
-    assert listed[0] == {"name": "main", "commit": COMMIT.hex()}
+    who = {"tagger": NOTE.tagger, "time": "2026-11-23T04:05:06Z"} if kind == "tag" else {}
+    message = NOTE.message if kind == "tag" else INFO.message
+    assert listed[0] == {"name": "main", "commit": COMMIT.hex(), "message": message, **who}
     assert made == {kind: "new", "commit": PARENT.hex()}
-    assert dsvc(kind, "-d", "new").out == f"Deleted {kind} new.\n"
+    assert dsvc(kind, "-d", "new").out == f"Deleted {kind} new (was {PARENT.hex()[:12]}).\n"
     assert gone == ["new"]
-    mark = "*" if kind == "branch" else " "
-    assert dsvc(kind).out.splitlines()[0] == f"{mark} main   {COMMIT.hex()[:12]}"
+    mark, words = ("*", "Add signs") if kind == "branch" else (" ", "Checked")
+    assert lines[0] == f"{mark} main   {COMMIT.hex()[:12]}  {words}"
+
+
+def test_branches_are_dropped_and_renamed(dsvc, repository) -> None:
+    asked: list[object] = []
+    repository.branches = SimpleNamespace(
+        delete=lambda name, force: asked.append((name, force)) or PARENT,
+        rename=lambda new, old: asked.append((new, old)) or "old",
+    )
+
+    dsvc("branch", "-D", "gone")
+    dsvc("branch", "-d", "gone", "--force")
+    assert dsvc("branch", "-m", "new").out == "Renamed branch old to new.\n"
+    assert dsvc("branch", "-m", "old", "new", "--json").data == {"branch": "new", "was": "old"}
+    assert asked == [("gone", True), ("gone", True), ("new", None), ("new", "old")]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("branch", "-m"),
+        ("branch", "-m", "new", "-d", "old"),
+        ("branch", "new", "-D", "old"),
+        ("tag", "-m", "why"),
+        ("tag", "new", "-d", "old"),
+    ],
+)
+def test_one_thing_at_a_time(dsvc, repository, arguments) -> None:
+    outcome = dsvc(*arguments)
+    assert outcome.code == 2
+    assert outcome.err
+
+
+def test_describe(dsvc, repository) -> None:
+    found = Description(COMMIT, "v1.0", 3)
+    repository.tags = SimpleNamespace(describe=lambda _: found)
+    name = f"v1.0-3-g{COMMIT.hex()[:8]}"
+
+    assert dsvc("describe").out == f"{name}\n"
+    assert dsvc("describe", "--json").data == {
+        "tag": "v1.0",
+        "distance": 3,
+        "commit": COMMIT.hex(),
+        "description": name,
+    }
+    found = Description(COMMIT, "", 4)
+    assert dsvc("describe").code == 1
+    assert dsvc("describe", "--always").out == f"{COMMIT.hex()[:8]}\n"
+    found = Description(COMMIT, "v1.0", 0)
+    assert dsvc("describe").out == "v1.0\n"
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ from datasets_vc.errors import (
 from datasets_vc.format.entries import ENTRY_SCHEMA
 from datasets_vc.history.commits import is_ancestor, read_commit, walk
 from datasets_vc.history.manifest import write_manifest
-from datasets_vc.history.refs import RefSpace
 from datasets_vc.history.revisions import Revision, resolve
+from datasets_vc.history.tags import Tags
 from datasets_vc.store import Store
 from tests.sync.stores import commit, new_store, tag
 
@@ -179,7 +179,7 @@ def _track(store: Store, name: str, digest: Digest) -> None:
 
 def test_refs_are_made_listed_and_forgotten(graph: tuple[Store, dict[str, Digest]]) -> None:
     store, commits = graph
-    tags = RefSpace(store, "tags")
+    tags = Tags(store)
     assert tags.create("v2", "main~1") == commits["c"]
     assert tags.list() == {"v1": commits["b"], "v2": commits["c"]}
     assert tags.get("v2") == commits["c"]

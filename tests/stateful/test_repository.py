@@ -35,6 +35,7 @@ CONTENTS = st.one_of(
 )
 BRANCHES = st.sampled_from(["main", "other", "team/labels"])
 TAGS = st.sampled_from(["v1", "v2"])
+ANNOTATED = "v2"
 
 
 class RepositoryMachine(RuleBasedStateMachine):
@@ -144,7 +145,10 @@ class RepositoryMachine(RuleBasedStateMachine):
     def tag(self, which: int, name: str) -> None:
         workspace, repository = self._take(which)
         if workspace.commit and name not in workspace.tags:
-            repository.tags.create(name)
+            if name == ANNOTATED:
+                repository.tags.annotate(name, message="two", tagger=AUTHOR, time=TIME)
+            else:
+                repository.tags.create(name)
             workspace.tags[name] = workspace.commit
 
     @rule(which=WHICH, name=BRANCHES)
@@ -177,7 +181,8 @@ class RepositoryMachine(RuleBasedStateMachine):
         assert repository.push().commit == tip
         self.there.branches[workspace.branch] = tip
         self.there.tags |= tags
-        workspace.tags = self.there.tags | workspace.tags
+        known = {name: tip for name, tip in self.there.tags.items() if tip in workspace.known}
+        workspace.tags = known | workspace.tags
 
     @rule(which=WHICH)
     def fetch(self, which: int) -> None:

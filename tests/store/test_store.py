@@ -29,7 +29,7 @@ from datasets_vc.format.location import RAW, RECIPE, ZSTD
 from datasets_vc.format.pack import DATA, METADATA
 from datasets_vc.format.recipe import decode_recipe
 from datasets_vc.format.root import Root
-from datasets_vc.history.refs import RefSpace
+from datasets_vc.history.branches import Branches
 from datasets_vc.store import Store
 from tests.store.memory import MemoryBackend
 
@@ -381,16 +381,16 @@ def test_a_change_that_changes_nothing_writes_nothing(store: Store) -> None:
 
 def test_refs_move_only_from_where_they_are_known_to_be(store: Store) -> None:
     first, second, third = (digest_of(b"%d" % number) for number in range(3))
-    refs = RefSpace(store, "branches")
+    refs = Branches(store)
     refs.move("main", None, first)
     refs.move("main", first, second)
     for old in (None, first):
         with pytest.raises(ConflictError, match="'main' was moved"):
             refs.move("main", old, third)
     assert refs.list() == {"main": second}
-    assert refs.delete("main") == second
+    assert refs.delete("main", force=True) == second
     with pytest.raises(NotFoundError):
-        refs.delete("main")
+        refs.delete("main", force=True)
 
 
 def test_loser_of_a_race_applies_its_change_to_the_new_root(store: Store) -> None:

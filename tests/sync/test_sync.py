@@ -138,7 +138,7 @@ def test_tags_that_differ_are_refused_and_older_ones_kept(remote: MemoryBackend)
     (first,) = read_commit(local, tip).parents
     local.swap_root(lambda root: replace(root, tags={"v1": tip, "mine": first}))
     before = dict(remote.objects)
-    with pytest.raises(ConflictError, match="Tag 'v1' names another commit"):
+    with pytest.raises(ConflictError, match="Tag 'v1' is another one"):
         push_branch(local, link(remote, local).store, "main", tip)
     assert remote.objects == before
     update_tracking(local, "origin", Store(remote).root())
