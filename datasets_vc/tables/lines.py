@@ -13,7 +13,7 @@ Offsets: TypeAlias = NDArray[np.int64]
 Ranges: TypeAlias = tuple[Offsets, Offsets]
 
 _NEWLINE, _RETURN, _QUOTE = b'\n\r"'
-_BOM = b"\xef\xbb\xbf"
+BOM = b"\xef\xbb\xbf"
 
 
 def line_ranges(data: Buffer) -> Ranges:
@@ -37,7 +37,7 @@ def csv_ranges(data: Buffer) -> Ranges:
 
 
 def _ranges(data: Buffer, octets: NDArray[np.uint8], newlines: Offsets) -> Ranges:
-    first = len(_BOM) if bytes(memoryview(data)[:3]) == _BOM else 0
+    first = len(BOM) if bytes(memoryview(data)[:3]) == BOM else 0
     starts = np.concatenate([[first], newlines + 1])
     ends = np.concatenate([newlines, [len(octets)]])
     keep = ends > starts

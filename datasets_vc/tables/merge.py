@@ -1,11 +1,48 @@
-"""Three-way merge of tables by row and by field."""
+"""Three-way merge of tables by row and by field.
+
+Rows are told apart by their key, whatever their place:
+
+- changed, added or deleted on one side: so it is in the merged table;
+- changed on both sides: each field on its own; a field changed differently is a conflict;
+- added on both sides: each field on its own, with no value to start from;
+- deleted on one side, changed on the other: a conflict of the whole row.
+
+Columns are fields of every row. One that a side has added is in the merged table; one that a side
+has dropped is not, and where the other side changed or added a value in it is a conflict.
+
+Rows and columns stand in ours' order; those that only theirs has come after what they come after in
+theirs.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+import pyarrow as pa
+
+from datasets_vc.errors import InvalidInputError
+from datasets_vc.tables.reading import read_table
+from datasets_vc.tables.table import (
+    Cells,
+    KeyedTable,
+    Mask,
+    Merge,
+    Rows,
+    check_alike,
+    column_of,
+    differs,
+    fields_at,
+    inverse,
+    nothing,
+    rows_in,
+)
+
 Side = Literal["ours", "theirs"]
+
+_ROWS_AT_ONCE = 1 << 17
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +66,7 @@ class MergedTable:
 
     data: bytes
     conflicts: tuple[FieldConflict, ...] = ()
+    """In the order of their keys and columns."""
 
 
 def merge_tables(
@@ -53,4 +91,174 @@ def merge_tables(
         return MergedTable(ours)
     if ours == base:
         return MergedTable(theirs)
-    return None
+    try:
+        merger = _Merger(
+            None if base is None else read_table(path, key, base),
+            read_table(path, key, ours),
+            read_table(path, key, theirs),
+            prefer,
+        )
+        return merger.merged()
+    except (InvalidInputError, RecursionError, pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return None
+
+
+class _Merger:
+    """One merge: finds the rows that need a look, and decides for each of their fields."""
+
+    def __init__(
+        self, base: KeyedTable | None, ours: KeyedTable, theirs: KeyedTable, prefer: Side
+    ) -> None:
+        self._base, self._ours, self._theirs = base, ours, theirs
+        self._prefers_theirs = prefer == "theirs"
+        self._conflicts: list[FieldConflict] = []
+        check_alike([table for table in (base, ours, theirs) if table is not None])
+        # The rows of base that those of ours and of theirs were, and of each other that they are.
+        self._our_origin, self._their_origin = (
+            np.full(len(table), -1) if base is None else rows_in(base, table.keys)
+            for table in (ours, theirs)
+        )
+        self._in_ours = rows_in(ours, theirs.keys)
+        self._in_theirs = inverse(self._in_ours, len(ours))
+
+    def merged(self) -> MergedTable:
+        rows, others = self._rows()
+        whole, take = self._choose(rows, others)
+        columns = self._columns()
+        data = self._ours.assemble(self._theirs, Merge(columns, rows, others, whole, take))
+        conflicts = sorted(self._conflicts, key=lambda found: (found.key, found.column))
+        return MergedTable(data, tuple(conflicts))
+
+    def _rows(self) -> tuple[Rows, Rows]:
+        """The merged rows in order: those of ours and of theirs that each is, or -1."""
+        staying = self._staying(self._ours, self._our_origin, self._in_theirs)
+        coming = self._staying(self._theirs, self._their_origin, self._in_ours)
+        mine, new = np.flatnonzero(staying), np.flatnonzero(coming & (self._in_ours < 0))
+        # A new row comes after the nearest row before it in theirs that ours has, too.
+        shared = np.flatnonzero(self._in_ours >= 0)
+        before = np.searchsorted(shared, new)
+        anchor = np.append(-1, self._in_ours[shared])[before]
+        order = np.lexsort(
+            (np.append(np.full(len(mine), -1), new), np.append(mine, anchor)),
+        )
+        rows = np.append(mine, np.full(len(new), -1))[order]
+        return rows, np.append(self._in_theirs[mine], new)[order]
+
+    def _staying(self, table: KeyedTable, origin: Rows, elsewhere: Rows) -> Mask:
+        """The rows of one side that are in the merged table.
+
+        Not those that the other side deleted, if they are as they were.
+        """
+        staying = np.ones(len(table), np.bool_)
+        deleted = np.flatnonzero((elsewhere < 0) & (origin >= 0))
+        if self._base is None or not len(deleted):
+            return staying
+        changed = _changed(self._base, origin[deleted], table, deleted)
+        is_ours = table is self._ours
+        staying[deleted] = changed & (is_ours != self._prefers_theirs)
+        for row in deleted[changed].tolist():
+            now = table.written(row)
+            sides = (now, None) if is_ours else (None, now)
+            was = self._base.written(int(origin[row]))
+            self._conflicts.append(FieldConflict(table.keys[row].as_py(), "", was, *sides))
+        return staying
+
+    def _choose(self, rows: Rows, others: Rows) -> tuple[Mask, dict[str, Mask]]:
+        """Which merged rows are theirs as a whole, and for which a column's cell is theirs'."""
+        whole = np.zeros(len(rows), np.bool_)
+        both = np.flatnonzero((rows >= 0) & (others >= 0))
+        both = both[~self._ours.same_as(rows[both], self._theirs, others[both])]
+        origin = self._our_origin[rows[both]]
+        if self._base is not None:
+            known = origin >= 0
+            by_us, by_them = known.copy(), known
+            by_us[known] = ~self._base.same_as(origin[known], self._ours, rows[both[known]])
+            by_them = ~known
+            by_them[known] = ~self._base.same_as(origin[known], self._theirs, others[both[known]])
+            whole[both[known & ~by_us]] = True
+            both, origin = (array[(by_us | ~known) & by_them] for array in (both, origin))
+        take: dict[str, Mask] = {}
+        for first in range(0, len(both), _ROWS_AT_ONCE):
+            batch = slice(first, first + _ROWS_AT_ONCE)
+            places = both[batch]
+            taken = self._choose_fields(rows[places], others[places], origin[batch])
+            for column, mask in taken:
+                take.setdefault(column, np.zeros(len(rows), np.bool_))[places[mask]] = True
+        return whole, take
+
+    def _choose_fields(self, rows: Rows, others: Rows, origin: Rows) -> Iterator[tuple[str, Mask]]:
+        """For rows of both sides the columns in which some cells are theirs', and which."""
+        mine, yours = self._ours.fields(rows), self._theirs.fields(others)
+        was = None if self._base is None else fields_at(self._base, origin)
+        keys = self._ours.keys.take(rows)
+        for column in dict.fromkeys((*mine.column_names, *yours.column_names)):
+            here, there = column_of(mine, column), column_of(yours, column)
+            before = nothing(len(rows)) if was is None else column_of(was, column)
+            unlike, changed = differs(here, there), differs(before, here)
+            conflict = unlike & changed & differs(before, there)
+            self._note(column, keys, (before, here, there), conflict)
+            taken = unlike & (~changed | conflict if self._prefers_theirs else ~changed)
+            if taken.any():
+                yield column, taken
+
+    def _note(self, column: str, keys: Cells, cells: Sequence[Cells], conflict: Mask) -> None:
+        places = np.flatnonzero(conflict)
+        if not len(places):
+            return
+        columns = (array.take(places).to_pylist() for array in (keys, *cells))
+        for key, *values in zip(*columns, strict=True):
+            self._conflicts.append(FieldConflict(key, column, *self._ours.texts(*values)))
+
+    def _columns(self) -> tuple[str, ...]:
+        """The columns of the merged table; notes values in columns that the other side dropped."""
+        base = set() if self._base is None else set(self._base.columns)
+        mine, yours = set(self._ours.columns), set(self._theirs.columns)
+        by_them, by_us = base & mine - yours, base & yours - mine
+        self._note_orphans(by_them, self._ours, self._our_origin, self._in_theirs)
+        self._note_orphans(by_us, self._theirs, self._their_origin, self._in_ours)
+        disputed = {conflict.column for conflict in self._conflicts}
+        dropped = (by_them | by_us) - (disputed & (by_us if self._prefers_theirs else by_them))
+        names = _joined(self._ours.columns, self._theirs.columns)
+        return tuple(name for name in names if name not in dropped)
+
+    def _note_orphans(
+        self, dropped: Set[str], table: KeyedTable, origin: Rows, elsewhere: Rows
+    ) -> None:
+        """Conflicts for values that rows of one side alone have in columns that the other dropped.
+
+        Rows of both sides are compared field by field in any case.
+        """
+        if self._base is None or not dropped:
+            return
+        rows = np.flatnonzero(elsewhere < 0)
+        keys, none = table.keys.take(rows), nothing(len(rows))
+        fields, was = table.fields(rows), fields_at(self._base, origin[rows])
+        for column in dropped:
+            before, cells = column_of(was, column), column_of(fields, column)
+            sides = (cells, none) if table is self._ours else (none, cells)
+            self._note(column, keys, (before, *sides), differs(before, cells))
+
+
+def _changed(base: KeyedTable, was: Rows, table: KeyedTable, rows: Rows) -> Mask:
+    """Whether rows are not as they were in base."""
+    changed: Mask = ~base.same_as(was, table, rows)
+    suspects = np.flatnonzero(changed)
+    before, after = base.fields(was[suspects]), table.fields(rows[suspects])
+    unlike = np.zeros(len(suspects), np.bool_)
+    for column in {*before.column_names, *after.column_names}:
+        unlike |= differs(column_of(before, column), column_of(after, column))
+    changed[suspects] = unlike
+    return changed
+
+
+def _joined(ours: Sequence[str], theirs: Sequence[str]) -> list[str]:
+    """Names of both, ours in their order, theirs' own after what they come after there."""
+    found = list(ours)
+    at = 0
+    for name in theirs:
+        if name in ours:
+            at = found.index(name) + 1
+        else:
+            found.insert(at, name)
+            at += 1
+    return found
