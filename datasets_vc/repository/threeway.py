@@ -10,7 +10,7 @@ import pyarrow as pa
 from datasets_vc.digest import Digest
 from datasets_vc.format.entries import ENTRY_SCHEMA, FILE, Entry
 from datasets_vc.history.manifest import Manifest, write_manifest
-from datasets_vc.history.merge import Conflict, Merge
+from datasets_vc.history.merge import BOTH_CHANGED, Conflict, Merge
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.repository.bringing import ensure_files
 from datasets_vc.repository.context import Context
@@ -86,7 +86,8 @@ def with_entries(entries: pa.Table, changes: Mapping[str, Entry | None]) -> pa.T
         InvalidInputError: a file would lie in the place of a folder.
     """
     none = ENTRY_SCHEMA.empty_table()
-    return Merge(none, none, none, ()).entries(entries, changes)
+    paths = tuple(Conflict(path, None, None, None, BOTH_CHANGED) for path in changes)
+    return Merge(none, none, none, paths).entries(entries, changes)
 
 
 def _open(conflict: Conflict, here: Entry | None, table: MergedTable | None) -> OpenConflict:

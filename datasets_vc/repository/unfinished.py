@@ -248,18 +248,18 @@ def _with_side(
 
 
 def _chosen(state: MergeState, paths: Sequence[str]) -> list[OpenConflict]:
-    if not paths or "." in paths:
+    """The conflicts at or below some paths; without paths those that are open."""
+    if not paths:
         return list(state.open)
+    chosen: dict[str, OpenConflict] = {}
     for path in paths:
-        if not any(is_under(conflict.path, path) for conflict in state.conflicts):
+        below = [each for each in state.conflicts if path == "." or is_under(each.path, path)]
+        if not below:
             raise NotFoundError(
                 f"There is no conflict at '{path}'.", "`dsvc status` lists those there are."
             )
-    return [
-        conflict
-        for conflict in state.conflicts
-        if any(is_under(conflict.path, path) for path in paths)
-    ]
+        chosen |= {conflict.path: conflict for conflict in below}
+    return list(chosen.values())
 
 
 def _needed(context: Context, what: str) -> MergeState:
