@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from datasets_vc.digest import Digest
 from datasets_vc.format.entries import Entry, rows_of
-from datasets_vc.history.manifest import read_nodes
+from datasets_vc.history.descent import Descent
+from datasets_vc.history.manifest import NodeSource
 from datasets_vc.history.rows import differing
 from datasets_vc.store import Store
 
@@ -48,24 +49,13 @@ def diff(store: Store, old: Digest, new: Digest) -> Diff:
     return compare(rows_of(left), rows_of(right))
 
 
-def differing_rows(store: Store, old: Digest, new: Digest) -> tuple[pa.Table, pa.Table]:
-    """The entries of either dataset that the other one does not have.
-
-    A node that both trees have holds the same entries in both, wherever it hangs, and is passed
-    over unread.
-    """
-    roots = [] if old == new else read_nodes(store, [old, new])
-    sides = [{old: roots[0].level}, {new: roots[1].level}] if roots else [{}, {}]
-    for level in range(max((top for side in sides for top in side.values()), default=0), 0, -1):
-        _drop_common(*sides)
-        for side in sides:
-            here = [digest for digest, height in side.items() if height == level]
-            for digest, node in zip(here, read_nodes(store, here, level), strict=True):
-                del side[digest]
-                side.update(dict.fromkeys(node.rows.column("digest").to_pylist(), level - 1))
-    _drop_common(*sides)
-    left, right = ([node.rows for node in read_nodes(store, list(side), 0)] for side in sides)
-    return differing(left, right)
+def differing_rows(
+    source: NodeSource, old: Digest | None, new: Digest | None
+) -> tuple[pa.Table, pa.Table]:
+    """The entries of either dataset that the other one does not have; None is an empty one."""
+    descent = Descent(source)
+    (leaves,) = descent.differing_leaves([(old, new)])
+    return differing(*descent.rows(*leaves))
 
 
 def compare(old: Sequence[Entry], new: Sequence[Entry]) -> Diff:
@@ -112,11 +102,6 @@ def _renames(deleted: Sequence[Entry], added: Sequence[Entry]) -> list[tuple[Ent
         left = [entry for entries in waiting.values() for entry in entries]
         right = unpaired
     return pairs
-
-
-def _drop_common(left: dict[Digest, int], right: dict[Digest, int]) -> None:
-    for digest in left.keys() & right.keys():
-        del left[digest], right[digest]
 
 
 def _by_path(entries: Iterable[Entry]) -> list[Entry]:

@@ -7,7 +7,7 @@ without limits on the size of a node, so that no history of edits can leave a tr
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Protocol
 
@@ -26,13 +26,20 @@ from datasets_vc.format.node import (
     node_ends,
 )
 from datasets_vc.paths import is_under
-from datasets_vc.store import Store
+
+_AT_ONCE = 256
 
 
 class NodeSink(Protocol):
     """Whatever takes nodes and says under which digest: a `ChunkWriter`, or nothing but a hash."""
 
     def add_meta(self, data: Buffer) -> Digest: ...
+
+
+class NodeSource(Protocol):
+    """Whatever has nodes: a `Store`, or one together with nodes that are nowhere stored."""
+
+    def read_many(self, digests: Sequence[Digest]) -> list[Buffer]: ...
 
 
 class HashOnly:
@@ -75,11 +82,13 @@ def dataset_digest(entries: pa.Table) -> Digest:
     return write_manifest(HashOnly(), entries)
 
 
-def read_nodes(store: Store, digests: Sequence[Digest], level: int | None = None) -> list[Node]:
+def read_nodes(
+    source: NodeSource, digests: Sequence[Digest], level: int | None = None
+) -> list[Node]:
     """Nodes in the order asked for; all must be of `level`, if given."""
     nodes = [
         decode_node(data, f"The node {digest.hex()}")
-        for digest, data in zip(digests, store.read_many(digests), strict=True)
+        for digest, data in zip(digests, source.read_many(digests), strict=True)
     ]
     for digest, node in zip(digests, nodes, strict=True):
         if level is not None and node.level != level:
@@ -88,12 +97,12 @@ def read_nodes(store: Store, digests: Sequence[Digest], level: int | None = None
 
 
 class Manifest:
-    """One dataset in a store, read as far as it is asked for."""
+    """One dataset of a store, read as far as it is asked for."""
 
-    def __init__(self, store: Store, dataset: Digest) -> None:
-        self._store = store
+    def __init__(self, source: NodeSource, dataset: Digest) -> None:
+        self._source = source
         self.dataset = dataset
-        (self._root,) = read_nodes(store, [dataset])
+        (self._root,) = read_nodes(source, [dataset])
 
     @property
     def count(self) -> int:
@@ -125,11 +134,37 @@ class Manifest:
     def _between(self, low: str, high: str | None) -> pa.Table:
         """The entries of the leaves that meet the paths from `low` up to, but not at, `high`."""
         nodes = [self._root]
-        while nodes and nodes[0].level:
-            children = [child for node in nodes for child in _children_between(node, low, high)]
-            nodes = read_nodes(self._store, children, nodes[0].level - 1)
-        table = pa.Table.from_batches([node.rows for node in nodes], schema=ENTRY_SCHEMA)
-        return table.combine_chunks()
+        while nodes and nodes[0].level > 1:
+            nodes = read_nodes(self._source, _children(nodes, low, high), nodes[0].level - 1)
+        if not nodes or not nodes[0].level:
+            return _table_of(node.rows for node in nodes)
+        leaves = _children(nodes, low, high)
+        # A few at a time: decoded they are as large as the table.
+        groups = [leaves[at : at + _AT_ONCE] for at in range(0, len(leaves), _AT_ONCE)]
+        return _table_of(
+            batch
+            for group in groups
+            for batch in _table_of(
+                node.rows for node in read_nodes(self._source, group, 0)
+            ).to_batches()
+        )
+
+
+def _table_of(batches: Iterable[pa.RecordBatch]) -> pa.Table:
+    """A table of entries with each column in one piece; its memory is never held twice whole."""
+    columns: list[list[pa.Array]] = [[] for _ in ENTRY_SCHEMA]
+    for batch in batches:
+        for pieces, column in zip(columns, batch.columns, strict=True):
+            pieces.append(column)
+    whole = []
+    for field, pieces in zip(ENTRY_SCHEMA, columns, strict=True):
+        whole.append(pa.concat_arrays(pieces) if pieces else pa.array([], field.type))
+        pieces.clear()
+    return pa.Table.from_arrays(whole, schema=ENTRY_SCHEMA)
+
+
+def _children(nodes: Iterable[Node], low: str, high: str | None) -> list[Digest]:
+    return [child for node in nodes for child in _children_between(node, low, high)]
 
 
 def _children_between(node: Node, low: str, high: str | None) -> list[Digest]:

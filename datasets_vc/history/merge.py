@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
+import numpy as np
 import pyarrow as pa
 
 from datasets_vc.digest import Digest
 from datasets_vc.errors import InvalidInputError
 from datasets_vc.format.entries import ENTRY_SCHEMA, Entry, entry_table, rows_of
-from datasets_vc.history.diff import differing_rows
-from datasets_vc.history.manifest import dataset_digest
+from datasets_vc.history.descent import Descent
+from datasets_vc.history.manifest import NodeSource
+from datasets_vc.history.rows import Rows, align, differing, paths_at, same_content, take, whole
 from datasets_vc.paths import parents_of
-from datasets_vc.store import Store
 
 BOTH_CHANGED = "both changed"
 CHANGED_AND_DELETED = "changed and deleted"
@@ -26,7 +28,7 @@ class Conflict:
     """One path that the two sides want differently; None where a version does not have it.
 
     Attributes:
-        base: what both sides began with; None also where several common ancestors disagree.
+        base: what both sides began with; None also where their common ancestors disagree.
         reason: "both changed", "changed and deleted", "both added", or "file and folder": one
             side has a file where the other has a folder; the file and what was changed in the
             folder are a conflict each.
@@ -58,39 +60,233 @@ class Merge:
     def entries(
         self, ours: pa.Table, resolved: Mapping[str, Entry | None] | None = None
     ) -> pa.Table:
-        """The merged dataset: `ours`, all entries of that side, with the changes made to it.
+        """The merged dataset: all entries of `ours`, with the changes made to them.
 
         Args:
-            resolved: what paths are to have instead; None for nothing.
+            resolved: what paths in conflict are to have; None for nothing.
 
         Raises:
             InvalidInputError: with these resolutions a file would lie in the place of a folder.
         """
-        rows = {row.path: row for row in rows_of(ours)}
-        for row in rows_of(self.deleted):
-            del rows[row.path]
-        rows |= {row.path: row for table in (self.added, self.modified) for row in rows_of(table)}
-        for path, entry in (resolved or {}).items():
-            rows.pop(path, None)
-            if entry is not None:
-                rows[path] = entry
-        for path in rows:
-            for folder in parents_of(path):
-                if folder in rows:
-                    raise InvalidInputError(
-                        f"The merged dataset would have both a file '{folder}' and '{path}' below "
-                        "it.",
-                        "Take both from the same side.",
-                    )
-        return entry_table(rows.values())
+        decided = dict(resolved or {})
+        strangers = decided.keys() - {conflict.path for conflict in self.conflicts}
+        if strangers:
+            raise ValueError(f"{min(strangers)!a} is not in conflict.")
+        chosen = entry_table(entry for entry in decided.values() if entry is not None)
+        gone = pa.concat_arrays(
+            [
+                whole(self.deleted, "path"),
+                whole(self.modified, "path"),
+                pa.array(list(decided), pa.string()),
+            ]
+        )
+        come = _by_path(pa.concat_tables([self.added, self.modified, chosen]))
+        merged = _replaced(ours, gone, come)
+        _check_files_and_folders(merged, chosen.column("path").to_pylist())
+        return merged
 
 
-def merge_datasets(store: Store, base: Digest | None, ours: Digest, theirs: Digest) -> Merge:
-    """Merge two datasets that came from `base`; None: from an empty one.
+def merge_datasets(
+    source: NodeSource,
+    base: Digest | None,
+    ours: Digest,
+    theirs: Digest,
+    unknown: Collection[str] = (),
+) -> Merge:
+    """Merge two datasets that came from `base`; None: from one without entries.
 
-    Nodes of `ours` and `theirs` that `base` has too are not read. What one side changed is taken,
-    and what both changed alike; the rest are conflicts. There is no search for renames: a file
-    that went elsewhere was deleted here and added there.
+    What one side changed is taken, and what both changed alike; the rest are conflicts. There is
+    no search for renames: a file that went elsewhere was deleted here and added there. Leaves
+    that are equal on both sides, or on one side and in `base`, are not read.
+
+    Args:
+        unknown: paths at which `base` stands for what neither side has.
     """
-    del base
-    raise NotImplementedError
+    if ours == theirs:
+        return _NOTHING
+    descent = Descent(source)
+    pairs = descent.differing_leaves([(base, ours), (base, theirs)])
+    both = set(pairs[0][1]) & set(pairs[1][1])
+    mine, other = (
+        _Change(*differing(*descent.rows(old, [leaf for leaf in new if leaf not in both])))
+        for old, new in pairs
+    )
+    return _merge_changes(mine, other, frozenset(unknown))
+
+
+_NO_ENTRIES = ENTRY_SCHEMA.empty_table()
+_NOTHING = Merge(_NO_ENTRIES, _NO_ENTRIES, _NO_ENTRIES, ())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Change:
+    """What one side did: entries of the base that it lacks, and its own that the base lacks."""
+
+    gone: pa.Table
+    come: pa.Table
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Places:
+    """For each entry that came on one side, its path's rows in the tables of both sides, or -1."""
+
+    before: Rows
+    other: Rows
+    other_before: Rows
+
+    @classmethod
+    def of(cls, mine: _Change, other: _Change) -> _Places:
+        tables = mine.gone, other.come, other.gone
+        return cls(*(_align(mine.come, table) for table in tables))
+
+    @property
+    def alone(self) -> Rows:
+        """Those at paths where the other side has nothing."""
+        lacking = (self.before < 0) | (self.other_before >= 0)
+        return np.flatnonzero((self.other < 0) & lacking)
+
+
+def _merge_changes(ours: _Change, theirs: _Change, unknown: frozenset[str]) -> Merge:
+    places = _Places.of(theirs, ours)
+    untouched = (places.other < 0) & (places.other_before < 0)
+    found = {conflict.path: conflict for conflict in _disputed(ours, theirs, places)}
+    collisions = _collisions(ours, theirs, places)
+    found |= {conflict.path: conflict for conflict in collisions}
+    added = np.flatnonzero(untouched & (places.before < 0))
+    if collisions:
+        kept = [path not in found for path in take(theirs.come, added)["path"].to_pylist()]
+        added = added[np.array(kept, np.bool_)]
+    return Merge(
+        added=take(theirs.come, added),
+        modified=take(theirs.come, np.flatnonzero(untouched & (places.before >= 0))),
+        deleted=take(theirs.gone, _only_deleted_by(theirs, ours)),
+        conflicts=tuple(
+            replace(found[path], base=None) if path in unknown else found[path]
+            for path in sorted(found)
+        ),
+    )
+
+
+def _only_deleted_by(mine: _Change, other: _Change) -> Rows:
+    """The entries that one side deleted and the other left alone."""
+    tables = mine.come, other.come, other.gone
+    return np.flatnonzero(np.all([_align(mine.gone, table) < 0 for table in tables], axis=0))
+
+
+def _disputed(ours: _Change, theirs: _Change, places: _Places) -> Iterator[Conflict]:
+    """Paths that both sides changed, differently."""
+    both = np.flatnonzero(places.other >= 0)
+    same = np.zeros(len(places.other), np.bool_)
+    same[both] = same_content(theirs.come, both, ours.come, places.other[both])
+    rows = np.flatnonzero(~same & ((places.other >= 0) | (places.other_before >= 0)))
+    yield from _conflicts(
+        _entries(ours.gone, places.other_before[rows]),
+        _entries(ours.come, places.other[rows]),
+        _entries(theirs.come, rows),
+    )
+    in_ours = _align(theirs.gone, ours.come)
+    rows = np.flatnonzero((in_ours >= 0) & (_align(theirs.gone, theirs.come) < 0))
+    yield from _conflicts(
+        _entries(theirs.gone, rows),
+        _entries(ours.come, in_ours[rows]),
+        [None] * len(rows),
+    )
+
+
+def _collisions(ours: _Change, theirs: _Change, places: _Places) -> list[Conflict]:
+    """Paths where one side has a file and the other a folder, and those in that folder."""
+    if not len(places.alone):
+        return []
+    sides = (ours, _Places.of(ours, theirs)), (theirs, places)
+    paths = [_paths(change.come, where.alone) for change, where in sides]
+    files = set(paths[0]) & _folders(paths[1]) | set(paths[1]) & _folders(paths[0])
+    if not files:
+        return []
+    found = []
+    for number, (change, where) in enumerate(sides):
+        inside = [not files.isdisjoint([path, *parents_of(path)]) for path in paths[number]]
+        rows = where.alone[np.array(inside, np.bool_)]
+        old = _entries(change.gone, where.before[rows])
+        nothing: list[Entry | None] = [None] * len(rows)
+        versions = [nothing, nothing]
+        versions[number] = _entries(change.come, rows)
+        found += [
+            replace(conflict, reason=FILE_AND_FOLDER) for conflict in _conflicts(old, *versions)
+        ]
+    return found
+
+
+def _conflicts(
+    base: Sequence[Entry | None], ours: Sequence[Entry | None], theirs: Sequence[Entry | None]
+) -> Iterator[Conflict]:
+    for old, one, other in zip(base, ours, theirs, strict=True):
+        entry = one or other
+        assert entry is not None
+        reason = BOTH_CHANGED if old else BOTH_ADDED
+        if one is None or other is None:
+            reason = CHANGED_AND_DELETED
+        yield Conflict(entry.path, old, one, other, reason)
+
+
+def _entries(table: pa.Table, rows: Rows) -> list[Entry | None]:
+    """Some entries; None at -1."""
+    found = iter(rows_of(take(table, rows[rows >= 0])))
+    return [next(found) if row >= 0 else None for row in rows.tolist()]
+
+
+def _align(entries: pa.Table, others: pa.Table) -> Rows:
+    return align(whole(entries, "path"), whole(others, "path"))
+
+
+def _paths(table: pa.Table, rows: Rows) -> list[str]:
+    paths: list[str] = paths_at(table, rows).to_pylist()
+    return paths
+
+
+def _folders(paths: Iterable[str]) -> set[str]:
+    """All folders that these paths lie in."""
+    found: set[str] = set()
+    for path in paths:
+        folder = path.rpartition("/")[0]
+        while folder and folder not in found:
+            found.add(folder)
+            folder = folder.rpartition("/")[0]
+    return found
+
+
+def _replaced(entries: pa.Table, gone: pa.Array, come: pa.Table) -> pa.Table:
+    """The entries without the paths `gone`, and with those that come, in path order."""
+    count = entries.num_rows
+    column = whole(entries, "path")
+    keep = np.ones(count + come.num_rows, np.bool_)
+    rows = np.append(align(gone, column), align(whole(come, "path"), column))
+    keep[rows[rows >= 0]] = False
+    paths = column.to_pylist()
+    places = [bisect_left(paths, path) for path in come.column("path").to_pylist()]
+    order = np.insert(np.arange(count), places, np.arange(count, count + come.num_rows))
+    return pa.concat_tables([entries, come]).take(pa.array(order[keep[order]])).combine_chunks()
+
+
+def _by_path(table: pa.Table) -> pa.Table:
+    paths = table.column("path").to_pylist()
+    return take(table, np.array(sorted(range(len(paths)), key=paths.__getitem__), np.int64))
+
+
+def _check_files_and_folders(merged: pa.Table, chosen: Sequence[str]) -> None:
+    """No file may lie where a folder is: the changes respect that, what was chosen might not."""
+    paths = merged.column("path").to_pylist() if chosen else []
+
+    def first_from(path: str) -> str:
+        place = bisect_left(paths, path)
+        return paths[place] if place < len(paths) else ""
+
+    for path in chosen:
+        above = next((folder for folder in parents_of(path) if first_from(folder) == folder), None)
+        below = first_from(path + "/")
+        if above is None and not below.startswith(path + "/"):
+            continue
+        file, other = (above, path) if above is not None else (path, below)
+        raise InvalidInputError(
+            f"The merged dataset would have a file '{file}' and, below it, '{other}'.",
+            "Take the same side for both.",
+        )

@@ -34,7 +34,7 @@ def differing(
     sides = (pa.Table.from_batches(side, schema=ENTRY_SCHEMA) for side in (left, right))
     here, there = (side.combine_chunks() for side in sides)
     some, others = _without_equal_runs(here, _ends(left, right), there, _ends(right, left))
-    place = align(_paths_at(here, some), _paths_at(there, others))
+    place = align(paths_at(here, some), paths_at(there, others))
     common = np.flatnonzero(place >= 0)
     common = common[same_content(here, some[common], there, others[place[common]])]
     return take(here, np.delete(some, common)), take(there, np.delete(others, place[common]))
@@ -63,25 +63,27 @@ def same_content(left: pa.Table, some: Rows, right: pa.Table, others: Rows) -> M
 
 def take(table: pa.Table, rows: Rows) -> pa.Table:
     """Some rows of a table of entries, in one piece."""
-    if len(rows) == table.num_rows:
+    if np.array_equal(rows, np.arange(table.num_rows)):
         return table.combine_chunks()
     if len(rows) > _SMALL:
         return table.take(pa.array(rows)).combine_chunks()
-    columns = (_whole(table, name) for name in ENTRY_SCHEMA.names)
+    columns = (whole(table, name) for name in ENTRY_SCHEMA.names)
     picked = [[column[row].as_py() for row in rows.tolist()] for column in columns]
     return pa.table(picked, schema=ENTRY_SCHEMA)
 
 
-def _paths_at(table: pa.Table, rows: Rows) -> pa.Array:
-    paths = _whole(table, "path")
-    if len(rows) == len(paths):
+def paths_at(table: pa.Table, rows: Rows) -> pa.Array:
+    """The paths of some rows."""
+    paths = whole(table, "path")
+    if np.array_equal(rows, np.arange(len(paths))):
         return paths
     if len(rows) > _SMALL:
         return paths.take(pa.array(rows))
     return pa.array([paths[row].as_py() for row in rows.tolist()], pa.string())
 
 
-def _whole(table: pa.Table, name: str) -> pa.Array:
+def whole(table: pa.Table, name: str) -> pa.Array:
+    """A column in one piece."""
     pieces = table.column(name).chunks
     if len(pieces) == 1:
         return pieces[0]
@@ -90,10 +92,10 @@ def _whole(table: pa.Table, name: str) -> pa.Array:
 
 def _numbers(table: pa.Table) -> list[NDArray[np.generic]]:
     """The columns that are not text, each of one number a row."""
-    digests = _whole(table, "digest")
+    digests = whole(table, "digest")
     words = np.frombuffer(digests.buffers()[1] or b"", np.uint64).reshape(-1, DIGEST_SIZE // 8)
     words = words[digests.offset : digests.offset + len(digests)]
-    return [_whole(table, "kind").to_numpy(), _whole(table, "size").to_numpy(), *words.T]
+    return [whole(table, "kind").to_numpy(), whole(table, "size").to_numpy(), *words.T]
 
 
 def _ends(batches: Sequence[pa.RecordBatch], others: Sequence[pa.RecordBatch]) -> Rows:
@@ -134,8 +136,8 @@ def _equal_run(
     offsets = step * _ranges(np.zeros_like(most), most)
     rows = np.repeat(starts, most) + offsets, np.repeat(others, most) + offsets
     differ = np.append(np.flatnonzero(~same_content(here, rows[0], there, rows[1])), len(offsets))
-    runs = np.minimum(differ[np.searchsorted(differ, firsts)] - firsts, most)
-    paths = _whole(here, "path"), _whole(there, "path")
+    runs: Rows = np.minimum(differ[np.searchsorted(differ, firsts)] - firsts, most)
+    paths = whole(here, "path"), whole(there, "path")
     for number in np.flatnonzero(runs).tolist():
         run = int(runs[number])
         back = run - 1 if step < 0 else 0

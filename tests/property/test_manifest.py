@@ -2,74 +2,34 @@
 
 from __future__ import annotations
 
-import itertools
 import random
 from collections.abc import Mapping, Sequence
-from functools import cache
 
 import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from xxhash import xxh3_64_intdigest
 
-from datasets_vc.backends import Backend
-from datasets_vc.digest import Buffer, Digest, digest_of
-from datasets_vc.format.entries import ENTRY_SCHEMA, FILE, SYMLINK, Entry, entry_table, rows_of
+from datasets_vc.digest import digest_of
+from datasets_vc.format.entries import ENTRY_SCHEMA, FILE, Entry, entry_table, rows_of
 from datasets_vc.history.diff import Diff, diff
-from datasets_vc.history.manifest import Manifest, dataset_digest, read_nodes, write_manifest
-from datasets_vc.paths import is_under, problem_with
-from datasets_vc.store import Store
-from tests.store.memory import MemoryBackend
-
-Tree = dict[str, Entry]
-
-NEIGHBOURS = ["a", "a-b", "a.b", "a/b", "a/b/c", "a0", "a!", "a/b-c", "b", "A", "é/a", "a/é", "aa"]
-paths = st.sampled_from(NEIGHBOURS) | st.text("ab/.-0é", min_size=1, max_size=7).filter(
-    lambda path: not problem_with(path)
+from datasets_vc.history.manifest import Manifest, dataset_digest, read_nodes
+from datasets_vc.paths import is_under
+from tests.property.trees import (
+    NEIGHBOURS,
+    CountingStore,
+    Tree,
+    contents,
+    digest_of_tree,
+    entry,
+    large,
+    new_store,
+    nodes_of,
+    paths,
+    stored,
+    trees,
 )
-contents = st.tuples(st.sampled_from([FILE, SYMLINK]), st.integers(0, 3))
-
-
-def entry(path: str, kind: int, content: int) -> Entry:
-    return Entry(path, kind, content, digest_of(b"%d" % content))
-
-
-trees = st.dictionaries(paths, contents, max_size=25).map(
-    lambda found: {path: entry(path, *content) for path, content in found.items()}
-)
-
-
-@cache
-def large() -> Mapping[str, Entry]:
-    """Enough entries for a tree of three levels."""
-    names = [f"{group}/{number:06d}.png" for number in range(3000) for group in ("x", "y-z", "y")]
-    for group in range(3):
-        # A path that ends a leaf, and one after it that begins a node of level 1.
-        names.append(_marked(f"y/marked {group}/a", level=0))
-        names.append(_marked(f"y/marked {group}/b", level=1))
-    return {name: entry(name, FILE, number) for number, name in enumerate(names)}
-
-
-def _marked(start: str, level: int) -> str:
-    names = (f"{start}{number}" for number in itertools.count())
-    return next(name for name in names if not xxh3_64_intdigest(name.encode(), level) % 256)
-
-
-def new_store() -> Store:
-    return Store.create(MemoryBackend())
-
-
-def stored(store: Store, *trees: Mapping[str, Entry]) -> list[Digest]:
-    writer = store.writer()
-    digests = [write_manifest(writer, entry_table(tree.values())) for tree in trees]
-    store.publish(writer.finish())
-    return digests
-
-
-def digest_of_tree(tree: Mapping[str, Entry]) -> Digest:
-    return dataset_digest(entry_table(tree.values()))
 
 
 @given(trees, st.randoms())
@@ -173,7 +133,7 @@ def test_prefix_and_get_equal_filtering(tree: Tree, prefix: str) -> None:
 
 def test_get_in_a_large_tree_reads_one_node_a_level() -> None:
     (dataset,) = stored(made := new_store(), large())
-    store = _CountingStore(made.backend)
+    store = CountingStore(made.backend)
     manifest = Manifest(store, dataset)
     shuffler = random.Random(1)
     for path in shuffler.sample(sorted(large()), 40):
@@ -262,9 +222,9 @@ def test_diff_reads_only_nodes_that_differ() -> None:
         new[path] = Entry(path, FILE, 1, digest_of(b"new"))
     store = new_store()
     first, second = stored(store, large(), new)
-    counting = _CountingStore(store.backend)
+    counting = CountingStore(store.backend)
     assert len(diff(counting, first, second).modified) == 2
-    nodes = [_nodes_of(store, dataset) for dataset in (first, second)]
+    nodes = [nodes_of(store, dataset) for dataset in (first, second)]
     differing = nodes[0] ^ nodes[1]
     assert set(counting.read_digests) == differing
     assert len(differing) <= 10
@@ -272,27 +232,6 @@ def test_diff_reads_only_nodes_that_differ() -> None:
     before = len(counting.read_digests)
     assert not diff(counting, first, first)
     assert len(counting.read_digests) == before
-
-
-def _nodes_of(store: Store, dataset: Digest) -> set[Digest]:
-    found, level = set(), [dataset]
-    while level:
-        found.update(level)
-        nodes = read_nodes(store, level)
-        level = [child for n in nodes if n.level for child in n.rows.column("digest").to_pylist()]
-    return found
-
-
-class _CountingStore(Store):
-    """Remembers which chunks were read."""
-
-    def __init__(self, backend: Backend) -> None:
-        super().__init__(backend)
-        self.read_digests: list[Digest] = []
-
-    def read_many(self, digests: Sequence[Digest]) -> list[Buffer]:
-        self.read_digests += digests
-        return super().read_many(digests)
 
 
 def test_sizes_add_up_in_64_bits() -> None:
