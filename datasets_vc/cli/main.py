@@ -65,6 +65,7 @@ VERBS = {
     "fetch": Listed("remotes", "Get versions from a remote; the workspace stays as it is."),
     "pull": Listed("remotes", "Get the branch's new versions from a remote, and its files."),
     "push": Listed("remotes", "Send a branch's versions to a remote."),
+    "pin": Listed("pinning", "Write a small file that says which version some code uses."),
     "train": Listed("runs", "Train a model on a version and record the run."),
     "runs": Listed("runs", "Look at recorded runs."),
     "reproduce": Listed("runs", "Train a recorded run again and say whether it is the same."),
@@ -78,6 +79,7 @@ FAMILIES = {
     "merging": "Files and versions",
     "refs": "Names of versions",
     "remotes": "Other places",
+    "pinning": "Other places",
     "runs": "Training",
 }
 

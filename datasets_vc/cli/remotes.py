@@ -13,7 +13,7 @@ from datasets_vc.cli.git import git_lines
 from datasets_vc.cli.options import keep_options
 from datasets_vc.cli.render import count, short, shown, size, table
 from datasets_vc.cli.session import Session, new_app, verb
-from datasets_vc.repository import Repository
+from datasets_vc.repository import Pin, Repository
 
 if TYPE_CHECKING:
     from datasets_vc.config import RemoteConfig
@@ -94,11 +94,15 @@ def remove(
 @verb(
     app,
     "clone",
-    "dsvc clone s3://bucket/signs\ndsvc clone /mnt/disk/signs work --rev v1.0 --no-checkout",
+    "dsvc clone s3://bucket/signs\n"
+    "dsvc clone /mnt/disk/signs work --rev v1.0 --no-checkout\n"
+    "dsvc clone --from dataset.lock",
 )
 def clone(
     session: Session,
-    url: Annotated[str, typer.Argument(metavar="URL", help="A store: folder or fsspec URL.")],
+    url: Annotated[
+        str | None, typer.Argument(metavar="URL", help="A store: folder or fsspec URL.")
+    ] = None,
     directory: Annotated[
         str | None, typer.Argument(metavar="DIR", help="The new folder; the URL's last part.")
     ] = None,
@@ -108,16 +112,32 @@ def clone(
     no_checkout: Annotated[
         bool, typer.Option("--no-checkout", help="Only the store, no files: enough for training.")
     ] = False,
+    lock: Annotated[
+        str | None, typer.Option("--from", metavar="FILE", help="What this dataset.lock pins.")
+    ] = None,
 ) -> None:
-    """Make a workspace of a version in a remote store."""
-    folder = session.located(directory or _last_part(url))
-    result = Repository.clone(
-        session.address(url),
-        folder,
-        revision=revision,
-        checkout=not no_checkout,
-        progress=session.progress,
-    )
+    """Make a workspace of a version in a remote store.
+
+    With --from there is no URL, and DIR is by default where the lock file has the workspace. The
+    workspace is on the default branch if that has the version, else on no branch.
+    """
+    if lock is None:
+        if url is None:
+            raise typer.BadParameter("name a store, or a lock file with --from.", param_hint="URL")
+        folder = session.located(directory or _last_part(url))
+        result = Repository.clone(
+            session.address(url),
+            folder,
+            revision=revision,
+            checkout=not no_checkout,
+            progress=session.progress,
+        )
+    else:
+        if directory is not None or revision is not None:
+            raise typer.BadParameter("it says which store and version.", param_hint="--from")
+        file = session.located(lock)
+        folder = session.located(url) if url else Pin.place_for(file)
+        result = Pin.clone(file, folder, checkout=not no_checkout, progress=session.progress)
     session.done(
         result,
         lambda made: {**_sync_json(made, "received"), "workspace": str(folder)},
@@ -159,14 +179,27 @@ def fetch(
     )
 
 
-@verb(app, "pull", "dsvc pull\ndsvc pull backup")
-def pull(session: Session, remote: Remote = "origin") -> None:
+@verb(app, "pull", "dsvc pull\ndsvc pull backup\ndsvc pull --lock")
+def pull(
+    session: Session,
+    remote: Annotated[
+        str | None,
+        typer.Argument(metavar="REMOTE", help="A name that 'remote add' gave; origin."),
+    ] = None,
+    lock: Annotated[
+        bool,
+        typer.Option("--lock", help="Go to what dataset.lock pins, or the lock file REMOTE."),
+    ] = False,
+) -> None:
     """Get the branch's new versions from a remote, and its files.
 
     Files are written only if the workspace has some. A branch that has gone its own way is left
     alone, and the exit code is 12.
     """
-    result = session.repository.pull(remote, progress=session.progress)
+    if lock:
+        result = session.pin(remote).pull(session.progress)
+    else:
+        result = session.repository.pull(remote or "origin", progress=session.progress)
     session.done(
         result,
         lambda got: _sync_json(got, "received"),

@@ -14,6 +14,8 @@ from datasets_vc.cli.options import keep_options
 from datasets_vc.cli.render import moment, number, short, shown, table
 from datasets_vc.cli.session import Session, new_app, verb
 from datasets_vc.errors import InvalidInputError, NotFoundError, NotRestorableError
+from datasets_vc.format.lock import LOCK_SUFFIX
+from datasets_vc.repository import Repository
 from datasets_vc.runs.arguments import Overrides, TrainRequest
 from datasets_vc.runs.compare import DIVERGED
 
@@ -54,12 +56,17 @@ Run = Annotated[str, typer.Argument(metavar="RUN", help="A run, or the first dig
 @verb(
     app,
     "train",
-    "dsvc train cnn --data v1.1\ndsvc train rnn --data main:texts --set hidden=128 --epochs 3",
+    "dsvc train cnn --data v1.1\n"
+    "dsvc train cnn --data dataset.lock\n"
+    "dsvc train rnn --data main:texts --set hidden=128 --epochs 3",
 )
 def train(
     session: Session,
     model: Annotated[Model, typer.Argument(metavar="MODEL", help="cnn, rnn or crnn.")],
-    data: Annotated[str, typer.Option(metavar="REV[:PATH]", help="A version, or a folder in it.")],
+    data: Annotated[
+        str,
+        typer.Option(metavar="REV[:PATH]", help="A version, or a folder in it; or a dataset.lock."),
+    ],
     settings: Settings = None,
     config: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Settings, as TOML or JSON.")
@@ -78,9 +85,10 @@ def train(
     Samples are read from the store: no checkout is needed. 'dsvc reproduce' trains it again.
     """
     revision, _, under = data.partition(":")
+    repository, version = _version(session, revision or "HEAD")
     request = TrainRequest(
         model=model.value,
-        revision=revision or "HEAD",
+        revision=version,
         under=under.strip("/"),
         config=_file(session, config) if config else None,
         settings=_settings(settings, seed=seed, epochs=epochs),
@@ -90,8 +98,16 @@ def train(
         on_bad_sample=on_bad_sample.value,
         quiet=session.options.quiet,
     )
-    record = session.repository.runs.train(request, session.progress)
-    session.answer(record, _record_json, lambda made: _result_lines(session, made))
+    record = repository.runs.train(request, session.progress)
+    session.answer(record, _record_json, lambda made: _result_lines(repository, made))
+
+
+def _version(session: Session, revision: str) -> tuple[Repository, str]:
+    """The repository and the version to train on; a lock file names both."""
+    if not revision.endswith(LOCK_SUFFIX):
+        return session.repository, revision
+    pin = session.pin(revision)
+    return Repository.open(pin.folder), pin.fetch(session.progress).commit.hex()
 
 
 def _settings(given: list[str] | None, **named: int | None) -> dict[str, str]:
@@ -130,13 +146,13 @@ def _record_json(record: RunRecord) -> dict[str, Any]:
     return {**_summary_json(record), "input": record.input, "events": record.events}
 
 
-def _result_lines(session: Session, record: RunRecord) -> Iterator[str]:
+def _result_lines(repository: Repository, record: RunRecord) -> Iterator[str]:
     yield f"run     {record.id}"
     yield f"dataset {record.dataset}"
     yield f"status  {record.status}"
     if record.metrics:
         yield f"metrics {_metrics(record.metrics)}"
-    outputs = session.repository.runs.outputs(record)
+    outputs = repository.runs.outputs(record)
     if outputs:
         yield f"files   {shown(str(outputs))}"
 
@@ -182,12 +198,12 @@ def show(session: Session, run: Run) -> None:
     session.answer(
         session.repository.runs.show(run),
         _record_json,
-        lambda record: _record_lines(session, record),
+        lambda record: _record_lines(session.repository, record),
     )
 
 
-def _record_lines(session: Session, record: RunRecord) -> Iterator[str]:
-    yield from _result_lines(session, record)
+def _record_lines(repository: Repository, record: RunRecord) -> Iterator[str]:
+    yield from _result_lines(repository, record)
     yield f"started {moment(record.started)}"
     if record.head.reproduces:
         yield f"repeats {record.head.reproduces.hex()}"

@@ -19,7 +19,7 @@ from datasets_vc.cli.options import Options, keep_options, options_of
 from datasets_vc.cli.progress import TerminalProgress
 from datasets_vc.errors import InvalidInputError
 from datasets_vc.progress import SILENT, Progress
-from datasets_vc.repository import Repository
+from datasets_vc.repository import Pin, Repository
 
 Result = TypeVar("Result")
 Verb = Callable[..., int | None]
@@ -89,6 +89,10 @@ class Session:
     def located(self, path: str | Path) -> Path:
         """A path as typed, from the root of the file system."""
         return Path(os.path.normpath(self.folder / path))
+
+    def pin(self, file: str | None = None) -> Pin:
+        """A lock file as typed, or the one that counts here, and the workspace that follows it."""
+        return Pin.find(self.folder, self.located(file) if file else None)
 
     def address(self, url: str) -> str:
         """Where a store is: a URL as typed, a folder from the root of the file system."""

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from datasets_vc.cli.author import author_of
+from datasets_vc.cli.failure import DONE, FAILED
 from datasets_vc.cli.git import git_lines
+from datasets_vc.cli.locks import compared_json, compared_lines
 from datasets_vc.cli.render import count, short, shown, size
 from datasets_vc.cli.session import Session, new_app, verb
 from datasets_vc.repository import Repository
@@ -47,14 +49,41 @@ def init(
     )
 
 
-@verb(app, "status", "dsvc status\ndsvc status train --json")
-def status(session: Session, paths: Paths = None) -> None:
-    """Show what changed since the last commit."""
+@verb(app, "status", "dsvc status\ndsvc status train --json\ndsvc status --lock")
+def status(
+    session: Session,
+    paths: Paths = None,
+    lock: Annotated[
+        bool,
+        typer.Option(
+            "--lock", help="Compare with what dataset.lock pins, or the lock file at PATH."
+        ),
+    ] = False,
+) -> int:
+    """Show what changed since the last commit.
+
+    With --lock the exit code is 1 if this is not the pinned dataset, or there are changes.
+    """
+    if lock:
+        return _status_of_lock(session, paths or [])
     session.answer(
         session.repository.status(session.dataset_paths(paths)),
         _status_json,
         lambda found: _status_lines(session, found),
     )
+    return DONE
+
+
+def _status_of_lock(session: Session, files: list[str]) -> int:
+    if len(files) > 1:
+        raise typer.BadParameter("with --lock it is one file at most.", param_hint="PATH")
+    found = session.pin(*files).status()
+    session.answer(
+        found,
+        lambda made: {**_status_json(made.status), **compared_json(made)},
+        lambda made: [*_status_lines(session, made.status), *compared_lines(session, made)],
+    )
+    return DONE if found.matches else FAILED
 
 
 def _status_json(status: Status) -> dict[str, Any]:

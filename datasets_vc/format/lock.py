@@ -14,6 +14,9 @@ from datasets_vc.errors import FormatError, InvalidInputError
 
 VERSION = 1
 
+LOCK_SUFFIX = ".lock"
+"""No branch or tag has a name that ends so."""
+
 _HEADER = """\
 # The dataset that the code here uses, written by 'dsvc pin'.
 # 'dsvc clone --from' this file gets it, 'dsvc pull --lock' follows a new one.

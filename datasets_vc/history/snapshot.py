@@ -11,8 +11,10 @@ import pyarrow as pa
 from datasets_vc.backends import open_backend
 from datasets_vc.config import find_workspace, read_head, store_location
 from datasets_vc.digest import Buffer, Digest
-from datasets_vc.errors import NotFoundError
+from datasets_vc.errors import InvalidInputError, NotFoundError
+from datasets_vc.format.lock import LOCK_SUFFIX
 from datasets_vc.history.manifest import Manifest
+from datasets_vc.history.pinned import open_pinned
 from datasets_vc.history.revisions import resolve
 from datasets_vc.store import Store
 from datasets_vc.store.names import ROOT
@@ -37,16 +39,23 @@ class Snapshot:
 
     @classmethod
     def open(cls, location: str | Path, revision: str = "HEAD") -> Snapshot:
-        """Open what `revision` names in a store.
+        """Open what `revision` names in a store, or what a `dataset.lock` pins.
 
         Args:
-            location: a store's URL or folder, or a folder in a workspace.
-            revision: a branch, tag, commit or dataset digest, `HEAD` or the like.
+            location: a store's URL or folder, a folder in a workspace, or a lock file. What that
+                pins is read from the workspace that it names, if this has all of it, else from the
+                store that it names.
+            revision: a branch, tag, commit or dataset digest, `HEAD` or the like; a lock file has
+                but one version.
 
         Raises:
             NotARepositoryError: there is no store or workspace at `location`.
             NotFoundError: the store has no such revision.
+            IntegrityError: a lock file's commit and dataset do not belong together.
+            InvalidInputError, FormatError: a file is no lock file, or one of a newer format.
         """
+        if _is_file(location):
+            return cls._open_pinned(Path(location), revision)
         url, head = _find_store(location)
         store = Store.open(open_backend(url))
         if head is None and revision == "HEAD":
@@ -57,6 +66,16 @@ class Snapshot:
         snapshot = cls(store.url, found.dataset.hex(), commit)
         snapshot.__dict__["_store"] = store
         return snapshot
+
+    @classmethod
+    def _open_pinned(cls, file: Path, revision: str) -> Snapshot:
+        if revision != "HEAD":
+            raise InvalidInputError(
+                f"'{file}' is a file, which pins one version: there is no '{revision}' in it.",
+                "Leave the revision out, or open the store or the workspace.",
+            )
+        store, lock = open_pinned(file)
+        return cls(store.url, lock.dataset.hex(), lock.commit.hex())
 
     @property
     def name(self) -> str:
@@ -114,6 +133,14 @@ class Snapshot:
 
     def __repr__(self) -> str:
         return f"Snapshot({self.url!r}, {self.digest[:12]!r})"
+
+
+def _is_file(location: str | Path) -> bool:
+    """Whether a location is meant to be a lock file."""
+    path = Path(location)
+    return "://" not in str(location) and (
+        path.is_file() or (path.suffix == LOCK_SUFFIX and not path.exists())
+    )
 
 
 def _find_store(location: str | Path) -> tuple[str, Digest | None]:

@@ -1,6 +1,8 @@
 """The facade: what the rooms do, wired together. The command line calls nothing else."""
 
+from datasets_vc.repository.following import PinStatus
 from datasets_vc.repository.merging import Merging
+from datasets_vc.repository.pinning import Pin, PinResult
 from datasets_vc.repository.repository import Repository
 from datasets_vc.repository.results import (
     CheckoutResult,
@@ -25,6 +27,9 @@ __all__ = [
     "MergeResult",
     "Merging",
     "Overrides",
+    "Pin",
+    "PinResult",
+    "PinStatus",
     "Repository",
     "Reproduction",
     "RunRecord",

@@ -54,16 +54,17 @@ class Fetched:
 
 
 def init(folder: Path, store_url: str | None) -> Context:
-    context = _make_workspace(folder, store_url)
+    context = make_workspace(folder, store_url)
     hide_from_git(folder)
     return context
 
 
-def _make_workspace(folder: Path, store_url: str | None) -> Context:
+def make_workspace(folder: Path, store_url: str | None) -> Context:
+    """Make a workspace of a folder; nothing is left of it if that fails."""
     _check_folder(folder)
     if (folder / META_DIR).exists():
         raise AlreadyExistsError(f"'{folder}' is a dataset repository already.")
-    with _whole_or_not_at_all(folder):
+    with whole_or_not_at_all(folder):
         Workspace.create(folder, DEFAULT_BRANCH)
         if store_url:
             set_store(folder, store_url)
@@ -74,14 +75,9 @@ def _make_workspace(folder: Path, store_url: str | None) -> Context:
 def clone(
     url: str, folder: Path, *, revision: str | None, checkout: bool, progress: Progress
 ) -> CloneResult:
-    _check_folder(folder)
-    if folder.exists() and any(folder.iterdir()):
-        hint = "Give another folder: dsvc clone URL DIR"
-        if (folder / META_DIR).exists():
-            hint += f"; or go on with a clone that was cut short: dsvc -C {folder} pull"
-        raise AlreadyExistsError(f"'{folder}' exists and is not empty.", hint)
-    with _whole_or_not_at_all(folder):
-        context = _make_workspace(folder, None)
+    check_new(folder)
+    with whole_or_not_at_all(folder):
+        context = make_workspace(folder, None)
         add_remote(folder, RemoteConfig(DEFAULT_REMOTE, url))
         connection = context.remotes.connect(DEFAULT_REMOTE)
         root = connection.root
@@ -215,13 +211,28 @@ def _as_tracked(revision: str, root: Root) -> str:
     return f"{DEFAULT_REMOTE}/{base}{steps}" if base in root.branches else revision
 
 
+def check_new(folder: Path) -> None:
+    """Check that a clone may be made there.
+
+    Raises:
+        AlreadyExistsError: the folder exists and is not empty.
+        InvalidInputError: it is no folder.
+    """
+    _check_folder(folder)
+    if folder.exists() and any(folder.iterdir()):
+        hint = "Give another folder: dsvc clone URL DIR"
+        if (folder / META_DIR).exists():
+            hint += f"; or go on with a clone that was cut short: dsvc -C {folder} pull"
+        raise AlreadyExistsError(f"'{folder}' exists and is not empty.", hint)
+
+
 def _check_folder(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise InvalidInputError(f"'{folder}' is not a folder.", "Give another place.")
 
 
 @contextmanager
-def _whole_or_not_at_all(folder: Path) -> Iterator[None]:
+def whole_or_not_at_all(folder: Path) -> Iterator[None]:
     """Take back what was begun of a new workspace, when making it fails."""
     existed = folder.exists()
     try:

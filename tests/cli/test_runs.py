@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from datasets_vc.cli import session
 from datasets_vc.digest import digest_of
 from datasets_vc.errors import NotRestorableError
 from datasets_vc.format.run import RunHead
@@ -71,6 +72,17 @@ def test_train_by_default(dsvc, runs) -> None:
 
     assert runs.asked == [TrainRequest("cnn", "v1")]
     assert dsvc("train", "cnn", "--data", "v1", "--config", "no.toml").code == 1
+
+
+def test_train_on_what_a_lock_file_pins(dsvc, runs, monkeypatch, tmp_path) -> None:
+    pin = SimpleNamespace(folder=tmp_path / "data", fetch=lambda _: SimpleNamespace(commit=OTHER))
+    asked = []
+    monkeypatch.setattr(session.Pin, "find", lambda *given: asked.append(given) or pin)
+
+    assert dsvc("train", "cnn", "--data", "code/dataset.lock:digits").code == 0
+    assert asked == [(tmp_path, tmp_path / "code" / "dataset.lock")]
+    assert runs.opened == [tmp_path / "data"]
+    assert runs.asked == [TrainRequest("cnn", OTHER.hex(), "digits")]
 
 
 def test_trained_run(dsvc, runs) -> None:
