@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import mmap
 import os
 import secrets
 from collections.abc import Iterator
@@ -33,6 +32,7 @@ from datasets_vc.errors import (
     NotFoundError,
     UnreadableFileError,
 )
+from datasets_vc.mapping import map_file
 
 LOCK_TIMEOUT = 30.0
 """Seconds that a swap waits for another one to end."""
@@ -127,9 +127,7 @@ class LocalBackend(Backend):
     def map(self, name: str) -> memoryview | None:
         path = self._path(name)
         with _our_errors("read", path), path.open("rb") as file:
-            if not os.fstat(file.fileno()).st_size:
-                return memoryview(b"")
-            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+            return map_file(file)
 
     def _path(self, name: str) -> Path:
         return self.folder / check_name(name)

@@ -19,6 +19,7 @@ from datasets_vc.errors import (
 )
 from datasets_vc.format.index import IndexTable, decode_index, encode_index
 from datasets_vc.format.root import Root, check_writable, decode_root, encode_root
+from datasets_vc.mapping import let_go
 from datasets_vc.store.index import ChunkIndex, Place, merge_tables
 from datasets_vc.store.names import ROOT, index_name
 from datasets_vc.store.reader import MissingPackError, Reader
@@ -117,13 +118,13 @@ class Store:
         what = f"The chunk index {digest.hex()} of {self.url}"
         data: Buffer | None = self._cached(name)
         if data is not None and digest_of(data) == digest:
-            return decode_index(data, what)
+            return _decode_index(data, what)
         data = self._fetch_index(name)
         if digest_of(data) != digest:
             raise IntegrityError(f"{what} is damaged: it does not match its digest.")
         if self._index_cache is not None:
             self._index_cache.put(name, data)
-        return decode_index(data, what)
+        return _decode_index(data, what)
 
     def find(self, digest: Digest) -> Place | None:
         """Where a chunk lies, or None if the store does not have it."""
@@ -280,6 +281,14 @@ class Store:
             return self._index_cache.map(name)
         except NotFoundError:
             return None
+
+
+def _decode_index(data: Buffer, what: str) -> IndexTable:
+    table = decode_index(data, what)
+    if isinstance(data, memoryview):
+        # All of it was looked at, to verify it; from now on single rows are.
+        let_go(data)
+    return table
 
 
 def _new_write_id() -> str:

@@ -106,13 +106,9 @@ def make_listing(
         texts.append(run.text)
         lengths.append(run.lengths)
         rows.append(run.rows)
-    stats = np.concatenate(rows)
-    del rows
-    kind, size, mtime_ns, ctime_ns, inode = (
-        np.ascontiguousarray(stats[:, column]) for column in range(len(FIELDS))
-    )
     paths = _string_array(texts, lengths)
-    columns = (kind, size, mtime_ns, ctime_ns, inode)
+    # Column by column: memory for all of them twice would be much of what a command may use.
+    columns = [np.concatenate([run[:, column] for run in rows]) for column in range(len(FIELDS))]
     return Listing(paths, *columns, folders=folders, skipped=skipped)
 
 
@@ -121,4 +117,6 @@ def _string_array(texts: list[bytes], lengths: list[NDArray[np.int64]]) -> pa.St
     if offsets[-1] > _MAX_TEXT:
         raise InvalidInputError("The paths of this workspace are longer than 2 GiB together.")
     ends = pa.py_buffer(offsets.astype(np.int32))
-    return pa.StringArray.from_buffers(len(offsets) - 1, ends, pa.py_buffer(b"".join(texts)))
+    text = b"".join(texts)
+    texts.clear()
+    return pa.StringArray.from_buffers(len(offsets) - 1, ends, pa.py_buffer(text))

@@ -12,16 +12,19 @@ time: whatever is wrong with it, or missing, costs reading files again and nothi
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
-from xxhash import xxh3_64_digest
+from xxhash import xxh3_64, xxh3_64_digest
 
 from datasets_vc.digest import DIGEST_SIZE
+from datasets_vc.mapping import let_go, map_file
 from datasets_vc.paths import META_DIR
 from datasets_vc.workspace.columns import (
     Digests,
@@ -48,10 +51,14 @@ _SCHEMA = pa.schema(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StatCache:
-    """Files with the digests they had; the same columns as a listing, in order of path."""
+    """Files with the digests they had; the same columns as a listing, in order of path.
+
+    `mapped` is the file that they are the columns of, if they are.
+    """
 
     files: Listing
     digest: Digests
+    mapped: memoryview | None = None
 
     def __len__(self) -> int:
         return len(self.files)
@@ -65,10 +72,15 @@ class StatCache:
         # A row of -1 takes the last one's values; `known` says that they mean nothing.
         for name in FIELDS:
             known &= getattr(listing, name) == getattr(self.files, name)[rows]
-        return self.digest[rows], known
+        digests = self.digest[rows]
+        if self.mapped is not None:
+            let_go(self.mapped)
+        return digests, known
 
     def picked(self, keep: Mask) -> StatCache:
         """Only the rows that `keep` marks."""
+        if keep.all():
+            return self
         rows = np.flatnonzero(keep)
         columns = [getattr(self.files, name)[rows] for name in FIELDS]
         return StatCache(Listing(gather(self.files.path, rows), *columns), self.digest[rows])
@@ -106,18 +118,18 @@ def empty_cache() -> StatCache:
 def load_cache(folder: Path) -> StatCache:
     """The stat cache of the workspace `folder`; empty if there is none that can be used."""
     try:
-        with pa.memory_map(str(folder / META_DIR / CACHE_FILE)) as source:
-            data = source.read_buffer()
+        with (folder / META_DIR / CACHE_FILE).open("rb") as file:
+            data = map_file(file)
     except OSError:
         return empty_cache()
     # Arrow trusts the bytes that it is given: they have to be checked before.
-    body = data.slice(_HEADER_SIZE) if data.size > _HEADER_SIZE else None
-    if body is None or data.slice(0, _HEADER_SIZE) != _header(body):
+    body = data[_HEADER_SIZE:]
+    if not body or data[:_HEADER_SIZE] != _header(body):
         return empty_cache()
-    table = pa.ipc.open_stream(body).read_all()
+    table = pa.ipc.open_stream(pa.py_buffer(body)).read_all()
     numbers = [whole_column(table, name).to_numpy() for name in FIELDS]
     listing = Listing(whole_column(table, "path"), *numbers)
-    return StatCache(listing, digests_of(whole_column(table, "digest")))
+    return StatCache(listing, digests_of(whole_column(table, "digest")), data)
 
 
 def save_cache(folder: Path, cache: StatCache) -> None:
@@ -132,14 +144,13 @@ def save_cache(folder: Path, cache: StatCache) -> None:
     temporary = _temporary(folder)
     try:
         temporary.parent.mkdir(exist_ok=True)
-        with pa.OSFile(str(temporary), "wb") as sink:
-            sink.write(bytes(_HEADER_SIZE))
-            with pa.ipc.new_stream(sink, _SCHEMA) as writer:
+        with temporary.open("xb") as file:
+            file.write(bytes(_HEADER_SIZE))
+            body = _HashingWriter(file)
+            with pa.ipc.new_stream(body, _SCHEMA) as writer:
                 writer.write_table(table)
-        with pa.memory_map(str(temporary), "r+") as written:
-            header = _header(written.read_buffer().slice(_HEADER_SIZE))
-            written.seek(0)
-            written.write(header)
+            file.seek(0)
+            file.write(_MAGIC + body.hasher.digest())
         temporary.replace(folder / META_DIR / CACHE_FILE)
     except OSError:
         with contextlib.suppress(OSError):
@@ -160,10 +171,25 @@ def clock_of(folder: Path) -> int:
             temporary.unlink(missing_ok=True)
 
 
+class _HashingWriter(io.RawIOBase):
+    """Writes on to a file, and hashes what goes by."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.hasher = xxh3_64()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self.hasher.update(data)
+        return self._file.write(data)
+
+
 def _temporary(folder: Path) -> Path:
     return folder / META_DIR / TEMPORARY_DIR / f"{CACHE_FILE}-{secrets.token_hex(8)}"
 
 
-def _header(body: pa.Buffer) -> bytes:
+def _header(body: memoryview) -> bytes:
     """What comes before the Arrow stream: a name with a version, and the stream's XXH3-64."""
     return _MAGIC + xxh3_64_digest(body)

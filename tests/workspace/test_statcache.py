@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from datasets_vc.workspace import statcache
 from datasets_vc.workspace.listing import FIELDS, Listing
 from datasets_vc.workspace.statcache import (
     StatCache,
@@ -114,7 +115,7 @@ def test_a_full_disk_leaves_the_old_cache(folder: Path, monkeypatch: pytest.Monk
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(pa, "OSFile", full)
+    monkeypatch.setattr(statcache._HashingWriter, "write", full)
     save_cache(folder, cache_of(["b"]))
     monkeypatch.undo()
     assert same(load_cache(folder), cache_of(["a"]))
