@@ -74,9 +74,9 @@ VERBS = {
 # The titles under which the help lists them.
 FAMILIES = {
     "workspace": "Files and versions",
+    "merging": "Files and versions",
     "history": "Looking",
     "differences": "Looking",
-    "merging": "Files and versions",
     "refs": "Names of versions",
     "remotes": "Other places",
     "pinning": "Other places",

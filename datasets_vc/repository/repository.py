@@ -25,8 +25,8 @@ from datasets_vc.progress import SILENT, Progress
 from datasets_vc.repository import exchange, working
 from datasets_vc.repository.context import Context
 from datasets_vc.repository.merging import Merging
-from datasets_vc.repository.results import (
 from datasets_vc.repository.pulling import pull
+from datasets_vc.repository.results import (
     CheckoutResult,
     CloneResult,
     CommitInfo,
@@ -35,9 +35,8 @@ from datasets_vc.repository.pulling import pull
     SyncResult,
     Version,
 )
-from datasets_vc.runs.runs import Runs
 from datasets_vc.repository.unfinished import Recorder
-from datasets_vc.samples import summarise
+from datasets_vc.runs.runs import Runs
 from datasets_vc.store import Store
 from datasets_vc.sync.remotes import DEFAULT_REMOTE, Remotes
 from datasets_vc.workspace.git import GitPlace, git_place
@@ -277,7 +276,6 @@ class Repository:
     ) -> SyncResult:
         """Bring what a remote's branch has new, go there, and write the files if there are any.
 
-        Raises:
         If both sides have commits that the other one lacks, they are merged; with open conflicts
         the result says which, and `merging` settles them.
 
@@ -285,9 +283,11 @@ class Repository:
             author: who merges. Without one the branch only goes forward.
             time: of the merge; now if not given.
 
+        Raises:
             ConflictError: it cannot go forward, and nobody is named who merges; new commits were
                 fetched, and nothing else was changed. Or another merge is unfinished.
             UnsavedChangesError: it would overwrite changes; they were fetched, nothing written.
+            InvalidInputError: on no branch, or the histories have nothing in common.
         """
         recorder = Recorder(author, time) if author else None
         return pull(self._context, remote, recorder, progress)
