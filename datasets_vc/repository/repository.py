@@ -37,6 +37,7 @@ from datasets_vc.repository.results import (
 )
 from datasets_vc.repository.unfinished import Recorder
 from datasets_vc.runs.runs import Runs
+from datasets_vc.samples import summarise
 from datasets_vc.store import Store
 from datasets_vc.sync.remotes import DEFAULT_REMOTE, Remotes
 from datasets_vc.workspace.git import GitPlace, git_place
