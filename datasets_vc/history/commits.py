@@ -1,13 +1,20 @@
-"""Commits and the graph that they make."""
+"""Commits and the graph that they make.
+
+Clocks are not trusted: the time of a commit decides what is looked at first, and so how much is
+read, but never an answer.
+"""
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from datasets_vc.digest import Digest
 from datasets_vc.format.commit import Commit, decode_commit
 from datasets_vc.store import Store
+
+_ONE, _OTHER, _STALE = 1, 2, 4
+_COMMON = _ONE | _OTHER
 
 
 def read_commit(store: Store, digest: Digest) -> Commit:
@@ -16,37 +23,140 @@ def read_commit(store: Store, digest: Digest) -> Commit:
 
 
 def walk(store: Store, tips: Iterable[Digest]) -> Iterator[tuple[Digest, Commit]]:
-    """`tips` and all before them, each once, newest first; never a commit before its child."""
-    commits = _reachable(store, tips)
-    children = dict.fromkeys(commits, 0)
-    for commit in commits.values():
-        for parent in commit.parents:
-            children[parent] += 1
-    ready = [_queued(digest, commits[digest]) for digest, count in children.items() if not count]
-    heapq.heapify(ready)
-    while ready:
-        _, digest = heapq.heappop(ready)
-        yield digest, commits[digest]
-        for parent in commits[digest].parents:
-            children[parent] -= 1
-            if not children[parent]:
-                heapq.heappush(ready, _queued(parent, commits[parent]))
+    """`tips` and all before them, each once, newest first; never a commit before its child.
+
+    They are read as they are asked for, as far as this order allows: one by one where history is
+    a single line, from a merge to where its lines parted at once.
+    """
+    front = list(tips)
+    while front:
+        commits, narrow = _to_a_narrow(store, front)
+        yield from _in_order(commits)
+        front = list(commits[narrow].parents) if narrow else []
 
 
 def is_ancestor(store: Store, old: Digest, new: Digest) -> bool:
-    """Whether `old` is `new` or comes before it."""
-    return any(digest == old for digest, _ in walk(store, [new]))
+    """Whether `old` is `new` or comes before it; reads little beyond where the two parted."""
+    return any(
+        digest == old and shades & _COMMON == _COMMON
+        for digest, shades in Painting(store, [old], [new])
+    )
 
 
-def _reachable(store: Store, tips: Iterable[Digest]) -> dict[Digest, Commit]:
+def common_ancestors(
+    store: Store, some: Iterable[Digest], others: Iterable[Digest]
+) -> list[Digest]:
+    """The best common ancestors of two sets of commits, by digest.
+
+    A common ancestor is one of, or comes before one of, either set; a best one comes before no
+    other common ancestor. Several of them are the mark of lines that were merged crosswise.
+    """
+    painting = Painting(store, some, others)
+    candidates = {digest for digest, shades in painting if shades == _COMMON}
+    # Not all is painted: a candidate may come before another by a way that was not taken.
+    best = [digest for digest in sorted(candidates) if not painting.is_stale(digest)]
+    return [
+        digest
+        for digest in best
+        if not any(other != digest and is_ancestor(store, digest, other) for other in best)
+    ]
+
+
+class Painting:
+    """Two sets of commits and what comes before them, painted in two colours, newest first.
+
+    Iterating gives commits and their shades, some of them more than once; it ends when all that
+    waits to be painted comes before a common ancestor. Whatever comes before one side and not
+    before a common ancestor is reached by then, whichever order the clocks said: all ways to it
+    are free of common ancestors. The algorithm is git's paint_down_to_common (commit-reach.c).
+    """
+
+    def __init__(self, store: Store, some: Iterable[Digest], others: Iterable[Digest]) -> None:
+        self._store = store
+        self._commits: dict[Digest, Commit] = {}
+        self._shades: dict[Digest, int] = {}
+        self._queue: list[tuple[float, Digest]] = []
+        self._waiting: set[Digest] = set()
+        self._fresh = 0
+        for shade, tips in ((_ONE, some), (_OTHER, others)):
+            for tip in tips:
+                self._paint(tip, shade)
+
+    def __iter__(self) -> Iterator[tuple[Digest, int]]:
+        while self._fresh:
+            digest = heapq.heappop(self._queue)[1]
+            self._waiting.remove(digest)
+            shades = self._shades[digest]
+            self._fresh -= not shades & _STALE
+            yield digest, shades
+            if shades & _COMMON == _COMMON:
+                shades |= _STALE
+            for parent in self._commits[digest].parents:
+                self._paint(parent, shades)
+
+    def is_stale(self, digest: Digest) -> bool:
+        """Whether a commit was seen to come before a common ancestor."""
+        return bool(self._shades[digest] & _STALE)
+
+    def _paint(self, digest: Digest, shades: int) -> None:
+        before = self._shades.get(digest, 0)
+        after = before | shades
+        if after == before:
+            return
+        self._shades[digest] = after
+        if digest in self._waiting:
+            self._fresh -= bool(after & _STALE) and not before & _STALE
+            return
+        if digest not in self._commits:
+            self._commits[digest] = read_commit(self._store, digest)
+        heapq.heappush(self._queue, _queued(digest, self._commits[digest]))
+        self._waiting.add(digest)
+        self._fresh += not after & _STALE
+
+
+def _to_a_narrow(
+    store: Store, tips: Iterable[Digest]
+) -> tuple[dict[Digest, Commit], Digest | None]:
+    """Commits from `tips` back to one that all the rest comes before, if there is such a one.
+
+    Where every way back leads on to a single commit that was not followed yet, no commit that is
+    still unknown can come after any that is known.
+    """
     commits: dict[Digest, Commit] = {}
-    todo = list(tips)
-    while todo:
-        digest = todo.pop()
-        if digest not in commits:
-            commits[digest] = read_commit(store, digest)
-            todo.extend(commits[digest].parents)
-    return commits
+    queue: list[tuple[float, Digest]] = []
+
+    def reach(digests: Iterable[Digest]) -> None:
+        for digest in digests:
+            if digest not in commits:
+                commits[digest] = read_commit(store, digest)
+                heapq.heappush(queue, _queued(digest, commits[digest]))
+
+    reach(tips)
+    ended = False
+    while len(queue) > 1 or (queue and ended):
+        parents = commits[heapq.heappop(queue)[1]].parents
+        ended = ended or not parents
+        reach(parents)
+    return commits, queue[0][1] if queue else None
+
+
+def _in_order(commits: Mapping[Digest, Commit]) -> Iterator[tuple[Digest, Commit]]:
+    """Newest first, but never before a child."""
+    children = dict.fromkeys(commits, 0)
+    for commit in commits.values():
+        for parent in commit.parents:
+            if parent in children:
+                children[parent] += 1
+    ready = [_queued(digest, commits[digest]) for digest, count in children.items() if not count]
+    heapq.heapify(ready)
+    while ready:
+        digest = heapq.heappop(ready)[1]
+        yield digest, commits[digest]
+        for parent in commits[digest].parents:
+            if parent in children:
+                children[parent] -= 1
+                if not children[parent]:
+                    heapq.heappush(ready, _queued(parent, commits[parent]))
 
 
 def _queued(digest: Digest, commit: Commit) -> tuple[float, Digest]:

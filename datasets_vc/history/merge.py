@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,6 +21,9 @@ BOTH_CHANGED = "both changed"
 CHANGED_AND_DELETED = "changed and deleted"
 BOTH_ADDED = "both added"
 FILE_AND_FOLDER = "file and folder"
+
+UNKNOWN_SIZE = 2**64 - 1
+"""The size of an entry of a base that stands for what no version has: no file is so large."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,39 +71,26 @@ class Merge:
         Raises:
             InvalidInputError: with these resolutions a file would lie in the place of a folder.
         """
-        decided = dict(resolved or {})
-        strangers = decided.keys() - {conflict.path for conflict in self.conflicts}
+        resolved = resolved or {}
+        strangers = resolved.keys() - {conflict.path for conflict in self.conflicts}
         if strangers:
             raise ValueError(f"{min(strangers)!a} is not in conflict.")
-        chosen = entry_table(entry for entry in decided.values() if entry is not None)
-        gone = pa.concat_arrays(
-            [
-                whole(self.deleted, "path"),
-                whole(self.modified, "path"),
-                pa.array(list(decided), pa.string()),
-            ]
-        )
-        come = _by_path(pa.concat_tables([self.added, self.modified, chosen]))
-        merged = _replaced(ours, gone, come)
-        _check_files_and_folders(merged, chosen.column("path").to_pylist())
-        return merged
+        gone = pa.concat_arrays([whole(self.deleted, "path"), whole(self.modified, "path")])
+        merged = _replaced(ours, gone, _by_path(pa.concat_tables([self.added, self.modified])))
+        return with_changes(merged, resolved) if resolved else merged
 
 
 def merge_datasets(
     source: NodeSource,
     base: Digest | None,
-    ours: Digest,
-    theirs: Digest,
-    unknown: Collection[str] = (),
+    ours: Digest | None,
+    theirs: Digest | None,
 ) -> Merge:
-    """Merge two datasets that came from `base`; None: from one without entries.
+    """Merge two datasets that came from `base`; None is a dataset without entries.
 
     What one side changed is taken, and what both changed alike; the rest are conflicts. There is
     no search for renames: a file that went elsewhere was deleted here and added there. Leaves
     that are equal on both sides, or on one side and in `base`, are not read.
-
-    Args:
-        unknown: paths at which `base` stands for what neither side has.
     """
     if ours == theirs:
         return _NOTHING
@@ -111,7 +101,24 @@ def merge_datasets(
         _Change(*differing(*descent.rows(old, [leaf for leaf in new if leaf not in both])))
         for old, new in pairs
     )
-    return _merge_changes(mine, other, frozenset(unknown))
+    return _merge_changes(mine, other)
+
+
+def with_changes(entries: pa.Table, changes: Mapping[str, Entry | None]) -> pa.Table:
+    """A dataset's entries with some of its paths changed; None is nothing.
+
+    Raises:
+        InvalidInputError: a file would lie in the place of a folder.
+    """
+    changed = edited(entries, changes)
+    _check_files_and_folders(changed, [path for path, entry in changes.items() if entry])
+    return changed
+
+
+def edited(entries: pa.Table, changes: Mapping[str, Entry | None]) -> pa.Table:
+    """Like `with_changes`, but what comes of it need not be a dataset that can be checked out."""
+    come = entry_table(entry for entry in changes.values() if entry)
+    return _replaced(entries, pa.array(list(changes), pa.string()), come)
 
 
 _NO_ENTRIES = ENTRY_SCHEMA.empty_table()
@@ -146,7 +153,7 @@ class _Places:
         return np.flatnonzero((self.other < 0) & lacking)
 
 
-def _merge_changes(ours: _Change, theirs: _Change, unknown: frozenset[str]) -> Merge:
+def _merge_changes(ours: _Change, theirs: _Change) -> Merge:
     places = _Places.of(theirs, ours)
     untouched = (places.other < 0) & (places.other_before < 0)
     found = {conflict.path: conflict for conflict in _disputed(ours, theirs, places)}
@@ -160,10 +167,7 @@ def _merge_changes(ours: _Change, theirs: _Change, unknown: frozenset[str]) -> M
         added=take(theirs.come, added),
         modified=take(theirs.come, np.flatnonzero(untouched & (places.before >= 0))),
         deleted=take(theirs.gone, _only_deleted_by(theirs, ours)),
-        conflicts=tuple(
-            replace(found[path], base=None) if path in unknown else found[path]
-            for path in sorted(found)
-        ),
+        conflicts=tuple(found[path] for path in sorted(found)),
     )
 
 
@@ -225,7 +229,8 @@ def _conflicts(
         reason = BOTH_CHANGED if old else BOTH_ADDED
         if one is None or other is None:
             reason = CHANGED_AND_DELETED
-        yield Conflict(entry.path, old, one, other, reason)
+        known = old if old and old.size != UNKNOWN_SIZE else None
+        yield Conflict(entry.path, known, one, other, reason)
 
 
 def _entries(table: pa.Table, rows: Rows) -> list[Entry | None]:
@@ -272,9 +277,9 @@ def _by_path(table: pa.Table) -> pa.Table:
     return take(table, np.array(sorted(range(len(paths)), key=paths.__getitem__), np.int64))
 
 
-def _check_files_and_folders(merged: pa.Table, chosen: Sequence[str]) -> None:
-    """No file may lie where a folder is: the changes respect that, what was chosen might not."""
-    paths = merged.column("path").to_pylist() if chosen else []
+def _check_files_and_folders(merged: pa.Table, chosen: Iterable[str]) -> None:
+    """Refuse a dataset in which one of some paths is a file, and a folder too."""
+    paths = merged.column("path").to_pylist()
 
     def first_from(path: str) -> str:
         place = bisect_left(paths, path)
