@@ -52,8 +52,8 @@ def encode_index(table: IndexTable) -> bytes:
             encode_header(INDEX),
             _COUNTS.pack(len(table.packs), len(table.digests), 0),
             packs,
-            table.digests.tobytes(),
-            table.locations.tobytes(),
+            np.ascontiguousarray(table.digests).view(np.uint8).data,
+            np.ascontiguousarray(table.locations).view(np.uint8).data,
         )
     )
 

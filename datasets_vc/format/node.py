@@ -56,12 +56,9 @@ def schema_of(level: int) -> pa.Schema:
 
 
 def node_ends(paths: Sequence[bytes], level: int) -> list[int]:
-    """Where nodes end in a sequence of rows: the row numbers after the last row of each node."""
+    """The row numbers after the rows that end a node; the last row of a level ends one anyway."""
     mask = BOUNDARY_MODULUS - 1
-    ends = [row for row, path in enumerate(paths, 1) if not xxh3_64_intdigest(path, level) & mask]
-    if not ends or ends[-1] != len(paths):
-        ends.append(len(paths))
-    return ends
+    return [row for row, path in enumerate(paths, 1) if not xxh3_64_intdigest(path, level) & mask]
 
 
 def encode_nodes(rows: pa.RecordBatch, level: int, ends: Sequence[int]) -> Iterator[bytes]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable, Sequence
-from itertools import islice
 from typing import Protocol
 
 import numpy as np
@@ -28,6 +27,7 @@ from datasets_vc.format.node import (
 from datasets_vc.paths import is_under
 
 _AT_ONCE = 256
+_PATHS_AT_ONCE = 1 << 16
 
 
 class NodeSink(Protocol):
@@ -59,10 +59,7 @@ def write_manifest(sink: NodeSink, entries: pa.Table) -> Digest:
     counts = np.ones(rows.num_rows, np.uint64)
     sizes = rows.column("size").to_numpy()
     for level in range(MAX_LEVELS):
-        paths = rows.column("path").cast(pa.binary()).to_pylist()
-        if level == 0 and any(map(operator.ge, paths, islice(paths, 1, None))):
-            raise ValueError("A table of entries must be in the order of its paths.")
-        ends = node_ends(paths, level)
+        ends = _node_ends(rows.column("path").cast(pa.binary()), level)
         digests = [sink.add_meta(node) for node in encode_nodes(rows, level, ends)]
         if len(digests) == 1:
             return digests[0]
@@ -75,6 +72,25 @@ def write_manifest(sink: NodeSink, entries: pa.Table) -> Digest:
             schema=INNER_SCHEMA,
         )
     raise InvalidInputError("These paths make a manifest of more than 16 levels; rename some.")
+
+
+def _node_ends(paths: pa.BinaryArray, level: int) -> list[int]:
+    """Where the nodes of a level end, for paths that are in order.
+
+    Raises:
+        ValueError: they are not.
+    """
+    ends: list[int] = []
+    last: bytes | None = None
+    for start in range(0, len(paths), _PATHS_AT_ONCE):
+        some = paths.slice(start, _PATHS_AT_ONCE).to_pylist()
+        if (last is not None and last >= some[0]) or any(map(operator.ge, some, some[1:])):
+            raise ValueError("A table of entries must be in the order of its paths.")
+        last = some[-1]
+        ends += [start + end for end in node_ends(some, level)]
+    if not ends or ends[-1] != len(paths):
+        ends.append(len(paths))
+    return ends
 
 
 def dataset_digest(entries: pa.Table) -> Digest:
@@ -141,13 +157,16 @@ class Manifest:
         leaves = _children(nodes, low, high)
         # A few at a time: decoded they are as large as the table.
         groups = [leaves[at : at + _AT_ONCE] for at in range(0, len(leaves), _AT_ONCE)]
-        return _table_of(
+        table = _table_of(
             batch
             for group in groups
             for batch in _table_of(
                 node.rows for node in read_nodes(self._source, group, 0)
             ).to_batches()
         )
+        # Arrow keeps what the groups have taken, as much again as the table.
+        pa.default_memory_pool().release_unused()
+        return table
 
 
 def _table_of(batches: Iterable[pa.RecordBatch]) -> pa.Table:

@@ -17,9 +17,8 @@ from datasets_vc.format.entries import ENTRY_SCHEMA
 from datasets_vc.history.branches import Branches
 from datasets_vc.history.commits import read_commit
 from datasets_vc.history.manifest import Manifest
-from datasets_vc.history.refs import RefSpace
-from datasets_vc.history.tags import Tags
 from datasets_vc.history.revisions import Revision, resolve
+from datasets_vc.history.tags import Tags
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.store import Store
 from datasets_vc.sync.remotes import Remotes
@@ -129,7 +128,11 @@ class Context:
     def entries_of(self, commit: Digest | None) -> pa.Table:
         """The entries of a commit; none before the first."""
         dataset = self.dataset_of(commit)
-        return Manifest(self.store, dataset).entries() if dataset else ENTRY_SCHEMA.empty_table()
+        if dataset is None:
+            return ENTRY_SCHEMA.empty_table()
+        entries = Manifest(self.store, dataset).entries()
+        self.store.let_go()
+        return entries
 
     def write_files(
         self,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from datasets_vc.config import Head, set_files
 from datasets_vc.digest import Digest
 from datasets_vc.errors import AlreadyExistsError, ConflictError, InvalidInputError
 from datasets_vc.format.commit import Commit, encode_commit
-from datasets_vc.format.entries import rows_of
+from datasets_vc.format.entries import ENTRY_SCHEMA, rows_of
 from datasets_vc.format.root import check_ref_name
 from datasets_vc.history.diff import Diff, compare
 from datasets_vc.history.manifest import Manifest, write_manifest
@@ -17,6 +18,8 @@ from datasets_vc.progress import Progress
 from datasets_vc.repository.context import Context
 from datasets_vc.repository.exchange import ensure
 from datasets_vc.repository.results import CheckoutResult, CommitResult, Status
+from datasets_vc.store.writer import ChunkWriter
+from datasets_vc.workspace import Ingested
 
 
 def status(context: Context, paths: Sequence[str]) -> Status:
@@ -54,9 +57,7 @@ def commit(
         head = context.head
         context.store.refresh()
         with context.store.writer() as writer:
-            version = context.entries_of(head.commit)
-            made = context.workspace.ingest(version, writer, paths, progress=progress)
-            dataset = write_manifest(writer, made.entries) if made.changed else None
+            dataset, made = _ingest(context, writer, paths, progress)
             if dataset is None or _was_recorded(context, dataset):
                 raise InvalidInputError(
                     "Nothing changed since the last commit.", "`dsvc status` shows what would be."
@@ -81,6 +82,19 @@ def commit(
         bytes_written=written.bytes,
         skipped=made.skipped,
     )
+
+
+def _ingest(
+    context: Context, writer: ChunkWriter, paths: Sequence[str], progress: Progress
+) -> tuple[Digest | None, Ingested]:
+    """Store what changed; returns the dataset, if anything did, and the counts.
+
+    Of a million files the tables end with this call: the index of all their chunks comes next.
+    """
+    version = context.entries_of(context.head.commit)
+    made = context.workspace.ingest(version, writer, paths, progress=progress)
+    dataset = write_manifest(writer, made.entries) if made.changed else None
+    return dataset, replace(made, entries=ENTRY_SCHEMA.empty_table())
 
 
 def diff_workspace(context: Context, revision: str | None) -> Diff:

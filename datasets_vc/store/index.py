@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from datasets_vc.digest import DIGEST_SIZE, Digest
 from datasets_vc.format.index import IndexTable, PackInfo
 from datasets_vc.format.location import LOCATION, Locations, digest_keys, digest_list
+from datasets_vc.mapping import let_go
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,12 @@ class ChunkIndex:
                 checksum, offset, stored, raw, pack, codec, _ = table.locations[row].item()
                 return Place(digest, table.packs[pack], offset, stored, raw, codec, checksum)
         return None
+
+    def let_go(self) -> None:
+        """Give back the memory that searching mapped tables has taken."""
+        for table in self.tables:
+            if isinstance(table.digests.base, memoryview):
+                let_go(table.digests.base)
 
     def contains(self, digests: Sequence[Digest]) -> NDArray[np.bool_]:
         """Which of `digests` the index has."""
@@ -149,10 +156,13 @@ def merge_tables(tables: Sequence[IndexTable], without: frozenset[Digest]) -> In
         part["pack"] = target[kept]
         keys.append(table.digests[kept])
         rows.append(part)
-    digests = np.concatenate(keys) if keys else digest_keys(b"")
-    locations = np.concatenate(rows) if rows else np.zeros(0, LOCATION)
+    if not keys:
+        return IndexTable(tuple(packs), digest_keys(b""), np.zeros(0, LOCATION))
+    digests = np.concatenate(keys)
+    del keys
     order = np.argsort(digests, kind="stable")
-    digests, locations = digests[order], locations[order]
-    first = np.ones(len(digests), bool)
-    first[1:] = digests[1:] != digests[:-1]
-    return IndexTable(tuple(packs), digests[first], locations[first])
+    digests = digests[order]
+    repeated = np.flatnonzero(digests[1:] == digests[:-1]) + 1
+    if len(repeated):
+        digests, order = np.delete(digests, repeated), np.delete(order, repeated)
+    return IndexTable(tuple(packs), digests, np.concatenate(rows)[order])

@@ -13,6 +13,7 @@ from datasets_vc.digest import Buffer, Digest, checksum_of, digest_of
 from datasets_vc.errors import DatasetError, IntegrityError, MissingDataError, NotFoundError
 from datasets_vc.format.location import RAW, RECIPE
 from datasets_vc.format.recipe import Recipe, decode_recipe
+from datasets_vc.mapping import let_go
 from datasets_vc.store.chunking import decode
 from datasets_vc.store.index import ChunkIndex, Place
 from datasets_vc.store.names import damaged_name, pack_name
@@ -114,6 +115,12 @@ class Reader:
         with self._lock:
             for pack in packs:
                 self._maps.pop(pack, None)
+
+    def let_go(self) -> None:
+        """Give back the memory that reading from maps has taken."""
+        with self._lock:
+            for view in self._maps.values():
+                let_go(view)
 
     def _locate(self, index: ChunkIndex, digests: Sequence[Digest]) -> list[Place]:
         found = index.locate(digests)

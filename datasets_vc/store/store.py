@@ -164,6 +164,16 @@ class Store:
         if not confirmed:
             self._reader.confirm(digest, Digest(whole.digest()))
 
+    def let_go(self) -> None:
+        """Give back the memory that looking at mapped packs and indexes has taken.
+
+        It counts as this process's, although the system could have it at any time. What is read
+        afterwards takes it again, from the page cache.
+        """
+        self._reader.let_go()
+        if self._index is not None:
+            self._index.let_go()
+
     def read_stored(self, places: Sequence[Place]) -> list[Buffer]:
         """What is stored at places of this store, encoded as it is, checksums verified."""
         return self._reader.stored(places)
