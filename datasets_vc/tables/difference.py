@@ -124,10 +124,10 @@ def _changed(before: KeyedTable, old: Rows, after: KeyedTable, new: Rows) -> Ite
         cells = zip(one.take(places).to_pylist(), other.take(places).to_pylist(), strict=True)
         for place, pair in zip(places.tolist(), cells, strict=True):
             changes.setdefault(place, []).append((column, *pair))
-    order = sorted(changes)
-    keys = after.keys.take(new[order]).to_pylist() if order else []
+    order = np.array(sorted(changes), np.int64)
+    keys = after.keys.take(new[order]).to_pylist()
     labels, splits = (column_of(right, name).take(order).to_pylist() for name in _COUNTED)
-    for place, key, label, split in zip(order, keys, labels, splits, strict=True):
+    for place, key, label, split in zip(order.tolist(), keys, labels, splits, strict=True):
         fields = tuple(
             FieldChange(key, column, *after.texts(*cells)) for column, *cells in changes[place]
         )

@@ -7,8 +7,9 @@ Rows are told apart by their key, whatever their place:
 - added on both sides: each field on its own, with no value to start from;
 - deleted on one side, changed on the other: a conflict of the whole row.
 
-Columns are fields of every row. One that a side has added is in the merged table; one that a side
-has dropped is not, and where the other side changed or added a value in it is a conflict.
+Columns are fields of every row. One that a side has added is in the merged table. One that a side
+has dropped is not, unless some row has a value in it nevertheless: one that the other side added,
+or, at a conflict, changed.
 
 Rows and columns stand in ours' order; those that only theirs has come after what they come after in
 theirs.
@@ -16,8 +17,8 @@ theirs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -124,8 +125,9 @@ class _Merger:
     def merged(self) -> MergedTable:
         rows, others = self._rows()
         whole, take = self._choose(rows, others)
-        columns = self._columns()
-        data = self._ours.assemble(self._theirs, Merge(columns, rows, others, whole, take))
+        names = _joined(self._ours.columns, self._theirs.columns)
+        merge = Merge(names, rows, others, whole, take)
+        data = self._ours.assemble(self._theirs, replace(merge, columns=self._columns(merge)))
         conflicts = sorted(self._conflicts, key=lambda found: (found.key, found.column))
         return MergedTable(data, tuple(conflicts))
 
@@ -209,34 +211,18 @@ class _Merger:
         for key, *values in zip(*columns, strict=True):
             self._conflicts.append(FieldConflict(key, column, *self._ours.texts(*values)))
 
-    def _columns(self) -> tuple[str, ...]:
-        """The columns of the merged table; notes values in columns that the other side dropped."""
+    def _columns(self, merge: Merge) -> tuple[str, ...]:
+        """The columns without those that a side has dropped and no merged row has a value in."""
         base = set() if self._base is None else set(self._base.columns)
-        mine, yours = set(self._ours.columns), set(self._theirs.columns)
-        by_them, by_us = base & mine - yours, base & yours - mine
-        self._note_orphans(by_them, self._ours, self._our_origin, self._in_theirs)
-        self._note_orphans(by_us, self._theirs, self._their_origin, self._in_ours)
-        disputed = {conflict.column for conflict in self._conflicts}
-        dropped = (by_them | by_us) - (disputed & (by_us if self._prefers_theirs else by_them))
-        names = _joined(self._ours.columns, self._theirs.columns)
-        return tuple(name for name in names if name not in dropped)
-
-    def _note_orphans(
-        self, dropped: Set[str], table: KeyedTable, origin: Rows, elsewhere: Rows
-    ) -> None:
-        """Conflicts for values that rows of one side alone have in columns that the other dropped.
-
-        Rows of both sides are compared field by field in any case.
-        """
-        if self._base is None or not dropped:
-            return
-        rows = np.flatnonzero(elsewhere < 0)
-        keys, none = table.keys.take(rows), nothing(len(rows))
-        fields, was = table.fields(rows), fields_at(self._base, origin[rows])
-        for column in dropped:
-            before, cells = column_of(was, column), column_of(fields, column)
-            sides = (cells, none) if table is self._ours else (none, cells)
-            self._note(column, keys, (before, *sides), differs(before, cells))
+        doubtful = base & (set(self._ours.columns) ^ set(self._theirs.columns))
+        here, there = merge.ours >= 0, merge.theirs >= 0
+        for column in doubtful & set(merge.columns):
+            by_them = merge.from_theirs(column)
+            if _has_value(self._ours, column, merge.ours[here & ~by_them]) or _has_value(
+                self._theirs, column, merge.theirs[there & by_them]
+            ):
+                doubtful.discard(column)
+        return tuple(column for column in merge.columns if column not in doubtful)
 
 
 def _changed(base: KeyedTable, was: Rows, table: KeyedTable, rows: Rows) -> Mask:
@@ -251,7 +237,15 @@ def _changed(base: KeyedTable, was: Rows, table: KeyedTable, rows: Rows) -> Mask
     return changed
 
 
-def _joined(ours: Sequence[str], theirs: Sequence[str]) -> list[str]:
+def _has_value(table: KeyedTable, column: str, rows: Rows) -> bool:
+    """Whether one of some rows has a value in a column."""
+    if column not in table.columns:
+        return False
+    batches = (rows[first : first + _ROWS_AT_ONCE] for first in range(0, len(rows), _ROWS_AT_ONCE))
+    return any(len(column_of(table.fields(batch), column).drop_null()) for batch in batches)
+
+
+def _joined(ours: Sequence[str], theirs: Sequence[str]) -> tuple[str, ...]:
     """Names of both, ours in their order, theirs' own after what they come after there."""
     found = list(ours)
     at = 0
@@ -261,4 +255,4 @@ def _joined(ours: Sequence[str], theirs: Sequence[str]) -> list[str]:
         else:
             found.insert(at, name)
             at += 1
-    return found
+    return tuple(found)
