@@ -7,7 +7,7 @@ REMOTE ?= local
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format accuracy clean
+.PHONY: help setup demo test lint format reference accuracy clean
 
 help:
 	@echo 'make demo           the main job on sample_data/: commit, push, pull, train, reproduce'
@@ -15,6 +15,7 @@ help:
 	@echo 'make test           every test but the slow ones (ARGS="-k name" to choose)'
 	@echo 'make lint           style, types, layers'
 	@echo 'make format         put the sources into the agreed style'
+	@echo 'make reference      write docs/cli.md from the help of the verbs'
 	@echo 'make accuracy       train the models in full and print the table (slow)'
 	@echo 'make clean          remove what these made, .venv too'
 	@echo
@@ -63,6 +64,9 @@ lint: $(READY)
 format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+reference: $(READY)
+	$(BIN)/python docs/make_cli.py
 
 accuracy: $(READY)
 	@$(BIN)/python -m pytest -m slow -s $(ARGS)

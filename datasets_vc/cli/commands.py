@@ -10,6 +10,8 @@ from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
 
+_LETTERS = {int: "N", float: "X", str: "TEXT"}
+
 
 class _Quick:
     """What commands and groups share: their parameters, and `--help`, which comes later."""
@@ -19,6 +21,7 @@ class _Quick:
         for parameter in parameters:
             if not isinstance(parameter.process_value, _Conversion):
                 parameter.process_value = _Conversion(parameter)
+                _name_value(parameter)
         return parameters
 
 
@@ -28,6 +31,14 @@ class Command(_Quick, TyperCommand):
 
 class Group(_Quick, TyperGroup):
     """A group of verbs."""
+
+
+def _name_value(parameter: Any) -> None:
+    """Let the help call a value by what it is for, or by a letter, not by its type."""
+    if parameter.param_type_name == "argument":
+        parameter.display_type_rich = lambda ctx: ""  # noqa: ARG005
+    elif parameter.metavar is None:
+        parameter.metavar = _LETTERS.get(parameter.type_descriptor.annotation)
 
 
 class _Conversion:

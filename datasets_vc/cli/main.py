@@ -34,6 +34,9 @@ from datasets_vc.cli.options import (
 PIPE_CLOSED = 141
 
 
+_SHELLS = ("bash", "zsh", "fish", "powershell")
+
+
 class Listed(NamedTuple):
     """A verb as `dsvc --help` lists it: the file that it is in, and what it does."""
 
@@ -100,6 +103,11 @@ class VerbGroup(Group):
             command = load_verb(name)
         return name, command, rest
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args[:1] == ["--show-completion"] and args[1:]:
+            _print_completion(args[1])
+        return super().parse_args(ctx, args)
+
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
         for title in dict.fromkeys(FAMILIES.values()):
             listed = [(n, v.summary) for n, v in VERBS.items() if FAMILIES[v.family] == title]
@@ -107,10 +115,29 @@ class VerbGroup(Group):
                 formatter.write_dl(listed)
 
 
+def root_command() -> Any:
+    """`dsvc` itself, which knows its verbs."""
+    command: Any = typer.main.get_command(app)
+    for parameter in command.params:
+        if parameter.name == "show_completion":
+            parameter.help = "Print the completion of the current shell, or of the one named after."
+    return command
+
+
 def load_verb(name: str) -> Any:
     """The command behind a name in VERBS."""
     family = import_module(f"datasets_vc.cli.{VERBS[name].family}")
     return typer.main.get_group(family.app).commands[name]
+
+
+def _print_completion(shell: str) -> None:
+    from typer._completion_shared import get_completion_script
+
+    if shell not in _SHELLS:
+        raise typer.BadParameter(f"it is one of {', '.join(_SHELLS)}.", param_hint="SHELL")
+    script = get_completion_script(prog_name="dsvc", complete_var="_DSVC_COMPLETE", shell=shell)
+    sys.stdout.write(script + "\n")
+    raise typer.Exit(DONE)
 
 
 def _print_version(asked: bool) -> None:
@@ -173,8 +200,7 @@ def _run(given: list[str], *, as_json: bool, trace: bool) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
-        command = typer.main.get_command(app)
-        code = command.main(given, prog_name="dsvc", standalone_mode=False)
+        code = root_command().main(given, prog_name="dsvc", standalone_mode=False)
     except TyperException as error:
         return _report_usage(error, given, as_json=as_json)
     except KeyboardInterrupt:

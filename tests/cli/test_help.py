@@ -52,16 +52,40 @@ def test_version(dsvc) -> None:
     assert dsvc("--version").out == f"dsvc {datasets_vc.__version__}\n"
 
 
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "powershell"])
+def test_completion_of_any_shell_can_be_printed(dsvc, shell) -> None:
+    outcome = dsvc("--show-completion", shell)
+
+    assert (outcome.code, outcome.err) == (0, "")
+    assert f"_DSVC_COMPLETE=complete_{shell}" in outcome.out.replace('"', "").replace(" = ", "=")
+
+
+def test_shells_without_completion_are_told(dsvc) -> None:
+    outcome = dsvc("--show-completion", "tcsh")
+
+    assert outcome.code == 2
+    assert "bash, zsh, fish" in outcome.err
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
-    [("dsvc che", "checkout"), ("dsvc runs sh", "show"), ("dsvc commit --auth", "--author")],
+    [
+        ("dsvc che", "checkout"),
+        ("dsvc runs sh", "show"),
+        ("dsvc commit --auth", "--author"),
+        ("dsvc remote add --single", "--single-writer"),
+        ("dsvc --vers", "--version"),
+    ],
 )
-def test_shell_completion(words, expected) -> None:
+@pytest.mark.parametrize("shell", ["bash", "fish"])
+def test_shell_completion(shell, words, expected) -> None:
     surroundings = {
         **os.environ,
-        "_DSVC_COMPLETE": "complete_bash",
+        "_DSVC_COMPLETE": f"complete_{shell}",
         "COMP_WORDS": words,
         "COMP_CWORD": str(len(words.split()) - 1),
+        "_TYPER_COMPLETE_ARGS": words,
+        "_TYPER_COMPLETE_FISH_ACTION": "get-args",
     }
     result = subprocess.run(
         [sys.executable, "-m", "datasets_vc.cli"],
@@ -71,4 +95,5 @@ def test_shell_completion(words, expected) -> None:
         check=False,
     )
 
-    assert result.stdout.split() == [expected]
+    # After it fish is told what it means.
+    assert result.stdout.split()[:1] == [expected]

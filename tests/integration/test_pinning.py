@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,6 @@ from datasets_vc.errors import (
     NotFoundError,
 )
 from datasets_vc.format.lock import Lock, decode_lock, encode_lock
-from datasets_vc.history.refs import RefSpace
 from datasets_vc.store import Store
 from tests.integration.conftest import Dsvc, Refused
 from tests.integration.trees import tree_of
@@ -366,7 +366,9 @@ def test_a_pinned_commit_that_no_branch_leads_to_is_still_followed(
     data("-C", work, "push")
     data("-C", work, "pin")
     other = _checked_out(project, home / "other")
-    RefSpace(Store.open(open_backend(str(home / "remote"))), "branches").delete("gone")
+    Store.open(open_backend(str(home / "remote"))).swap_root(
+        lambda root: replace(root, branches={"main": root.branches["main"]})
+    )
     assert data("-C", other, "clone", "--from", "dataset.lock")["branch"] is None
     assert "gone.txt" in tree_of(other / "data")
 
