@@ -9,6 +9,9 @@ from urllib.parse import urlsplit
 
 import typer
 
+from datasets_vc.cli.author import author_of
+from datasets_vc.cli.conflicts import conflict_lines, conflicts_json
+from datasets_vc.cli.failure import CONFLICT
 from datasets_vc.cli.git import git_lines
 from datasets_vc.cli.options import keep_options
 from datasets_vc.cli.render import count, short, shown, size, table
@@ -179,32 +182,53 @@ def fetch(
     )
 
 
-@verb(app, "pull", "dsvc pull\ndsvc pull backup\ndsvc pull --lock")
+@verb(app, "pull", "dsvc pull\ndsvc pull backup\ndsvc pull --ff-only\ndsvc pull --lock")
 def pull(
     session: Session,
     remote: Annotated[
         str | None,
         typer.Argument(metavar="REMOTE", help="A name that 'remote add' gave; origin."),
     ] = None,
+    ff_only: Annotated[
+        bool, typer.Option("--ff-only", help="Never merge: only go forward, else exit with 12.")
+    ] = False,
     lock: Annotated[
         bool,
         typer.Option("--lock", help="Go to what dataset.lock pins, or the lock file REMOTE."),
     ] = False,
-) -> None:
+) -> int:
     """Get the branch's new versions from a remote, and its files.
 
-    Files are written only if the workspace has some. A branch that has gone its own way is left
-    alone, and the exit code is 12.
+    Files are written only if the workspace has some. If both sides have new versions they are
+    merged; where both changed the same the exit code is 12, see 'dsvc merge --help'.
     """
     if lock:
         result = session.pin(remote).pull(session.progress)
     else:
-        result = session.repository.pull(remote or "origin", progress=session.progress)
-    session.done(
-        result,
-        lambda got: _sync_json(got, "received"),
-        lambda got: _sync_lines(got, "received"),
-    )
+        repository = session.repository
+        author = None if ff_only else author_of(None, repository.folder)
+        result = repository.pull(remote or "origin", author=author, progress=session.progress)
+    conflicts = result.merge.conflicts if result.merge else ()
+    tell = session.answer if conflicts else session.done
+    tell(result, _pull_json, _pull_lines)
+    return CONFLICT if conflicts else 0
+
+
+def _pull_json(result: SyncResult) -> dict[str, Any]:
+    conflicts = result.merge.conflicts if result.merge else ()
+    return {
+        **_sync_json(result, "received"),
+        "merged": result.merge is not None and not conflicts,
+        "conflicts": conflicts_json(conflicts),
+    }
+
+
+def _pull_lines(result: SyncResult) -> Iterator[str]:
+    if result.merge and not result.merge.conflicts:
+        yield "Both sides had new versions: merged."
+    yield from _sync_lines(result, "received")
+    if result.merge and result.merge.conflicts:
+        yield from conflict_lines(result.merge.kind, result.merge.conflicts)
 
 
 @verb(app, "push", "dsvc push\ndsvc push origin main")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from datasets_vc.cli.author import author_of
+from datasets_vc.cli.conflicts import state_json, state_lines
 from datasets_vc.cli.failure import DONE, FAILED
 from datasets_vc.cli.git import git_lines
 from datasets_vc.cli.locks import compared_json, compared_lines
@@ -96,12 +97,15 @@ def _status_json(status: Status) -> dict[str, Any]:
         "modified": list(status.modified),
         "deleted": list(status.deleted),
         "skipped": _skipped_json(status.skipped),
+        "merging": state_json(status.merging) if status.merging else None,
     }
 
 
 def _status_lines(session: Session, status: Status) -> Iterator[str]:
     place = f"On branch {status.branch}" if status.branch else "On no branch"
     yield f"{place}, at {short(status.commit)}." if status.commit else f"{place}, no commit yet."
+    if status.merging:
+        yield from state_lines(status.merging)
     if not status.files:
         yield "There are no files here; 'dsvc checkout' would put them here."
         return

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
-import signal
-import subprocess
-import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from datasets_vc.format.entries import FILE, SYMLINK
 from datasets_vc.repository import Repository
-from tests.integration.conftest import ROOT, Dsvc
+from tests.integration.conftest import Dsvc
+from tests.integration.interrupting import Case, cases, words
 from tests.integration.trees import AUTHOR, Tree, committed_tree, digest_of_tree, make_tree, tree_of
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -63,54 +58,13 @@ def two_pushed(two_commits: Path) -> Path:
     return two_commits
 
 
-@dataclass(frozen=True)
-class Case:
-    folder: Path
-    at: str
-
-    def repository(self, name: str) -> Repository:
-        return Repository.open(self.folder / name)
-
-
-def _cases(
-    home: Path, template: Path, signal_name: str, *arguments: str, every: int = 1
-) -> Iterator[Case]:
-    cases = home / "cases"
-    cases.mkdir()
-    if signal_name == "SIGINT":
-        every *= 2  # it takes the same way out from wherever it comes
-    script = [sys.executable, "-m", "tests.integration.crashing"]
-    done = subprocess.run(
-        [*script, str(template), str(cases), signal_name, str(every), *arguments],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr.decode()
-    found = json.loads(done.stdout)
-    assert len(found) > 2
-    *stopped, ended = found
-    assert ended["exit"] == 0
-    expected = -signal.SIGKILL if signal_name == "SIGKILL" else 130
-    wrong = [each for each in stopped if each["exit"] != expected]
-    assert not wrong
-    for each in stopped:
-        case = Case(Path(each["case"]), each["at"])
-        if signal_name == "SIGINT":
-            assert "interrupted" in (case.folder / "output").read_text(), each
-            assert "Traceback" not in (case.folder / "output").read_text(), each
-        yield case
-
-
 SIGNALS = pytest.mark.parametrize("signal_name", ["SIGKILL", "SIGINT"])
 
 
 @SIGNALS
 def test_commit(dsvc: Dsvc, home: Path, template: Path, signal_name: str) -> None:
     arguments = ("-C", "{}/work", "commit", "-m", "two")
-    for case in _cases(home, template, signal_name, *arguments):
+    for case in cases(home, template, signal_name, *arguments):
         work = case.repository("work")
         assert tree_of(work.folder) == TWO, case
         # HEAD follows the branch, which is moved first.
@@ -118,7 +72,7 @@ def test_commit(dsvc: Dsvc, home: Path, template: Path, signal_name: str) -> Non
         assert head in (ONE, TWO), case
         assert committed_tree(work, "main~1" if head == TWO else "main") == ONE, case
 
-        again = dsvc(*_words(arguments, case))
+        again = dsvc(*words(arguments, case))
 
         assert again.code == (0 if head == ONE else 2), (case, again)
         work = case.repository("work")
@@ -131,13 +85,13 @@ def test_commit(dsvc: Dsvc, home: Path, template: Path, signal_name: str) -> Non
 @SIGNALS
 def test_push(dsvc: Dsvc, home: Path, two_commits: Path, signal_name: str) -> None:
     arguments = ("-C", "{}/work", "push")
-    for case in _cases(home, two_commits, signal_name, *arguments):
+    for case in cases(home, two_commits, signal_name, *arguments):
         assert _remote_tree(case) in (ONE, TWO), case
         work = case.repository("work")
         assert committed_tree(work) == TWO, case
         assert tree_of(work.folder) == TWO, case
 
-        again = dsvc(*_words(arguments, case))
+        again = dsvc(*words(arguments, case))
 
         assert again.code == 0, (case, again)
         assert _remote_tree(case) == TWO, case
@@ -149,13 +103,13 @@ def test_push(dsvc: Dsvc, home: Path, two_commits: Path, signal_name: str) -> No
 @SIGNALS
 def test_pull(dsvc: Dsvc, home: Path, two_pushed: Path, signal_name: str) -> None:
     arguments = ("-C", "{}/other", "pull")
-    for case in _cases(home, two_pushed, signal_name, *arguments, every=2):
+    for case in cases(home, two_pushed, signal_name, *arguments, every=2):
         other = case.repository("other")
         _check_files(tree_of(other.folder), case)
         head = committed_tree(other)
         assert head in (ONE, TWO), case
 
-        again = dsvc(*_words(arguments, case))
+        again = dsvc(*words(arguments, case))
 
         assert again.code == 0, (case, again)
         _check_done(case.repository("other"), case)
@@ -166,12 +120,12 @@ def test_pull(dsvc: Dsvc, home: Path, two_pushed: Path, signal_name: str) -> Non
 def test_checkout(dsvc: Dsvc, home: Path, two_pushed: Path, signal_name: str) -> None:
     Repository.open(two_pushed / "other").fetch()
     arguments = ("-C", "{}/other", "checkout", "origin/main", "-b", "next")
-    for case in _cases(home, two_pushed, signal_name, *arguments, every=2):
+    for case in cases(home, two_pushed, signal_name, *arguments, every=2):
         other = case.repository("other")
         _check_files(tree_of(other.folder), case)
         made = "next" in other.branches.list()
 
-        again = dsvc(*(_words(arguments, case)[:-2] if made else _words(arguments, case)))
+        again = dsvc(*(words(arguments, case)[:-2] if made else words(arguments, case)))
 
         assert again.code == 0, (case, again)
         _check_done(case.repository("other"), case)
@@ -184,10 +138,10 @@ def test_pull_that_mends(dsvc: Dsvc, home: Path, two_pushed: Path) -> None:
         pack.write_bytes(data[: len(data) // 2])
     assert store.index.packs
     arguments = ("-C", "{}/other", "pull")
-    for case in _cases(home, two_pushed, "SIGKILL", *arguments, every=3):
+    for case in cases(home, two_pushed, "SIGKILL", *arguments, every=3):
         _check_files(tree_of(case.folder / "other"), case)
 
-        again = dsvc(*_words(arguments, case))
+        again = dsvc(*words(arguments, case))
 
         assert again.code == 0, (case, again)
         _check_done(case.repository("other"), case)
@@ -197,18 +151,14 @@ def test_clone_that_was_interrupted_goes_on_or_is_gone(
     dsvc: Dsvc, home: Path, two_pushed: Path
 ) -> None:
     arguments = ("clone", "{}/remote", "{}/new")
-    for case in _cases(home, two_pushed, "SIGINT", *arguments):
+    for case in cases(home, two_pushed, "SIGINT", *arguments):
         folder = case.folder / "new"
         begun = (folder / ".dsvc").exists()
-        outcome = dsvc(*(("-C", folder, "pull") if begun else _words(arguments, case)))
+        outcome = dsvc(*(("-C", folder, "pull") if begun else words(arguments, case)))
 
         assert outcome.code == 0, (case, outcome)
         assert tree_of(folder) == TWO, case
         assert case.repository("new").status().clean, case
-
-
-def _words(arguments: tuple[str, ...], case: Case) -> list[str]:
-    return [word.replace("{}", str(case.folder)) for word in arguments]
 
 
 def _remote_tree(case: Case) -> Tree:

@@ -173,7 +173,8 @@ def test_diverged_branches(refused: Refused, diverged: Path) -> None:
     files = tree_of(diverged)
 
     assert "'main'" in refused(12, "push")
-    assert "'origin/main'" in refused(12, "pull")
+    assert "'origin/main'" in refused(12, "pull", "--ff-only")
+    assert "'origin/main'" in refused(12, "merge", "--ff-only", "origin/main")
 
     repository = Repository.open(diverged)
     assert (repository.head, tree_of(diverged)) == (before, files)
