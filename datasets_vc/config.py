@@ -10,6 +10,9 @@
     url = "s3://bucket/signs"
     single_writer = false                 # true: push although the remote has no conditional write
 
+    [tables]                              # which column tells a table's rows apart, as in dsvc.toml
+    "labels/*.csv" = "image_id"
+
 Tables and keys that this version does not know are left alone.
 """
 
@@ -59,13 +62,15 @@ class RemoteConfig:
 class Config:
     """What `config.toml` says; None where it says nothing.
 
-    `files` is false in a workspace that was made without writing its files.
+    `files` is false in a workspace that was made without writing its files. `tables` are as they
+    are written: what reads tables checks them.
     """
 
     store: str | None = None
     author: str | None = None
     files: bool = True
     remotes: Mapping[str, RemoteConfig] = field(default_factory=dict)
+    tables: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,12 +309,13 @@ def _edit(folder: Path, change: Callable[[TOMLDocument], object]) -> None:
 def _parse(document: dict[str, Any]) -> Config:
     store = _value(document, "store", str, None)
     author = _value(document, "author", str, None)
-    tables = _value(document, "remote", dict, {})
+    by_name = _value(document, "remote", dict, {})
     if store is not None:
         check_url(store)
     files = _value(document, "files", bool, True)
-    remotes = {name: _parse_remote(tables, name) for name in tables}
-    return Config(store, author, files, remotes)
+    remotes = {name: _parse_remote(by_name, name) for name in by_name}
+    tables = _value(document, "tables", dict, {})
+    return Config(store, author, files, remotes, tables)
 
 
 def _parse_remote(tables: dict[str, Any], name: str) -> RemoteConfig:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -10,8 +10,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from datasets_vc.backends import open_backend
-from datasets_vc.config import Head, read_config, store_location
-from datasets_vc.digest import Digest
+from datasets_vc.config import CONFIG_FILE, Head, read_config, store_location
+from datasets_vc.digest import Buffer, Digest
 from datasets_vc.errors import ConflictError, InvalidInputError
 from datasets_vc.format.entries import ENTRY_SCHEMA
 from datasets_vc.history.branches import Branches
@@ -19,9 +19,11 @@ from datasets_vc.history.commits import read_commit
 from datasets_vc.history.manifest import Manifest
 from datasets_vc.history.revisions import Revision, resolve
 from datasets_vc.history.tags import Tags
+from datasets_vc.paths import META_DIR
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.store import Store
 from datasets_vc.sync.remotes import Remotes
+from datasets_vc.tables import check_keys, declared_keys
 from datasets_vc.workspace import Workspace
 from datasets_vc.workspace.exact import found_at
 from datasets_vc.workspace.mergestate import MergeState, read_state
@@ -133,6 +135,24 @@ class Context:
         entries = Manifest(self.store, dataset).entries()
         self.store.let_go()
         return entries
+
+    def table_keys(self, declared: Buffer | None) -> Mapping[str, str]:
+        """Which tables have which key: pattern -> column, for `tables.key_of`.
+
+        Args:
+            declared: what the dataset's `dsvc.toml` says, if it has one; `config.toml` comes first.
+
+        Raises:
+            InvalidInputError: one of the two says nonsense.
+        """
+        travelling = declared_keys(bytes(declared)) if declared else {}
+        try:
+            own = check_keys(read_config(self.folder).tables)
+        except InvalidInputError as error:
+            where = self.folder / META_DIR / CONFIG_FILE
+            raise InvalidInputError(f"'{where}': {error.message}", error.hint) from error
+        # Of several patterns that fit the last one counts.
+        return {name: travelling[name] for name in travelling if name not in own} | dict(own)
 
     def write_files(
         self,

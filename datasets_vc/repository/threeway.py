@@ -15,7 +15,7 @@ from datasets_vc.progress import SILENT, Progress
 from datasets_vc.repository.bringing import ensure_files
 from datasets_vc.repository.context import Context
 from datasets_vc.store import Written
-from datasets_vc.tables.keyed import KEYS_FILE, declared_keys, key_of
+from datasets_vc.tables.keyed import KEYS_FILE, key_of
 from datasets_vc.tables.merge import MergedTable, merge_tables
 from datasets_vc.workspace.mergestate import OpenConflict, Side
 
@@ -149,6 +149,6 @@ def _bytes(context: Context, entry: Entry | None) -> bytes | None:
 def _declared(context: Context, dataset: Digest) -> Mapping[str, str]:
     entry = Manifest(context.store, dataset).get(KEYS_FILE)
     if entry is None:
-        return {}
+        return context.table_keys(None)
     ensure_files(context, [entry.digest], f"'{KEYS_FILE}'")
-    return declared_keys(bytes(context.store.read_file(entry.digest)).decode())
+    return context.table_keys(context.store.read_file(entry.digest))

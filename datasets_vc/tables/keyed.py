@@ -39,15 +39,15 @@ def key_of(path: str, declared: Mapping[str, str]) -> str | None:
     return DEFAULT_KEY if stem == "metadata" else None
 
 
-def declared_keys(text: str) -> Mapping[str, str]:
+def declared_keys(data: bytes) -> Mapping[str, str]:
     """What a `dsvc.toml` declares: pattern -> column. Other tables of it are left alone.
 
     Raises:
         InvalidInputError: it is not TOML, or its `[tables]` are not patterns and columns.
     """
     try:
-        tables = tomllib.loads(text).get("tables", {})
-    except tomllib.TOMLDecodeError as error:
+        tables = tomllib.loads(data.decode()).get("tables", {})
+    except ValueError as error:  # of TOML, or of UTF-8
         raise InvalidInputError(f"'{KEYS_FILE}' is not valid TOML: {error}.") from error
     try:
         return check_keys(tables)
