@@ -14,7 +14,8 @@ from datasets_vc.format.entries import ENTRY_SCHEMA, Entry
 from datasets_vc.format.tag import Tag
 from datasets_vc.history.describe import Description
 from datasets_vc.history.diff import Diff
-from datasets_vc.repository import Status
+from datasets_vc.history.names import CommitName
+from datasets_vc.repository import Status, SyncResult
 
 COMMIT, DATASET, PARENT = (digest_of(word) for word in (b"commit", b"dataset", b"parent"))
 TIME = datetime(2026, 11, 23, 4, 5, 6, tzinfo=UTC)
@@ -70,6 +71,7 @@ def test_status(dsvc, repository) -> None:
         "modified": ["m.txt"],
         "deleted": [],
         "skipped": [],
+        "merging": None,
     }
 
 
@@ -340,7 +342,7 @@ def test_describe(dsvc, repository) -> None:
 )
 def test_sync(dsvc, repository, verb, way) -> None:
     def sync(*_, **__):
-        return SimpleNamespace(branch="main", commit=COMMIT, dataset=DATASET, transfer=TRANSFER)
+        return SyncResult("main", COMMIT, DATASET, TRANSFER, updated=True)
 
     repository.fetch = repository.pull = repository.push = sync
 
@@ -352,6 +354,7 @@ def test_sync(dsvc, repository, verb, way) -> None:
         "requests": 4,
         "packs": 1,
         "chunks": 7,
+        **({"merged": False, "conflicts": []} if verb == "pull" else {}),
     }
     place = "main at origin" if verb == "push" else "main"
     assert dsvc(verb).out.splitlines() == [
