@@ -9,10 +9,8 @@ from datasets_vc.config import Head
 from datasets_vc.digest import Digest
 from datasets_vc.errors import ConflictError, InvalidInputError
 from datasets_vc.format.commit import Commit
-from datasets_vc.format.entries import ENTRY_SCHEMA
 from datasets_vc.history.bases import commits_merged, merge_bases, merge_commits
 from datasets_vc.history.commits import is_ancestor, read_commit
-from datasets_vc.history.manifest import write_manifest
 from datasets_vc.history.merge import Merge, merge_datasets
 from datasets_vc.progress import Progress
 from datasets_vc.repository.bringing import ensure_nodes
@@ -131,7 +129,11 @@ def go_to(
 
 
 def apply_commit(
-    context: Context, request: Request, base: Digest, theirs: Digest, progress: Progress
+    context: Context,
+    request: Request,
+    base: Digest | None,
+    theirs: Digest | None,
+    progress: Progress,
 ) -> MergeResult:
     """Bring what leads from one dataset to another into the workspace's version."""
     unfinished = _same_unfinished(context, request)
@@ -140,7 +142,7 @@ def apply_commit(
     head = catch_up(context, progress)
     ours = head.commit or context.commit_of("HEAD")
     dataset = read_commit(context.store, ours).dataset
-    ensure_nodes(context, [base, dataset, theirs])
+    ensure_nodes(context, [each for each in (base, dataset, theirs) if each])
     merge = merge_datasets(context.store, base, dataset, theirs)
     return _begin(context, request, ours, merge, progress)
 
@@ -184,7 +186,9 @@ def _same_unfinished(context: Context, request: Request) -> MergeState | None:
     return state
 
 
-def parent_dataset(context: Context, revision: str, commit: Commit, mainline: int | None) -> Digest:
+def parent_dataset(
+    context: Context, revision: str, commit: Commit, mainline: int | None
+) -> Digest | None:
     """What a commit is compared with: its parent, the one named of a merge, or nothing."""
     count = len(commit.parents)
     if count > 1 and mainline is None:
@@ -196,12 +200,9 @@ def parent_dataset(context: Context, revision: str, commit: Commit, mainline: in
         raise InvalidInputError(
             f"'{revision}' has no parent {mainline}.", f"It has {count}; see: dsvc show {revision}"
         )
-    if count:
-        return read_commit(context.store, commit.parents[(mainline or 1) - 1]).dataset
-    with context.store.writer() as writer:
-        nothing = write_manifest(writer, ENTRY_SCHEMA.empty_table())
-        context.store.publish(writer.finish())
-    return nothing
+    if not count:
+        return None
+    return read_commit(context.store, commit.parents[(mainline or 1) - 1]).dataset
 
 
 def _datasets(context: Context, commits: Sequence[Digest]) -> list[Digest]:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from datasets_vc.digest import Digest
-from datasets_vc.format.entries import ENTRY_SCHEMA, FILE, Entry
+from datasets_vc.format.entries import FILE, Entry
 from datasets_vc.history.manifest import Manifest, write_manifest
-from datasets_vc.history.merge import BOTH_CHANGED, Conflict, Merge
+from datasets_vc.history.merge import Conflict, Merge
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.repository.bringing import ensure_files
 from datasets_vc.repository.context import Context
@@ -77,17 +77,6 @@ def table_of_side(context: Context, conflict: OpenConflict, ours: Digest, side: 
     """A table with conflicts of fields, merged, with one side's values at these."""
     asked = Conflict(conflict.path, conflict.base, conflict.ours, conflict.theirs, conflict.reason)
     return _merged_tables(context, [asked], ours, side, SILENT)[conflict.path].data
-
-
-def with_entries(entries: pa.Table, changes: Mapping[str, Entry | None]) -> pa.Table:
-    """A table of entries with some paths changed; None is nothing.
-
-    Raises:
-        InvalidInputError: a file would lie in the place of a folder.
-    """
-    none = ENTRY_SCHEMA.empty_table()
-    paths = tuple(Conflict(path, None, None, None, BOTH_CHANGED) for path in changes)
-    return Merge(none, none, none, paths).entries(entries, changes)
 
 
 def _open(conflict: Conflict, here: Entry | None, table: MergedTable | None) -> OpenConflict:

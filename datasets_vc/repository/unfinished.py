@@ -22,12 +22,13 @@ from datasets_vc.format.commit import Commit, encode_commit
 from datasets_vc.format.entries import FILE, Entry, rows_of
 from datasets_vc.history.diff import differing_rows
 from datasets_vc.history.manifest import Manifest, write_manifest
+from datasets_vc.history.merge import with_changes
 from datasets_vc.paths import is_under
 from datasets_vc.progress import Progress
 from datasets_vc.repository.bringing import ensure_files
 from datasets_vc.repository.context import Context
 from datasets_vc.repository.results import CheckoutResult, MergeResult
-from datasets_vc.repository.threeway import Outcome, table_of_side, with_entries
+from datasets_vc.repository.threeway import Outcome, table_of_side
 from datasets_vc.store import ChunkWriter, Written
 from datasets_vc.workspace.exact import found_at, put_at
 from datasets_vc.workspace.mergestate import (
@@ -184,7 +185,7 @@ def _resolved_dataset(
         return state.dataset
     entries = Manifest(context.store, state.dataset).entries()
     changes = {conflict.path: conflict.here for conflict in state.conflicts}
-    entries = with_entries(entries, changes)
+    entries = with_changes(entries, changes)
     if context.has_files:
         known = {entry.path for entry in changes.values() if entry}
         found = found_at(context.workspace, changes)
@@ -238,7 +239,7 @@ def _with_side(
         context.store.publish(writer.finish())
     after = {each.path: each.here for each in state.with_conflicts(taken).conflicts}
     # Refuses a file from one side where the other's folder stays.
-    with_entries(Manifest(context.store, state.dataset).entries(), after)
+    with_changes(Manifest(context.store, state.dataset).entries(), after)
     if context.has_files:
         wanted = {conflict.path: conflict.here for conflict in taken}
         files = [entry.digest for entry in wanted.values() if entry]
