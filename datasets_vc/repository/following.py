@@ -16,6 +16,7 @@ from datasets_vc.progress import Progress
 from datasets_vc.repository import exchange, working
 from datasets_vc.repository.context import Context
 from datasets_vc.repository.results import CloneResult, Status, SyncResult, Transfer
+from datasets_vc.repository.starting import go_to
 from datasets_vc.sync.fetch import fetch_history
 from datasets_vc.sync.remotes import DEFAULT_REMOTE, Connection
 from datasets_vc.workspace.git import hide_from_git
@@ -65,12 +66,7 @@ def pull(context: Context, file: Path, progress: Progress) -> SyncResult:
         transfer += exchange.ensure(context, lock.dataset, progress)
         branch = _branch_for(context, lock.commit)
         tip = context.branches.get(branch) if branch else None
-        if lock.commit != head.commit and context.has_files:
-            entries = context.entries_of(lock.commit)
-            context.write_files(head.commit, entries, progress=progress)
-        if branch and tip != lock.commit:
-            context.branches.move(branch, tip, lock.commit)
-        context.workspace.set_head(Head(branch, lock.commit))
+        go_to(context, Head(branch, head.commit), tip, lock.commit, progress)
     updated = lock.commit != head.commit
     return SyncResult(branch, lock.commit, lock.dataset, transfer, updated)
 

@@ -68,9 +68,11 @@ class Pin:
         try:
             workspace = find_workspace(folder)
         except NotARepositoryError as error:
-            named = pinned_workspace(file, read_lock(file)) if file and file.exists() else None
+            if file is None or not file.exists():
+                raise
+            named = pinned_workspace(file, read_lock(file))
             if named is None:
-                hint = f"Get what it pins: dsvc clone --from {file}" if file else error.hint
+                hint = f"Get what it pins: dsvc clone --from {file}"
                 raise NotARepositoryError(error.message, hint) from error
             workspace = named
         return cls(Context(workspace), file or _place_beside(workspace))
@@ -113,9 +115,8 @@ class Pin:
             self._check_pushed(commit, remote)
         dataset = context.dataset_of(commit)
         assert dataset is not None
-        url = config.url if "://" in config.url else self._place_of(Path(config.url).absolute())
         new = Lock(
-            url=url or str(Path(config.url).absolute()),
+            url=self._url_of(config.url),
             commit=commit,
             dataset=dataset,
             revision=self._name_of(revision),
@@ -234,6 +235,12 @@ class Pin:
             return self._context.head.branch
         base = re.split("[~^]", revision)[0]
         return None if base == "HEAD" or is_hex(base) else revision
+
+    def _url_of(self, url: str) -> str:
+        if "://" in url:
+            return url
+        folder = Path(url).absolute()
+        return self._place_of(folder) or str(folder)
 
     def _place_of(self, folder: Path) -> str | None:
         """A folder as seen from the lock file, if it moves along with it."""

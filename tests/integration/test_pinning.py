@@ -111,7 +111,9 @@ def test_another_checkout_of_the_code_gets_the_same_data(
 ) -> None:
     data("-C", project / "data", "pin", "v1")
     other = _checked_out(project, home / "other")
-    assert dsvc("-C", other, "status", "--lock").code == 10
+    nothing_yet = dsvc("-C", other, "status", "--lock")
+    assert nothing_yet.code == 10
+    assert f"dsvc clone --from {other / 'dataset.lock'}" in nothing_yet.err
     cloned = data("-C", other, "clone", "--from", "dataset.lock")
     assert cloned["workspace"] == str(other / "data")
     assert cloned["dataset"] == _lock(project).dataset.hex()
@@ -121,6 +123,20 @@ def test_another_checkout_of_the_code_gets_the_same_data(
     assert cloned["branch"] == "main"
     assert data("-C", other, "status", "--lock")["relation"] == "same"
     assert data("-C", other / "data", "pull")["branch"] == "main"
+    assert tree_of(other / "data") == tree_of(project / "data")
+
+
+def test_a_lock_names_a_bucket_as_well_as_a_folder(
+    project: Path, home: Path, data: Data, s3_url: str
+) -> None:
+    data("-C", project / "data", "remote", "add", "bucket", s3_url)
+    data("-C", project / "data", "push", "bucket")
+    data("-C", project / "data", "pin", "--remote", "bucket")
+    assert _lock(project).url == s3_url
+    other = _checked_out(project, home / "other")
+    snapshot = Snapshot.open(other / "dataset.lock")
+    assert (snapshot.url, bytes(snapshot.read("two.txt"))) == (s3_url, b"two")
+    data("-C", other, "clone", "--from", "dataset.lock")
     assert tree_of(other / "data") == tree_of(project / "data")
 
 
