@@ -14,7 +14,16 @@ from datasets_vc.errors import InvalidInputError
 from datasets_vc.format.entries import ENTRY_SCHEMA, Entry, entry_table, rows_of
 from datasets_vc.history.descent import Descent
 from datasets_vc.history.manifest import NodeSource
-from datasets_vc.history.rows import Rows, align, differing, paths_at, same_content, take, whole
+from datasets_vc.history.rows import (
+    Rows,
+    align,
+    differing,
+    find,
+    paths_at,
+    same_content,
+    take,
+    whole,
+)
 from datasets_vc.paths import parents_of
 
 BOTH_CHANGED = "both changed"
@@ -75,8 +84,8 @@ class Merge:
         strangers = resolved.keys() - {conflict.path for conflict in self.conflicts}
         if strangers:
             raise ValueError(f"{min(strangers)!a} is not in conflict.")
-        gone = pa.concat_arrays([whole(self.deleted, "path"), whole(self.modified, "path")])
-        merged = _replaced(ours, gone, _by_path(pa.concat_tables([self.added, self.modified])))
+        come = _by_path(pa.concat_tables([self.added, self.modified]))
+        merged = _replaced(ours, self.deleted.column("path").to_pylist(), come)
         return with_changes(merged, resolved) if resolved else merged
 
 
@@ -118,7 +127,7 @@ def with_changes(entries: pa.Table, changes: Mapping[str, Entry | None]) -> pa.T
 def edited(entries: pa.Table, changes: Mapping[str, Entry | None]) -> pa.Table:
     """Like `with_changes`, but what comes of it need not be a dataset that can be checked out."""
     come = entry_table(entry for entry in changes.values() if entry)
-    return _replaced(entries, pa.array(list(changes), pa.string()), come)
+    return _replaced(entries, changes, come)
 
 
 _NO_ENTRIES = ENTRY_SCHEMA.empty_table()
@@ -259,17 +268,17 @@ def _folders(paths: Iterable[str]) -> set[str]:
     return found
 
 
-def _replaced(entries: pa.Table, gone: pa.Array, come: pa.Table) -> pa.Table:
+def _replaced(entries: pa.Table, gone: Iterable[str], come: pa.Table) -> pa.Table:
     """The entries without the paths `gone`, and with those that come, in path order."""
     count = entries.num_rows
-    column = whole(entries, "path")
-    keep = np.ones(count + come.num_rows, np.bool_)
-    rows = np.append(align(gone, column), align(whole(come, "path"), column))
+    paths = entries.column("path").to_pylist()
+    new = come.column("path").to_pylist()
+    keep = np.ones(count + len(new), np.bool_)
+    rows = find([*gone, *new], paths)
     keep[rows[rows >= 0]] = False
-    paths = column.to_pylist()
-    places = [bisect_left(paths, path) for path in come.column("path").to_pylist()]
-    order = np.insert(np.arange(count), places, np.arange(count, count + come.num_rows))
-    return pa.concat_tables([entries, come]).take(pa.array(order[keep[order]])).combine_chunks()
+    places = [bisect_left(paths, path) for path in new]
+    order = np.insert(np.arange(count), places, np.arange(count, count + len(new)))
+    return take(pa.concat_tables([entries, come]), order[keep[order]])
 
 
 def _by_path(table: pa.Table) -> pa.Table:

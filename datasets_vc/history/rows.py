@@ -6,6 +6,7 @@ handled in plain Python, and only large ones by its kernels.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import accumulate
 
@@ -18,8 +19,11 @@ from datasets_vc.format.entries import ENTRY_SCHEMA
 
 Rows = NDArray[np.int64]
 Mask = NDArray[np.bool_]
+Spans = tuple[Rows, Rows]
+"""Where each span of rows starts, and how many it has."""
 
 _SMALL = 50_000
+_FEW = 16
 
 
 def differing(
@@ -33,24 +37,39 @@ def differing(
     """
     sides = (pa.Table.from_batches(side, schema=ENTRY_SCHEMA) for side in (left, right))
     here, there = (side.combine_chunks() for side in sides)
-    some, others = _without_equal_runs(here, _ends(left, right), there, _ends(right, left))
-    place = align(paths_at(here, some), paths_at(there, others))
+    spans = _without_equal_runs(here, _ends(left, right), there, _ends(right, left))
+    (some, paths), (others, places) = _rows_in(here, spans[0]), _rows_in(there, spans[1])
+    place = align(paths, places)
     common = np.flatnonzero(place >= 0)
     common = common[same_content(here, some[common], there, others[place[common]])]
     return take(here, np.delete(some, common)), take(there, np.delete(others, place[common]))
 
 
 def align(paths: pa.Array, places: pa.Array) -> Rows:
-    """For each of `paths` its row in `places`, -1 where it is not there. Neither repeats a path."""
-    if max(len(paths), len(places)) > _SMALL:
-        if paths.equals(places):
-            return np.arange(len(paths))
+    """For each of `paths` its row in `places`, -1 where it is not there; both are in order."""
+    if paths.equals(places):
+        return np.arange(len(paths))
+    if min(len(paths), len(places)) > _SMALL:
         import pyarrow.compute as pc
 
-        found = pc.fill_null(pc.index_in(paths, value_set=places), -1)
-        return np.asarray(found, np.int64)
-    rows = {path: row for row, path in enumerate(places.to_pylist())}
-    return np.array([rows.get(path, -1) for path in paths.to_pylist()], np.int64)
+        return np.asarray(pc.fill_null(pc.index_in(paths, value_set=places), -1), np.int64)
+    if len(paths) <= len(places):
+        return find(paths.to_pylist(), places.to_pylist())
+    rows = find(places.to_pylist(), paths.to_pylist())
+    found = np.full(len(paths), -1, np.int64)
+    found[rows[rows >= 0]] = np.flatnonzero(rows >= 0)
+    return found
+
+
+def find(paths: Sequence[str], places: Sequence[str]) -> Rows:
+    """For each of some paths its row among `places`, which are in order; -1: it is not there."""
+    if _FEW * len(paths) > len(places):
+        known = {path: row for row, path in enumerate(places)}
+        return np.array([known.get(path, -1) for path in paths], np.int64)
+    end = len(places)
+    rows = ((bisect_left(places, path), path) for path in paths)
+    found = [row if row < end and places[row] == path else -1 for row, path in rows]
+    return np.array(found, np.int64)
 
 
 def same_content(left: pa.Table, some: Rows, right: pa.Table, others: Rows) -> Mask:
@@ -114,17 +133,24 @@ def _lasts(batches: Sequence[pa.RecordBatch]) -> list[str | None]:
     return [batch.column(0)[-1].as_py() if batch.num_rows else None for batch in batches]
 
 
+def _rows_in(table: pa.Table, spans: Spans) -> tuple[Rows, pa.Array]:
+    """The rows in some spans, and their paths."""
+    column = whole(table, "path")
+    paths = [column.slice(start, count) for start, count in zip(*spans, strict=True)]
+    return _ranges(*spans), pa.concat_arrays(paths)
+
+
 def _without_equal_runs(
     here: pa.Table, ends: Rows, there: pa.Table, other_ends: Rows
-) -> tuple[Rows, Rows]:
-    """The rows of both sides without those that a stretch on both sides begins, or ends, with."""
+) -> tuple[Spans, Spans]:
+    """What is left of either side without the rows that both begin, or end, a stretch with."""
     starts, other_starts = (np.append(0, side[:-1]) for side in (ends, other_ends))
     shorter = np.minimum(ends - starts, other_ends - other_starts)
     heads = _equal_run(here, starts, there, other_starts, shorter, step=1)
     tails = _equal_run(here, ends - 1, there, other_ends - 1, shorter - heads, step=-1)
     return (
-        _ranges(starts + heads, ends - starts - heads - tails),
-        _ranges(other_starts + heads, other_ends - other_starts - heads - tails),
+        (starts + heads, ends - starts - heads - tails),
+        (other_starts + heads, other_ends - other_starts - heads - tails),
     )
 
 
