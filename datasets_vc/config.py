@@ -5,6 +5,7 @@
     author = "Ada <ada@example.org>"      # who commits, unless the command says otherwise
     store = "/data/shared-store"          # the store, if it is not .dsvc/store
     files = false                         # the workspace holds no files, only the store
+    only = ["train/**", "!*.raw"]         # of each version only these are here; see `checkout`
 
     [remote.origin]
     url = "s3://bucket/signs"
@@ -22,7 +23,7 @@ import os
 import re
 import secrets
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,7 +47,7 @@ HEAD_FILE = "HEAD"
 DEFAULT_STORE = "store"
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
-_TYPE_WORDS = {str: "text", bool: "true or false", dict: "a table"}
+_TYPE_WORDS = {str: "text", bool: "true or false", dict: "a table", list: "a list of texts"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +63,9 @@ class RemoteConfig:
 class Config:
     """What `config.toml` says; None where it says nothing.
 
-    `files` is false in a workspace that was made without writing its files. `tables` are as they
-    are written: what reads tables checks them.
+    `files` is false in a workspace that was made without writing its files. `only` are patterns of
+    the part of its version that a workspace has; none of them: no file. `tables` are as they are
+    written: what reads tables checks them.
     """
 
     store: str | None = None
@@ -71,6 +73,7 @@ class Config:
     files: bool = True
     remotes: Mapping[str, RemoteConfig] = field(default_factory=dict)
     tables: Mapping[str, Any] = field(default_factory=dict)
+    only: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +139,14 @@ def set_files(folder: Path, files: bool) -> None:
     """Write into `config.toml` whether the workspace holds the files of its version."""
     if read_config(folder).files != files:
         _edit(folder, lambda document: document.update({"files": files}))
+
+
+def set_only(folder: Path, patterns: Sequence[str] | None) -> None:
+    """Write into `config.toml` which part of its version the workspace has; None: the whole."""
+    if patterns is None:
+        _edit(folder, lambda document: document.pop("only", None))
+    else:
+        _edit(folder, lambda document: document.update({"only": list(patterns)}))
 
 
 def check_new_remote(folder: Path, remote: RemoteConfig) -> None:
@@ -315,7 +326,8 @@ def _parse(document: dict[str, Any]) -> Config:
     files = _value(document, "files", bool, True)
     remotes = {name: _parse_remote(by_name, name) for name in by_name}
     tables = _value(document, "tables", dict, {})
-    return Config(store, author, files, remotes, tables)
+    only = _value(document, "only", list, None)
+    return Config(store, author, files, remotes, tables, None if only is None else tuple(only))
 
 
 def _parse_remote(tables: dict[str, Any], name: str) -> RemoteConfig:
@@ -331,6 +343,7 @@ def _parse_remote(tables: dict[str, Any], name: str) -> RemoteConfig:
 
 def _value(table: dict[str, Any], key: str, kind: type, default: Any, prefix: str = "") -> Any:
     value = table.get(key, default)
-    if value is default or isinstance(value, kind):
+    texts = all(isinstance(each, str) for each in value) if isinstance(value, list) else True
+    if value is default or (isinstance(value, kind) and texts):
         return value
     raise InvalidInputError(f"The key '{prefix}{key}' must be {_TYPE_WORDS[kind]}, not {value!r}.")

@@ -45,7 +45,7 @@ class IgnoreRules:
 
     def ignores(self, path: str, *, folder: bool) -> bool:
         """Whether `path`, whose own folder is not ignored, is."""
-        own = _as_bytes(path[self._start :] + "/" if folder else path[self._start :])
+        own = as_bytes(path[self._start :] + "/" if folder else path[self._start :])
         if self._patterns and self._any.fullmatch(own):
             for regex, ignored in self._patterns:
                 if regex.fullmatch(own):
@@ -77,7 +77,7 @@ def _read(source: Path) -> bytes:
         raise UnreadableFileError(f"'{source}' cannot be read: {error.strerror}.") from error
 
 
-def _as_bytes(path: str) -> str:
+def as_bytes(path: str) -> str:
     """A character for each byte of `path`: git matches bytes, and a name need not be UTF-8."""
     return path if path.isascii() else os.fsencode(path).decode("latin-1")
 
@@ -87,7 +87,7 @@ def _patterns(data: bytes, source: Path) -> Sequence[tuple[re.Pattern[str], bool
     found = []
     for number, line in enumerate(text.split("\n"), 1):
         try:
-            pattern = _compile(line.removesuffix("\r"))
+            pattern = compile_pattern(line.removesuffix("\r"))
         except (ValueError, re.error) as error:
             raise InvalidInputError(
                 f"'{source}', line {number}: {line!a} is not an ignore pattern.",
@@ -98,7 +98,14 @@ def _patterns(data: bytes, source: Path) -> Sequence[tuple[re.Pattern[str], bool
     return found
 
 
-def _compile(line: str) -> tuple[re.Pattern[str], bool] | None:
+def compile_pattern(line: str) -> tuple[re.Pattern[str], bool] | None:
+    """A pattern, for a whole path as `as_bytes` has it, and whether it is one without `!`.
+
+    The path of a folder ends with "/". None: the line is empty, or a comment.
+
+    Raises:
+        ValueError, re.error: it is no pattern.
+    """
     # Takes 60 ms to import, and few workspaces have rules.
     from pathspec import GitIgnoreSpec
 

@@ -56,13 +56,14 @@ def plan_checkout(
     """Plan to make the selected paths as they are in another version.
 
     A switch of the whole workspace leaves alone what is the same in both versions, even if it was
-    modified or deleted meanwhile. With paths given, or with `force`, all that is selected is to be
-    as in the target. Untracked files stay, unless they are in the way.
+    modified or deleted meanwhile; but what was left out so far comes if the target has it. With
+    paths given, or with `force`, all that is selected is to be as in the target. Untracked files
+    stay, unless they are in the way.
 
     Args:
         root: the workspace.
         comparison: what is there beside the *current* version; learns digests.
-        target: the entries of the version to bring.
+        target: the entries of the version to bring, as far as the workspace is to have them.
         selection: which paths.
         force: overwrite uncommitted work.
 
@@ -74,7 +75,7 @@ def plan_checkout(
     entries = entries_of(target)
     chosen = selection.mask(entries.path, above=False)
     if selection.everything and not force:
-        chosen &= ~_same_in(comparison.version, entries)
+        chosen &= ~_same_in(comparison, entries)
     place = align(entries.path, comparison.listing.path)
     leaving = _leaving(comparison, entries, selection)
     settle(root, comparison, _doubtful(comparison, entries, chosen, place, leaving, force=force))
@@ -93,12 +94,15 @@ def plan_checkout(
     return Plan(remove, sorted(obstacles.clear), write)
 
 
-def _same_in(version: Entries, target: Entries) -> Mask:
-    """Which rows of the target are the same in another version."""
+def _same_in(comparison: Comparison, target: Entries) -> Mask:
+    """Which rows of the target are the same in the current version, and not left out of it."""
+    version = comparison.version
     rows = align(target.path, version.path)
     if not len(version):
         return rows >= 0
-    same: Mask = (rows >= 0) & (target.kind == version.kind[rows])
+    here = np.ones(len(version), np.bool_)
+    here[comparison.left_out] = False
+    same: Mask = (rows >= 0) & here[rows] & (target.kind == version.kind[rows])
     return same & same_digests(target.digest, version.digest[rows])
 
 

@@ -26,6 +26,7 @@ from datasets_vc.workspace.columns import (
     table_of,
 )
 from datasets_vc.workspace.listing import Listing, Skipped
+from datasets_vc.workspace.part import WHOLE, Part, displaced
 from datasets_vc.workspace.reading import hash_files
 from datasets_vc.workspace.selection import Selection
 from datasets_vc.workspace.statcache import StatCache
@@ -33,12 +34,16 @@ from datasets_vc.workspace.statcache import StatCache
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """Paths that differ from a version, in order of path; and what can be part of none."""
+    """Paths that differ from a version, in order of path; and what can be part of none.
+
+    `left_out` is how many files are not there because they are outside the workspace's part.
+    """
 
     added: list[str]
     modified: list[str]
     deleted: list[str]
     skipped: tuple[Skipped, ...] = ()
+    left_out: int = 0
 
     @property
     def clean(self) -> bool:
@@ -50,14 +55,16 @@ class Comparison:
     """A listing beside a version.
 
     `rows` has for each file its row in `version`, or -1. The listing lacks the rows `missing` of
-    the version; the selection does not cover its rows `outside`. `digest` counts where `known` says
-    so; both are filled in as files are read.
+    the version, and the rows `left_out`, which the workspace's part does not have; the selection
+    does not cover its rows `outside`. `digest` counts where `known` says so; both are filled in as
+    files are read.
     """
 
     listing: Listing
     version: Entries
     rows: Rows
     missing: Rows
+    left_out: Rows
     outside: Rows
     digest: Digests
     known: Mask
@@ -94,23 +101,25 @@ class Comparison:
             paths_at(self.listing.path, np.flatnonzero(modified)),
             paths_at(self.version.path, self.missing),
             self.listing.skipped,
+            len(self.left_out),
         )
 
     def entries(self) -> pa.Table:
         """The version that the workspace makes, once all digests are known.
 
-        What the selection does not cover is as in the version beside.
+        What was left out, and what the selection does not cover, is as in the version beside.
         """
         listing, version = self.listing, self.version
-        if not len(self.outside):
+        kept = np.concatenate([self.left_out, self.outside])
+        if not len(kept):
             return table_of(listing.path, listing.kind, listing.size, self.digest)
-        paths = pa.concat_arrays([listing.path, gather(version.path, self.outside)])
+        paths = pa.concat_arrays([listing.path, gather(version.path, kept)])
         order = path_order(paths)
         return table_of(
             gather(paths, order),
-            np.concatenate([listing.kind, version.kind[self.outside]])[order],
-            np.concatenate([listing.size.astype(np.uint64), version.size[self.outside]])[order],
-            np.concatenate([self.digest, version.digest[self.outside]])[order],
+            np.concatenate([listing.kind, version.kind[kept]])[order],
+            np.concatenate([listing.size.astype(np.uint64), version.size[kept]])[order],
+            np.concatenate([self.digest, version.digest[kept]])[order],
         )
 
     def differing(self) -> tuple[pa.Table, pa.Table]:
@@ -127,9 +136,17 @@ class Comparison:
 
 
 def compare(
-    listing: Listing, cache: StatCache, version: pa.Table, selection: Selection
+    listing: Listing,
+    cache: StatCache,
+    version: pa.Table,
+    selection: Selection,
+    part: Part = WHOLE,
 ) -> Comparison:
-    """Set the listing of a selection beside a version, without reading a file."""
+    """Set the listing of a selection beside a version, without reading a file.
+
+    Args:
+        part: what the workspace is to have of the version; what else is absent is as it is there.
+    """
     entries = entries_of(version)
     rows = align(listing.path, entries.path)
     missing = not_hit(len(entries), rows)
@@ -138,8 +155,19 @@ def compare(
         covered = selection.mask(entries.path)
         missing = missing[covered[missing]]
         outside = np.flatnonzero(~covered)
+    left_out = _left_out(listing, entries, rows, missing, part)
+    missing = missing[~np.isin(missing, left_out, assume_unique=True)]
     digest, known = cache.look_up(listing)
-    return Comparison(listing, entries, rows, missing, outside, digest, known)
+    return Comparison(listing, entries, rows, missing, left_out, outside, digest, known)
+
+
+def _left_out(listing: Listing, version: Entries, rows: Rows, missing: Rows, part: Part) -> Rows:
+    """Those of the missing rows that are outside the part, and whose places nothing has taken."""
+    if part.whole:
+        return missing[:0]
+    candidates = missing[~part.mask(gather(version.path, missing))]
+    added = paths_at(listing.path, np.flatnonzero(rows < 0))
+    return np.setdiff1d(candidates, displaced(version.path, candidates, added), assume_unique=True)
 
 
 def settle(

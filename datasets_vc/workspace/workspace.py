@@ -10,16 +10,17 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from datasets_vc.config import Head, read_head, write_head
+from datasets_vc.config import Head, read_config, read_head, write_head
 from datasets_vc.errors import AlreadyExistsError, DatasetError, LockedError, NotFoundError
 from datasets_vc.paths import META_DIR
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.workspace.checkout import FileSource, apply_plan
-from datasets_vc.workspace.columns import whole_column
+from datasets_vc.workspace.columns import align, whole_column
 from datasets_vc.workspace.git import GITIGNORE
 from datasets_vc.workspace.ingest import FileSink, Ingested, ingest
 from datasets_vc.workspace.listing import Listing
 from datasets_vc.workspace.naming import check_distinct, folding_of
+from datasets_vc.workspace.part import Part
 from datasets_vc.workspace.plan import Plan, plan_checkout
 from datasets_vc.workspace.selection import Selection
 from datasets_vc.workspace.statcache import (
@@ -127,6 +128,15 @@ class Workspace:
     def set_head(self, head: Head) -> None:
         write_head(self.folder, head)
 
+    @property
+    def part(self) -> Part:
+        """What the workspace has of its version.
+
+        Raises:
+            InvalidInputError: `only` in `config.toml` says nonsense.
+        """
+        return Part(read_config(self.folder).only)
+
     def scan(self, paths: Sequence[str] = ()) -> Scan:
         """List the files, and load what is remembered of them.
 
@@ -198,6 +208,7 @@ class Workspace:
         source: FileSource,
         paths: Sequence[str] = (),
         *,
+        part: Part | None = None,
         force: bool = False,
         progress: Progress = SILENT,
         ready: Callable[[], None] = lambda: None,
@@ -208,7 +219,9 @@ class Workspace:
             current: the version that the workspace stands on.
             target: the version to bring.
             source: the store that has its files.
-            paths: only these.
+            paths: only these, be they outside the part.
+            part: what to have of the target from now on; the caller notes it afterwards. By default
+                the same as now, and outside it what is present.
             force: give up uncommitted changes; untracked files go only where they are in the way.
             progress: hears of bytes.
             ready: called when nothing is in the way, before anything is changed.
@@ -223,9 +236,11 @@ class Workspace:
         scan = self.scan(paths)
         columns = [whole_column(version, "path") for version in (current, target)]
         _check_matched(scan.selection, *columns)
-        comparison = compare(scan.listing, scan.cache, current, scan.selection)
+        comparison = compare(scan.listing, scan.cache, current, scan.selection, self.part)
+        if scan.selection.everything:
+            target = self._wanted(target, scan.listing, part)
         plan = plan_checkout(str(self.folder), comparison, target, scan.selection, force=force)
-        self._check_names(plan, columns[1])
+        self._check_names(plan, whole_column(target, "path"))
         ready()
         written = apply_plan(self.folder, plan, source, force=force, progress=progress)
         # Under the lock nobody else writes: what we wrote is as it was in that moment.
@@ -248,7 +263,7 @@ class Workspace:
     def _compare(self, version: pa.Table, paths: Sequence[str]) -> tuple[Scan, Comparison]:
         scan = self.scan(paths)
         _check_matched(scan.selection, scan.listing.path, whole_column(version, "path"))
-        return scan, compare(scan.listing, scan.cache, version, scan.selection)
+        return scan, compare(scan.listing, scan.cache, version, scan.selection, self.part)
 
     def _fully_compared(self, version: pa.Table, paths: Sequence[str]) -> Comparison:
         """A comparison in which the digest of every file is known."""
@@ -257,6 +272,17 @@ class Workspace:
         if settle(str(self.folder), comparison, everything, strict=True):
             save_cache(self.folder, _known(scan, comparison))
         return comparison
+
+    def _wanted(self, target: pa.Table, listing: Listing, part: Part | None) -> pa.Table:
+        """The entries of `target` that the workspace is to have."""
+        chosen = part or self.part
+        if chosen.whole:
+            return target
+        paths = whole_column(target, "path")
+        wanted = chosen.mask(paths)
+        if part is None:
+            wanted |= align(paths, listing.path) >= 0
+        return target.filter(pa.array(wanted)).combine_chunks()
 
     def _check_names(self, plan: Plan, paths: pa.StringArray) -> None:
         folding = folding_of(self.folder) if plan.write else None

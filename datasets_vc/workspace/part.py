@@ -1,0 +1,170 @@
+"""The part of a version that a workspace has, named by patterns (docs/decisions/0007)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from datasets_vc.errors import InvalidInputError
+from datasets_vc.paths import parents_of
+from datasets_vc.workspace.columns import Mask, Rows, paths_at
+from datasets_vc.workspace.ignore import IGNORE_FILE, as_bytes, compile_pattern
+
+EVERYTHING = "/*"
+"""The pattern of all there is."""
+
+_AT_ONCE = 1 << 16
+_NOT_COVERED = -1
+_SPECIAL = re.compile(r"[\\*?\[\]]| $")
+
+
+class Part:
+    """Which files of a version belong into a workspace.
+
+    A pattern, in the syntax of gitignore, speaks for what it matches and all that lies below; of
+    several the last one decides, and with a `!` in front it is what does not belong. Files of
+    ignore rules always do: they say what else is data.
+
+    Args:
+        patterns: none at all: no file; None: the whole version.
+
+    Raises:
+        InvalidInputError: one of them is no pattern.
+    """
+
+    def __init__(self, patterns: Iterable[str] | None = None) -> None:
+        self.patterns = None if patterns is None else tuple(patterns)
+        compiled = [_compile(pattern) for pattern in self.patterns or ()]
+        self._regexes = [regex for regex, _ in compiled]
+        # The last one is for what no pattern covers: its place is _NOT_COVERED.
+        self._belongs = [*(belongs for _, belongs in compiled), False]
+        self._any = re.compile("|".join(f"(?:{regex.pattern})" for regex in self._regexes), re.S)
+        self._folders = {"": _NOT_COVERED}
+
+    @property
+    def whole(self) -> bool:
+        return self.patterns is None
+
+    def has(self, path: str) -> bool:
+        """Whether the file at `path` belongs to the part."""
+        if self.whole or path.rpartition("/")[2] == IGNORE_FILE:
+            return True
+        return self._belongs[self._cover(path)]
+
+    def mask(self, paths: pa.StringArray) -> Mask:
+        """Which of some files belong to the part."""
+        if self.whole:
+            return np.ones(len(paths), np.bool_)
+        found = np.zeros(len(paths), np.bool_)
+        found[list(_rules_among(paths))] = True
+        for start in range(0, len(paths) if self._regexes else 0, _AT_ONCE):
+            piece = paths.slice(start, _AT_ONCE)
+            covers = np.fromiter(map(self._cover, piece.to_pylist()), np.int64, len(piece))
+            found[start : start + len(piece)] |= np.array(self._belongs)[covers]
+        return found
+
+    def without(self, paths: Sequence[str]) -> Part:
+        """This part less what lies at some paths; no paths, or ".", are everything."""
+        if not paths or "." in paths or self.patterns == ():
+            return Part(())
+        base = (EVERYTHING,) if self.patterns is None else self.patterns
+        more = dict.fromkeys(f"!/{_SPECIAL.sub(_escaped, path)}" for path in paths)
+        return Part((*base, *(pattern for pattern in more if pattern not in base)))
+
+    def _cover(self, path: str) -> int:
+        """The number of the last pattern that speaks for a file."""
+        folder = path.rpartition("/")[0]
+        above = self._folders.get(folder)
+        if above is None:
+            above = self._cover_folder(folder)
+        return max(above, self._match(path))
+
+    def _cover_folder(self, folder: str) -> int:
+        last = _NOT_COVERED
+        for each in (*parents_of(folder), folder):
+            if each not in self._folders:
+                self._folders[each] = max(last, self._match(each + "/"))
+            last = self._folders[each]
+        return last
+
+    def _match(self, path: str) -> int:
+        """The number of the last pattern that matches a path itself."""
+        text = as_bytes(path)
+        if self._any.fullmatch(text):
+            for number in range(len(self._regexes) - 1, -1, -1):
+                if self._regexes[number].fullmatch(text):
+                    return number
+        return _NOT_COVERED
+
+
+WHOLE = Part()
+
+
+def displaced(paths: pa.StringArray, rows: Rows, others: Sequence[str]) -> Rows:
+    """Those of some rows whose files cannot be where `others` are: one is the other's folder.
+
+    Args:
+        paths: of a version.
+        rows: some of its files.
+        others: files that the version does not have.
+    """
+    if not others:
+        return rows[:0]
+    places = set(others)
+    above = {folder for path in others for folder in parents_of(path)}
+    folders: dict[str, bool] = {}
+
+    def is_displaced(path: str) -> bool:
+        folder = path.rpartition("/")[0]
+        if folder not in folders:
+            folders[folder] = not places.isdisjoint((*parents_of(folder), folder))
+        return folders[folder] or path in above
+
+    hit = np.fromiter(
+        (
+            is_displaced(path)
+            for start in range(0, len(rows), _AT_ONCE)
+            for path in paths_at(paths, rows[start : start + _AT_ONCE])
+        ),
+        np.bool_,
+        len(rows),
+    )
+    return rows[hit]
+
+
+def _compile(pattern: str) -> tuple[re.Pattern[str], bool]:
+    try:
+        compiled = compile_pattern(as_bytes(pattern))
+    except (ValueError, re.error) as error:
+        raise _refused(pattern) from error
+    if compiled is None:
+        raise _refused(pattern)
+    return compiled
+
+
+def _refused(pattern: str) -> InvalidInputError:
+    return InvalidInputError(
+        f"{pattern!a} is no pattern that a path could match.",
+        "The syntax is that of gitignore: 'train/**', '*.json', '!*.raw'.",
+    )
+
+
+def _escaped(special: re.Match[str]) -> str:
+    return f"\\{special[0]}"
+
+
+def _rules_among(paths: pa.StringArray) -> Iterator[int]:
+    """The rows of files of ignore rules, found in the text of the whole column."""
+    _, offsets, text = paths.buffers()
+    if not len(paths) or text is None:
+        return
+    ends = np.frombuffer(offsets, np.int32)[paths.offset : paths.offset + len(paths) + 1]
+    for hit in re.finditer(re.escape(IGNORE_FILE.encode()), memoryview(text)):
+        row = int(np.searchsorted(ends, hit.end())) - 1
+        if 0 <= row < len(paths) and ends[row + 1] == hit.end():
+            start = int(ends[row])
+            if hit.start() == start or bytes(text[hit.start() - 1 : hit.start()]) == b"/":
+                yield row
