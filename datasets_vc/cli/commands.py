@@ -25,8 +25,17 @@ class _Quick:
         return parameters
 
 
+AFTER_DASHES = "datasets_vc.after_dashes"
+
+
 class Command(_Quick, TyperCommand):
-    """One verb."""
+    """One verb; it notes in `ctx.meta` how many words came after `--`, if that was given."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if "--" in args:
+            ctx.meta[AFTER_DASHES] = len(args) - args.index("--") - 1
+        rest: list[str] = super().parse_args(ctx, args)
+        return rest
 
 
 class Group(_Quick, TyperGroup):

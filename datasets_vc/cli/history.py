@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from datasets_vc.cli.graph import draw
 from datasets_vc.cli.render import count, moment, short, shown, size
 from datasets_vc.cli.session import Session, new_app, verb
+from datasets_vc.cli.words import version_and_paths
 from datasets_vc.digest import Digest
 from datasets_vc.errors import InvalidInputError
+from datasets_vc.format.commit import encode_time
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from datasets_vc.format.tag import Tag
     from datasets_vc.repository import CommitInfo, Version
     from datasets_vc.samples import MediaSummary
+
+    CommitLines = Callable[[CommitInfo], Iterator[str]]
 
 app = new_app()
 
@@ -29,20 +37,48 @@ Revision = Annotated[
 ]
 
 
-@verb(app, "log", "dsvc log\ndsvc log v1.0 --limit 5")
+@verb(
+    app,
+    "log",
+    "dsvc log\ndsvc log v1.0 --limit 5\ndsvc log train/labels.csv --follow\n"
+    "dsvc log --graph --oneline --all",
+)
 def log(
     session: Session,
-    revision: Revision = "HEAD",
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[REV] [PATH]...", help="The newest version; files or folders."),
+    ] = None,
     limit: Annotated[
         int | None, typer.Option("-n", "--limit", min=1, help="At most so many versions.")
     ] = None,
+    oneline: Annotated[bool, typer.Option("--oneline", help="A line a version.")] = False,
+    graph: Annotated[bool, typer.Option("--graph", help="Draw how versions follow.")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Beyond renames of the one file PATH.")
+    ] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="From all branches and tags, not from REV.")
+    ] = False,
 ) -> None:
-    """Show the history of a version, newest first."""
-    commits = session.repository.log(revision, limit)
+    """Show the history of a version, newest first.
+
+    With paths, only versions that changed something there. 'dsvc log -- PATH' is for a path that is
+    gone, or is called like a version.
+    """
+    revision, paths = version_and_paths(session, words or [])
+    if follow and len(paths) != 1:
+        raise typer.BadParameter("it needs one file.", param_hint="--follow")
+    if everything and revision:
+        raise typer.BadParameter("a version, or all of them.", param_hint="--all")
+    commits = session.repository.log(
+        None if everything else revision or "HEAD", paths, limit=limit, follow=follow, graph=graph
+    )
+    lines = partial(_oneline if oneline else _commit_lines, session)
     session.answer(
         commits,
         lambda found: {"commits": [_commit_json(info) for info in found]},
-        lambda found: _log_lines(session, found),
+        lambda found: (_graph_lines if graph else _log_lines)(found, lines, spaced=not oneline),
     )
 
 
@@ -52,30 +88,59 @@ def _commit_json(info: CommitInfo) -> dict[str, Any]:
         "dataset": info.dataset.hex(),
         "parents": [parent.hex() for parent in info.parents],
         "author": info.author,
-        "time": info.time.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "time": encode_time(info.time),
         "message": info.message,
         "files": info.files,
         "bytes": info.bytes,
+        "refs": [name.name for name in info.names],
     }
 
 
-def _log_lines(session: Session, commits: Iterator[CommitInfo]) -> Iterator[str]:
+def _log_lines(commits: Iterable[CommitInfo], lines: CommitLines, *, spaced: bool) -> Iterator[str]:
     for place, info in enumerate(commits):
-        if place:
+        if place and spaced:
             yield ""
-        yield from _commit_lines(session, info)
+        yield from lines(info)
+
+
+def _graph_lines(
+    commits: Iterable[CommitInfo], lines: CommitLines, *, spaced: bool
+) -> Iterator[str]:
+    infos = list(commits)
+    beside = draw((info.digest, info.before) for info in infos)
+    for info, drawn in zip(infos, beside, strict=True):
+        text = [*lines(info), *([""] if spaced and info is not infos[-1] else ())]
+        for left, right in zip_longest(drawn.lines, text):
+            yield ((left or drawn.rest) + (right or "")).rstrip()
+
+
+def _oneline(session: Session, info: CommitInfo) -> Iterator[str]:
+    subject = shown(info.message.partition("\n")[0])
+    yield f"{session.paint(short(info.digest), 'yellow')}{_names(session, info)} {subject}"
 
 
 def _commit_lines(session: Session, info: CommitInfo) -> Iterator[str]:
-    yield session.paint(f"commit  {info.digest.hex()}", "yellow")
+    yield session.paint(f"commit  {info.digest.hex()}", "yellow") + _names(session, info)
     yield f"dataset {info.dataset.hex()}"
     if len(info.parents) > 1:
         yield f"merge   {' '.join(map(short, info.parents))}"
     yield f"author  {shown(info.author)}"
     yield f"time    {moment(info.time)}"
     yield ""
-    for line in info.message.splitlines():
+    yield from _message_lines(info.message)
+
+
+def _message_lines(message: str) -> Iterator[str]:
+    for line in message.splitlines():
         yield f"    {shown(line)}".rstrip()
+
+
+def _names(session: Session, info: CommitInfo) -> str:
+    """What a commit is called, as git says it: ` (HEAD -> main, tag: v1.0)`."""
+    words = [f"tag: {name.name}" if name.kind == "tag" else name.name for name in info.names]
+    if len(info.names) > 1 and info.names[1].current:
+        words[:2] = [f"{words[0]} -> {words[1]}"]
+    return session.paint(f" ({', '.join(map(shown, words))})", "green") if words else ""
 
 
 @verb(app, "show", "dsvc show\ndsvc show v1.0 --json")
@@ -93,6 +158,7 @@ def _version_json(version: Version) -> dict[str, Any]:
     return {
         **commit,
         "dataset": version.dataset.hex(),
+        "tag": _tag_json(version.tag) if version.tag else None,
         "files": version.files,
         "bytes": version.bytes,
         "samples": [
@@ -108,7 +174,23 @@ def _version_json(version: Version) -> dict[str, Any]:
     }
 
 
+def _tag_json(tag: Tag) -> dict[str, Any]:
+    return {
+        "name": tag.name,
+        "tagger": tag.tagger,
+        "time": encode_time(tag.time),
+        "message": tag.message,
+    }
+
+
 def _version_lines(session: Session, version: Version) -> Iterator[str]:
+    if version.tag:
+        yield session.paint(f"tag     {version.tag.name}", "yellow")
+        yield f"tagger  {shown(version.tag.tagger)}"
+        yield f"time    {moment(version.tag.time)}"
+        yield ""
+        yield from _message_lines(version.tag.message)
+        yield ""
     if version.info:
         yield from _commit_lines(session, version.info)
     else:

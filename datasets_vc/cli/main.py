@@ -60,7 +60,7 @@ VERBS = {
     ),
     "ls": Listed("history", "List the files of a version."),
     "cat": Listed("history", "Write a file of a version to stdout, as it is."),
-    "branch": Listed("refs", "List, create or delete branches."),
+    "branch": Listed("refs", "List, create, rename or delete branches."),
     "tag": Listed("refs", "List, create or delete tags."),
     "describe": Listed("refs", "Call a version by the nearest tag before it."),
     "remote": Listed("remotes", "Name the stores elsewhere that versions move to and from."),

@@ -13,7 +13,7 @@ from typing import Any, TextIO, TypeVar
 
 import typer
 
-from datasets_vc.cli.commands import Command, Group
+from datasets_vc.cli.commands import AFTER_DASHES, Command, Group
 from datasets_vc.cli.failure import ReaderGoneError, WorkInterruptedError
 from datasets_vc.cli.options import Options, keep_options, options_of
 from datasets_vc.cli.progress import TerminalProgress
@@ -28,10 +28,15 @@ _COLOURS = {"red": 31, "green": 32, "yellow": 33, "bold": 1}
 
 
 class Session:
-    """One call of one verb."""
+    """One call of one verb.
 
-    def __init__(self, options: Options) -> None:
+    Args:
+        after_dashes: how many words came after `--`; None if that was not given.
+    """
+
+    def __init__(self, options: Options, after_dashes: int | None = None) -> None:
         self.options = options
+        self.after_dashes = after_dashes
         self.folder = Path.cwd() / (options.folder or "")
 
     @cached_property
@@ -122,7 +127,8 @@ def verb(app: typer.Typer, name: str, example: str) -> Callable[[Verb], Verb]:
     def register(function: Verb) -> Verb:
         def command(context: typer.Context, **values: Any) -> int | None:
             given = {key: values.pop(key) for key in _SHARED}
-            session = Session(options_of(context).and_then(Options(**given)))
+            options = options_of(context).and_then(Options(**given))
+            session = Session(options, context.meta.get(AFTER_DASHES))
             try:
                 return function(session, **values)
             except KeyboardInterrupt as error:

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable, Sequence
 
 from datasets_vc.digest import Digest
 from datasets_vc.errors import DatasetError, MissingDataError
+from datasets_vc.format.node import Node
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.repository.context import Context
 from datasets_vc.store import Store
 from datasets_vc.sync.closure import lacking_files, lacks_nodes
-from datasets_vc.sync.fetch import fetch_files, fetch_nodes
+from datasets_vc.sync.fetch import fetch_files, fetch_nodes, fetch_parts
 from datasets_vc.sync.remotes import connect
 
 Bring = Callable[[Store, Sequence[Digest]], None]
@@ -40,6 +41,37 @@ def ensure_nodes(context: Context, datasets: Iterable[Digest]) -> None:
         raise MissingDataError(
             f"The list of files of dataset {rest[0].hex()} is not here, and no remote has "
             f"it.{trouble}",
+            _HINT,
+        )
+
+
+def ensure_parts(
+    context: Context,
+    nodes: Sequence[Digest],
+    datasets: Sequence[Digest],
+    children: Callable[[Node], Iterable[Digest]],
+) -> None:
+    """Make some nodes known; and along with them those of `datasets` that `children` picks.
+
+    Raises:
+        MissingDataError: no remote has one of the nodes; says which could not be asked.
+    """
+    local = context.store
+
+    def lacking(nodes: Sequence[Digest]) -> list[Digest]:
+        return local.index.locate(nodes).missing()
+
+    def bring(remote: Store, nodes: Sequence[Digest]) -> None:
+        for wanted, pick in ((datasets, children), (nodes, lambda _: ())):
+            there = remote.index.contains(wanted).tolist()
+            known = [digest for digest, found in zip(wanted, there, strict=True) if found]
+            fetch_parts(local, remote, known, pick)
+
+    rest, trouble = _from_remotes(context, list(dict.fromkeys(nodes)), lacking, bring)
+    if rest:
+        raise MissingDataError(
+            f"The list of files of an earlier version is not here, and no remote has it, such as "
+            f"node {rest[0].hex()}.{trouble}",
             _HINT,
         )
 

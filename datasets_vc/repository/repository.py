@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,9 +12,7 @@ import pyarrow as pa
 from datasets_vc.config import Head, find_workspace
 from datasets_vc.digest import Buffer, Digest
 from datasets_vc.errors import NotFoundError
-from datasets_vc.format.commit import Commit
 from datasets_vc.history.branches import Branches
-from datasets_vc.history.commits import read_commit, walk
 from datasets_vc.history.diff import Diff, diff
 from datasets_vc.history.manifest import Manifest
 from datasets_vc.history.revisions import Revision
@@ -24,6 +21,7 @@ from datasets_vc.history.tags import Tags
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.repository import exchange, working
 from datasets_vc.repository.context import Context
+from datasets_vc.repository.looking import every_tip, log_of, show
 from datasets_vc.repository.merging import Merging
 from datasets_vc.repository.pulling import pull
 from datasets_vc.repository.results import (
@@ -37,7 +35,6 @@ from datasets_vc.repository.results import (
 )
 from datasets_vc.repository.unfinished import Recorder
 from datasets_vc.runs.runs import Runs
-from datasets_vc.samples import summarise
 from datasets_vc.store import Store
 from datasets_vc.sync.remotes import DEFAULT_REMOTE, Remotes
 from datasets_vc.workspace.git import GitPlace, git_place
@@ -174,21 +171,28 @@ class Repository:
         """
         return working.commit(self._context, message, paths, author, time, progress)
 
-    def log(self, revision: str = "HEAD", limit: int | None = None) -> Iterator[CommitInfo]:
-        """A commit and all before it, newest first."""
-        tip = self._context.commit_of(revision)
-        for digest, commit in islice(walk(self.store, [tip]), limit):
-            yield _info(self.store, digest, commit)
+    def log(
+        self,
+        revision: str | None = "HEAD",
+        paths: Sequence[str] = (),
+        *,
+        limit: int | None = None,
+        follow: bool = False,
+        graph: bool = False,
+    ) -> Iterator[CommitInfo]:
+        """A commit and all before it, newest first; with paths, those that changed what is there.
+
+        Args:
+            revision: None starts from all branches and tags.
+            follow: go on with the old name of a file that was renamed.
+            graph: in the order in which lines of development are drawn, see `history.log`.
+        """
+        tips = [self._context.commit_of(revision)] if revision else every_tip(self._context)
+        return log_of(self._context, tips, paths, limit=limit, follow=follow, graph=graph)
 
     def show(self, revision: str) -> Version:
         """One version and what samples it has."""
-        found = self.resolve(revision)
-        info = None
-        if found.commit:
-            info = _info(self.store, found.commit, read_commit(self.store, found.commit))
-        manifest = Manifest(self.store, found.dataset)
-        samples = summarise(self.snapshot(revision))
-        return Version(info, found.dataset, manifest.count, manifest.bytes, samples)
+        return show(self._context, revision, self.snapshot(revision))
 
     def diff(self, a: str | None = None, b: str | None = None) -> Diff:
         """From one version to another; without `b` to the workspace, without `a` from HEAD."""
@@ -314,17 +318,3 @@ class Repository:
         with self._context.workspace.lock():
             for name in self.remotes.list():
                 exchange.fetch_all(self._context, self.remotes.connect(name), name, [])
-
-
-def _info(store: Store, digest: Digest, commit: Commit) -> CommitInfo:
-    manifest = Manifest(store, commit.dataset) if store.find(commit.dataset) else None
-    return CommitInfo(
-        digest=digest,
-        dataset=commit.dataset,
-        parents=commit.parents,
-        author=commit.author,
-        time=commit.time,
-        message=commit.message,
-        files=manifest.count if manifest else None,
-        bytes=manifest.bytes if manifest else None,
-    )

@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from datasets_vc.digest import Digest
+from datasets_vc.format.tag import Tag
+from datasets_vc.history.names import CommitName
 from datasets_vc.samples import SampleSummary
 
 if TYPE_CHECKING:
@@ -59,7 +61,12 @@ class CommitResult:
 
 @dataclass(frozen=True, slots=True)
 class CommitInfo:
-    """A commit, its digest and its size, which is unknown if the store lacks that dataset."""
+    """A commit, its digest and its size, which is unknown if the store lacks that dataset.
+
+    `names` are the refs that name it, HEAD and its branch first. `before` are the commits that come
+    before it in the log that it is part of: its parents, but in a log drawn as a graph of some
+    paths the nearest commits that are in it, too.
+    """
 
     digest: Digest
     dataset: Digest
@@ -69,17 +76,23 @@ class CommitInfo:
     message: str
     files: int | None
     bytes: int | None
+    names: Sequence[CommitName] = ()
+    before: Sequence[Digest] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One version: its commit, if it was named by one, its size and its samples."""
+    """One version: its commit, if it was named by one, its size and its samples.
+
+    `tag` is what an annotated tag says that it was named by.
+    """
 
     info: CommitInfo | None
     dataset: Digest
     files: int
     bytes: int
     samples: SampleSummary
+    tag: Tag | None = None
 
 
 @dataclass(frozen=True, slots=True)

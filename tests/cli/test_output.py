@@ -28,6 +28,13 @@ INFO = SimpleNamespace(
     message="Add signs\n\nAll of May.",
     files=2,
     bytes=2048,
+    names=(
+        CommitName("head", "HEAD"),
+        CommitName("branch", "main", current=True),
+        CommitName("tag", "v1.0"),
+        CommitName("tracking", "origin/main"),
+    ),
+    before=[PARENT],
 )
 INFO_JSON = {
     "commit": COMMIT.hex(),
@@ -38,7 +45,9 @@ INFO_JSON = {
     "message": "Add signs\n\nAll of May.",
     "files": 2,
     "bytes": 2048,
+    "refs": ["HEAD", "main", "v1.0", "origin/main"],
 }
+NOTE = Tag(COMMIT, "main", "Ada <ada@example.org>", TIME, "Checked\n\nby two.")
 TRANSFER = SimpleNamespace(bytes=3 * 1024, requests=4, packs=1, chunks=7)
 
 
@@ -123,11 +132,18 @@ def test_commit(dsvc, repository) -> None:
 
 
 def test_log(dsvc, repository) -> None:
-    repository.log = lambda revision, limit: iter([INFO][:limit])
+    asked = {}
+
+    def log(revision, paths, **others):
+        asked.update(others, revision=revision, paths=paths)
+        return iter([INFO][: others["limit"]])
+
+    repository.log = log
 
     assert dsvc("log", "--json").data == {"commits": [INFO_JSON]}
+    assert (asked["revision"], asked["paths"], asked["limit"]) == ("HEAD", [], None)
     assert dsvc("log").out.splitlines() == [
-        f"commit  {COMMIT.hex()}",
+        f"commit  {COMMIT.hex()} (HEAD -> main, tag: v1.0, origin/main)",
         f"dataset {DATASET.hex()}",
         "author  Ada <ada@example.org>",
         "time    2026-11-23 04:05:06 UTC",
@@ -136,6 +152,37 @@ def test_log(dsvc, repository) -> None:
         "",
         "    All of May.",
     ]
+    names = "(HEAD -> main, tag: v1.0, origin/main)"
+    assert dsvc("log", "--oneline").out == f"{COMMIT.hex()[:12]} {names} Add signs\n"
+    assert dsvc("log", "--all", "-n", "3", "--graph").code == 0
+    assert asked == {"revision": None, "paths": [], "limit": 3, "follow": False, "graph": True}
+
+
+def test_a_drawn_log(dsvc, repository) -> None:
+    def info(name: str, *before: str) -> SimpleNamespace:
+        digests = [digest_of(word.encode()) for word in before]
+        changed = {"digest": digest_of(name.encode()), "before": digests, "names": ()}
+        return SimpleNamespace(**{**vars(INFO), **changed, "message": name})
+
+    infos = [info("merge", "ours", "theirs"), info("theirs", "base"), info("ours", "base")]
+    repository.log = lambda *_, **__: [*infos, info("base")]
+
+    lines = dsvc("log", "--graph", "--oneline").out.splitlines()
+    short = {
+        name: digest_of(name.encode()).hex()[:12] for name in ("merge", "theirs", "ours", "base")
+    }
+    assert lines == [
+        f"*   {short['merge']} merge",
+        "|\\",
+        f"| * {short['theirs']} theirs",
+        f"* | {short['ours']} ours",
+        "|/",
+        f"* {short['base']} base",
+    ]
+    lines = dsvc("log", "--graph").out.splitlines()
+    assert [line[:4].rstrip() for line in lines[:9]] == ["*", "|\\", *["| |"] * 5, "| *", "| |"]
+    assert lines[1] == f"|\\  dataset {DATASET.hex()}"
+    assert lines[-1] == "      base"
 
 
 @pytest.mark.parametrize("info", [INFO, None])
@@ -153,6 +200,7 @@ def test_show(dsvc, repository, info) -> None:
         files=2,
         bytes=2048,
         samples=SimpleNamespace(media=(images, broken)),
+        tag=NOTE if info else None,
     )
 
     data = dsvc("show", "--json").data
@@ -160,6 +208,10 @@ def test_show(dsvc, repository, info) -> None:
     assert data["dataset"] == DATASET.hex()
     assert (data["commit"], data["files"], data["bytes"]) == (info and COMMIT.hex(), 2, 2048)
     assert data["samples"][0]["counts"] == counts
+    assert (data["tag"] and data["tag"]["message"]) == (info and NOTE.message)
+    assert (
+        dsvc("show").out.splitlines()[:2] == ["tag     main", f"tagger  {NOTE.tagger}"]
+    ) == bool(info)
     assert dsvc("show").out.splitlines()[-7:] == [
         "",
         "2 files, 2.0 KiB",
@@ -250,9 +302,6 @@ def test_cat_writes_bytes_as_they_are(repository, capsysbinary) -> None:
 
     assert main(["cat", "v1:a.bin"]) == 0
     assert capsysbinary.readouterr().out == b"\x00\xff\n"
-
-
-NOTE = Tag(COMMIT, "main", "Ada <ada@example.org>", TIME, "Checked\n\nby two.")
 
 
 @pytest.mark.parametrize("kind", ["branch", "tag"])
@@ -364,7 +413,7 @@ def test_sync(dsvc, repository, verb, way) -> None:
 
 
 def test_colour_only_on_a_terminal_that_wants_it(dsvc, repository, monkeypatch) -> None:
-    repository.log = lambda *_: iter([INFO])
+    repository.log = lambda *_, **__: iter([INFO])
     plain = dsvc("log").out
     monkeypatch.setattr("datasets_vc.cli.session._is_terminal", lambda stream: True)
     coloured = dsvc("log").out

@@ -3,7 +3,8 @@
     PYTHONPATH=. python tests/golden/make.py FOLDER
 
 Everything in them is fixed: times, write ids, nonces. Only zstd may compress otherwise one day, so
-compare a new folder with the old one by eye, and never replace the old one.
+compare a new folder with the old one by eye, and never replace the old one. What a later version
+adds to the format comes as new files (`tag.json`, `tagged`).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from datasets_vc.format.json import canonical
 from datasets_vc.format.recipe import Recipe, encode_recipe
 from datasets_vc.format.root import Root, encode_root
 from datasets_vc.format.run import RunHead, encode_run_head, encode_run_input
+from datasets_vc.format.tag import Tag, encode_tag
 from datasets_vc.history.manifest import write_manifest
 from datasets_vc.runs.record import RunFiles, without_floats
 from datasets_vc.store import ChunkWriter, Store
@@ -92,6 +94,21 @@ def make_store(folder: Path) -> None:
         store.publish(writer.finish())
         files = RunFiles(store)
         files.finish(files.begin(head), run_events(checkpoint))
+
+
+def make_tagged_store(folder: Path) -> None:
+    """One commit, under a tag that says why."""
+    ids = (f"{number:032x}" for number in itertools.count(1))
+    with patch("datasets_vc.store.store._new_write_id", lambda: next(ids)):
+        store = Store.create(LocalBackend(folder, create=True))
+        first = commit(store, {"many/000.txt": b"0\n"}, (), FIRST_TIME, "First version")
+        writer = store.writer()
+        tag = writer.add_meta(encode_tag(tag_of(first)))
+        store.publish(writer.finish(), lambda root: replace(root, tags={"v1.0": tag}))
+
+
+def tag_of(commit: Digest) -> Tag:
+    return Tag(commit, "v1.0", "Zoë <zoe@example.org>", SECOND_TIME, "Checked\n\nby two.")
 
 
 def run_input() -> dict[str, object]:
@@ -166,6 +183,7 @@ def single_objects() -> Iterator[tuple[str, bytes]]:
             )
         ),
     )
+    yield "tag.json", encode_tag(tag_of(digest_of(b"one")))
     yield (
         "root.json",
         encode_root(
@@ -214,6 +232,7 @@ def main(folder: Path) -> None:
     with TemporaryDirectory() as scratch:
         make_packs(folder, Path(scratch))
     make_store(folder / "store")
+    make_tagged_store(folder / "tagged")
 
 
 if __name__ == "__main__":

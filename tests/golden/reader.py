@@ -115,6 +115,15 @@ class Reader:
         check(blake3(data).digest() == digest, "digest")
         return data
 
+    def tag(self, name: str) -> tuple[dict[str, Any], dict[str, Any] | None]:
+        """The commit that a tag names, and its tag object if it has one (sections 8, 9)."""
+        data = self.read(bytes.fromhex(self.root["tags"][name]))
+        if json.loads(data)["format"] == "dsvc-commit":
+            return json_object(data, "dsvc-commit"), None
+        tag = json_object(data, "dsvc-tag")
+        commit = json_object(self.read(bytes.fromhex(tag["object"])), "dsvc-commit")
+        return commit, tag
+
     def entries(self, node: bytes) -> Iterator[tuple[str, int, int, bytes]]:
         """Path, kind, size, digest of all that lies below a node (section 4)."""
         data = self.read(node)

@@ -29,13 +29,16 @@ from datasets_vc.format.run import (
     encode_run_head,
     encode_run_input,
 )
+from datasets_vc.format.tag import Tag, decode_tag, encode_tag
 from datasets_vc.history.commits import walk
 from datasets_vc.history.diff import diff
 from datasets_vc.history.manifest import Manifest, dataset_digest
+from datasets_vc.history.revisions import resolve
 from datasets_vc.history.snapshot import Snapshot
+from datasets_vc.history.tags import Tags
 from datasets_vc.runs.record import RunFiles
 from datasets_vc.store import Store
-from tests.golden.make import first_version, second_version
+from tests.golden.make import first_version, second_version, tag_of
 from tests.golden.reader import Reader, pack_rows
 
 V1 = Path(__file__).parent / "v1"
@@ -104,6 +107,19 @@ def test_commit() -> None:
         message='Merge "labels"\n\nwith a tab\tand a bell\x07',
     )
     assert encode_commit(commit) == data
+
+
+def test_tag() -> None:
+    data = golden("tag.json")
+    tag = decode_tag(data, "tag")
+    assert tag == Tag(
+        object=digest_of(b"one"),
+        name="v1.0",
+        tagger="Zoë <zoe@example.org>",
+        time=datetime(2026, 11, 2, 8, 30, 59, tzinfo=UTC),
+        message="Checked\n\nby two.",
+    )
+    assert encode_tag(tag) == data
 
 
 def test_root() -> None:
@@ -226,3 +242,22 @@ def test_reader_made_from_the_document_alone(commit: str, files: dict[str, bytes
     assert list(found) == sorted(found, key=str.encode)
     codecs = {reader.stored(digest)[0] for digest in reader.rows}
     assert codecs == {0, 1, 2}
+
+
+def test_tags_with_and_without_a_message(store: Store, tmp_path: Path) -> None:
+    assert Tags(store).list() == {"v1": bytes.fromhex(FIRST_COMMIT)}
+    assert Tags(store).annotations() == {}
+    tagged = Store.open(LocalBackend(shutil.copytree(V1 / "tagged", tmp_path / "tagged")))
+    found = resolve(tagged, "v1.0")
+    assert found.tag == tagged.root().tags["v1.0"]
+    assert Tags(tagged).list() == {"v1.0": tagged.root().branches["main"]}
+    assert Tags(tagged).annotations() == {"v1.0": tag_of(found.commit)}
+
+
+def test_reader_made_from_the_document_looks_through_tags() -> None:
+    commit, tag = Reader(V1 / "store").tag("v1")
+    assert (commit["message"], tag) == ("First version", None)
+    commit, tag = Reader(V1 / "tagged").tag("v1.0")
+    assert commit["message"] == "First version"
+    assert tag
+    assert (tag["name"], tag["message"]) == ("v1.0", "Checked\n\nby two.")
