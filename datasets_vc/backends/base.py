@@ -41,6 +41,18 @@ class ObjectWriter(ABC):
     def write(self, *parts: Buffer) -> None:
         """Append parts; they may be changed afterwards."""
 
+    def write_from(self, source: int, position: int, data: Buffer) -> None:
+        """Append what was read from a local file, by sharing its blocks where that is possible.
+
+        Args:
+            source: a descriptor of the file, open for reading.
+            position: where in it `data` was; whole blocks of 4096 bytes can be shared if it differs
+                from the bytes written so far by a multiple of these.
+            data: what becomes part of the object, whatever the file holds by now.
+        """
+        del source, position
+        self.write(data)
+
     @abstractmethod
     def finish(self, name: str) -> None:
         """Make an object of what was written; see `Backend.put`."""

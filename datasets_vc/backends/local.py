@@ -24,6 +24,7 @@ from datasets_vc.backends.base import (
     check_range,
     is_temporary,
 )
+from datasets_vc.backends.blocks import BLOCK, clone_range
 from datasets_vc.digest import Buffer
 from datasets_vc.errors import (
     ConflictError,
@@ -200,7 +201,7 @@ class _LocalWriter(ObjectWriter):
         self._backend = backend
         self._temporary = folder / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
         with _our_errors("write", self._temporary):
-            self._file = self._temporary.open("xb", buffering=0)
+            self._file = self._temporary.open("x+b", buffering=0)
 
     def write(self, *parts: Buffer) -> None:
         with _our_errors("write", self._temporary):
@@ -208,6 +209,25 @@ class _LocalWriter(ObjectWriter):
                 rest = memoryview(part).cast("B")
                 while rest.nbytes:
                     rest = rest[self._file.write(rest) :]
+
+    def write_from(self, source: int, position: int, data: Buffer) -> None:
+        view = memoryview(data)
+        handle = self._file.fileno()
+        offset = self._file.tell()
+        start = -offset % BLOCK
+        end = start + max(0, len(view) - start) // BLOCK * BLOCK
+        if end == start or (offset - position) % BLOCK:
+            self.write(view)
+            return
+        self.write(view[:start])
+        shared = clone_range(source, position + start, handle, offset + start, end - start)
+        # What was cloned is the file as it is now: it may have been written to since it was read.
+        if shared and os.pread(handle, end - start, offset + start) == view[start:end]:
+            self._file.seek(offset + end)
+            view = view[end:]
+        else:
+            view = view[start:]
+        self.write(view)
 
     def finish(self, name: str) -> None:
         path = self._backend._path(name)

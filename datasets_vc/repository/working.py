@@ -10,9 +10,8 @@ from datasets_vc.config import Head, set_files
 from datasets_vc.digest import Digest
 from datasets_vc.errors import AlreadyExistsError, ConflictError, InvalidInputError
 from datasets_vc.format.commit import Commit, encode_commit
-from datasets_vc.format.entries import ENTRY_SCHEMA, rows_of
+from datasets_vc.format.entries import ENTRY_SCHEMA
 from datasets_vc.format.root import check_ref_name
-from datasets_vc.history.diff import Diff, compare
 from datasets_vc.history.manifest import Manifest, write_manifest
 from datasets_vc.progress import Progress
 from datasets_vc.repository.context import Context
@@ -95,16 +94,6 @@ def _ingest(
     made = context.workspace.ingest(version, writer, paths, progress=progress)
     dataset = write_manifest(writer, made.entries) if made.changed else None
     return dataset, replace(made, entries=ENTRY_SCHEMA.empty_table())
-
-
-def diff_workspace(context: Context, revision: str | None) -> Diff:
-    """From a version, or from HEAD, to the files of the workspace."""
-    context.need_files()
-    if revision is None:
-        old = context.entries_of(context.head.commit)
-    else:
-        old = Manifest(context.store, context.resolve(revision).dataset).entries()
-    return compare(*map(rows_of, context.workspace.differing(old)))
 
 
 def checkout(

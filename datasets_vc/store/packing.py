@@ -29,6 +29,13 @@ class Encoded(NamedTuple):
     checksum: int
 
 
+class Origin(NamedTuple):
+    """Where in a file of several chunks one lies; `source` is a descriptor of it, if it is open."""
+
+    position: int
+    source: int | None
+
+
 class _OpenPack:
     """A pack that is being filled."""
 
@@ -41,7 +48,7 @@ class _OpenPack:
         self._writer = backend.start(PACKS)
         self._writer.write(header)
 
-    def append(self, chunks: Sequence[Encoded], data: Buffer) -> None:
+    def append(self, chunks: Sequence[Encoded], data: Buffer, origin: Origin | None) -> None:
         """Append chunks, whose payloads end to end are `data`."""
         rows: Locations = np.zeros(len(chunks), LOCATION)
         rows["checksum"] = [chunk.checksum for chunk in chunks]
@@ -52,7 +59,11 @@ class _OpenPack:
         rows["offset"][1:] = self.size + np.cumsum(rows["stored"][:-1], dtype=np.uint64)
         self._rows.append(rows)
         self.digests.update((chunk.digest, None) for chunk in chunks)
-        self._write(data)
+        if origin and origin.source is not None:
+            self._writer.write_from(origin.source, origin.position, data)
+            self._count(data)
+        else:
+            self._write(data)
 
     def align(self, position: int) -> None:
         """Fill up to an offset that is `position`, but for a multiple of a block.
@@ -76,6 +87,9 @@ class _OpenPack:
 
     def _write(self, data: Buffer) -> None:
         self._writer.write(data)
+        self._count(data)
+
+    def _count(self, data: Buffer) -> None:
         self._hasher.update(data)
         self.size += len(data)
 
@@ -91,13 +105,13 @@ class PackBuilder:
         self._pool: ThreadPoolExecutor | None = None
         self._finishing: Future[None] | None = None
 
-    def add(self, chunks: Sequence[Encoded], position: int | None = None) -> None:
+    def add(self, chunks: Sequence[Encoded], origin: Origin | None = None) -> None:
         """Append chunks, but for those that were added before.
 
         Args:
             chunks: in the order in which they are to lie.
-            position: where in a file of several chunks the first one is: it comes to lie so that
-                whole blocks of the file can be whole blocks of the pack.
+            origin: of a single chunk, which then comes to lie so that whole blocks of the file can
+                be whole blocks of the pack.
         """
         new = self._unknown(chunks)
         if not new:
@@ -107,9 +121,10 @@ class PackBuilder:
         if self._open and self._open.size + len(data) > 2 * TARGET_SIZE - ALIGNMENT:
             self._close(self._open)
         pack = self._open = self._open or _OpenPack(self._backend)
-        if position is not None and new[0].codec == RAW:
-            pack.align(position)
-        pack.append(new, data)
+        origin = origin if new[0].codec == RAW else None
+        if origin:
+            pack.align(origin.position)
+        pack.append(new, data, origin)
         if pack.size >= TARGET_SIZE:
             self._close(pack)
 

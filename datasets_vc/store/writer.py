@@ -22,7 +22,7 @@ from datasets_vc.store.chunking import (
     encode_whole,
 )
 from datasets_vc.store.index import ChunkIndex
-from datasets_vc.store.packing import Encoded, PackBuilder
+from datasets_vc.store.packing import Encoded, Origin, PackBuilder
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,16 +92,20 @@ class ChunkWriter:
             self._builders[DATA].add(files.new)
         return files.digests
 
-    def add_stream(self, read: Callable[[int], bytes], size: int) -> Digest:
+    def add_stream(
+        self, read: Callable[[int], bytes], size: int, source: int | None = None
+    ) -> Digest:
         """Store a file of any size while reading it; returns its digest.
 
         Args:
             read: gives at most as many bytes as it is asked for, and none at the end.
             size: bytes, as far as is known beforehand; a small file is read whole.
+            source: a descriptor of the local file that is read from its beginning: packs share its
+                blocks where the file system can do that.
         """
         if size < WHOLE_BELOW:
             return self.add_file(b"".join(iter(lambda: read(WHOLE_BELOW), b"")))
-        return self._add_pieces(cut_stream(read)) or self.add_file(b"")
+        return self._add_pieces(cut_stream(read), source) or self.add_file(b"")
 
     def add_meta(self, data: Buffer) -> Digest:
         """Store a node, a commit, a link target or the input of a run; returns its digest."""
@@ -128,14 +132,14 @@ class ChunkWriter:
             chunks=sum(len(table.digests) for table in tables),
         )
 
-    def _add(self, chunk: Encoded, category: int, position: int | None = None) -> None:
+    def _add(self, chunk: Encoded, category: int, origin: Origin | None = None) -> None:
         if max(len(chunk.payload), chunk.raw) > MAX_CHUNK_SIZE:
             size = max(len(chunk.payload), chunk.raw)
             raise InvalidInputError(f"{size:,} bytes are too many for one chunk.")
         with self._lock:
-            self._builders[category].add((chunk,), position)
+            self._builders[category].add((chunk,), origin)
 
-    def _add_pieces(self, pieces: Iterable[Buffer]) -> Digest | None:
+    def _add_pieces(self, pieces: Iterable[Buffer], source: int | None = None) -> Digest | None:
         """Store a file in pieces; returns its digest, or None if there were none."""
         whole = Hasher()
         digests: list[Digest] = []
@@ -150,7 +154,7 @@ class ChunkWriter:
             if self._index.find(digest) is None:
                 codec, payload = encode(piece, compress)
                 chunk = Encoded(digest, codec, payload, len(piece), checksum_of(payload))
-                self._add(chunk, DATA, sum(lengths))
+                self._add(chunk, DATA, Origin(sum(lengths), source))
             digests.append(digest)
             lengths.append(len(piece))
         if not digests:

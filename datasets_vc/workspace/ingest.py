@@ -33,7 +33,7 @@ class FileSink(Protocol):
 
     def add_prepared(self, files: Prepared) -> Sequence[Digest]: ...
 
-    def add_stream(self, read: Callable[[int], bytes], size: int) -> Digest: ...
+    def add_stream(self, read: Callable[[int], bytes], size: int, source: int | None) -> Digest: ...
 
     def add_meta(self, data: Buffer) -> Digest: ...
 
@@ -93,7 +93,7 @@ def ingest(
         added=added,
         modified=len(comparison.rows) - added - int(comparison.equal.sum()),
         deleted=len(comparison.missing),
-        skipped=comparison.listing.skipped,
+        skipped=listing.skipped,
     )
 
 
@@ -170,4 +170,4 @@ def _store_large(root: str, file: Listed, sink: FileSink, progress: Progress) ->
             progress.advance(len(data))
             return data
 
-        return sink.add_stream(read, file.size)
+        return sink.add_stream(read, file.size, source.handle)

@@ -77,6 +77,11 @@ class OpenFile:
             raise
         return self
 
+    @property
+    def handle(self) -> int:
+        """The file's descriptor."""
+        return self._handle
+
     def read(self, size: int) -> bytes:
         """The next bytes, at most `size`; none at the end."""
         size = min(size, self._left)
