@@ -33,7 +33,7 @@ from datasets_vc.errors import (
     NotFoundError,
     UnreadableFileError,
 )
-from datasets_vc.mapping import map_file
+from datasets_vc.memory import map_file
 
 LOCK_TIMEOUT = 30.0
 """Seconds that a swap waits for another one to end."""

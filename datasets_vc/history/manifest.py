@@ -24,6 +24,7 @@ from datasets_vc.format.node import (
     encode_nodes,
     node_ends,
 )
+from datasets_vc.memory import give_back
 from datasets_vc.paths import is_under
 
 _AT_ONCE = 256
@@ -165,7 +166,7 @@ class Manifest:
             ).to_batches()
         )
         # Arrow keeps what the groups have taken, as much again as the table.
-        pa.default_memory_pool().release_unused()
+        give_back()
         return table
 
 

@@ -13,6 +13,7 @@ from datasets_vc.format.commit import Commit, encode_commit
 from datasets_vc.format.entries import ENTRY_SCHEMA
 from datasets_vc.format.root import check_ref_name
 from datasets_vc.history.manifest import Manifest, write_manifest
+from datasets_vc.memory import give_back
 from datasets_vc.progress import Progress
 from datasets_vc.repository.context import Context
 from datasets_vc.repository.exchange import ensure
@@ -93,7 +94,9 @@ def _ingest(
     version = context.entries_of(context.head.commit)
     made = context.workspace.ingest(version, writer, paths, progress=progress)
     dataset = write_manifest(writer, made.entries) if made.changed else None
-    return dataset, replace(made, entries=ENTRY_SCHEMA.empty_table())
+    made = replace(made, entries=ENTRY_SCHEMA.empty_table())
+    give_back()
+    return dataset, made
 
 
 def checkout(

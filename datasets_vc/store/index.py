@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from datasets_vc.digest import DIGEST_SIZE, Digest
 from datasets_vc.format.index import IndexTable, PackInfo
 from datasets_vc.format.location import LOCATION, Locations, digest_keys, digest_list
-from datasets_vc.mapping import let_go
+from datasets_vc.memory import let_go
 
 
 @dataclass(frozen=True, slots=True)

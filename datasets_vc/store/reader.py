@@ -13,7 +13,7 @@ from datasets_vc.digest import Buffer, Digest, checksum_of, digest_of
 from datasets_vc.errors import DatasetError, IntegrityError, MissingDataError, NotFoundError
 from datasets_vc.format.location import RAW, RECIPE
 from datasets_vc.format.recipe import Recipe, decode_recipe
-from datasets_vc.mapping import let_go
+from datasets_vc.memory import let_go
 from datasets_vc.store.chunking import decode
 from datasets_vc.store.index import ChunkIndex, Place
 from datasets_vc.store.names import damaged_name, pack_name

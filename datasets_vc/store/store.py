@@ -19,7 +19,7 @@ from datasets_vc.errors import (
 )
 from datasets_vc.format.index import IndexTable, decode_index, encode_index
 from datasets_vc.format.root import Root, check_writable, decode_root, encode_root
-from datasets_vc.mapping import let_go
+from datasets_vc.memory import let_go
 from datasets_vc.store.index import ChunkIndex, Place, merge_tables
 from datasets_vc.store.names import ROOT, index_name
 from datasets_vc.store.reader import MissingPackError, Reader

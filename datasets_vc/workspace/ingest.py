@@ -12,6 +12,7 @@ from xxhash import xxh3_64_intdigest
 
 from datasets_vc.digest import DIGEST_SIZE, Buffer, Digest
 from datasets_vc.format.entries import SYMLINK
+from datasets_vc.memory import give_back
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.workspace.ahead import LARGE, ahead, spans
 from datasets_vc.workspace.columns import Digests, Rows, paths_at
@@ -84,6 +85,7 @@ def ingest(
             comparison.learn(rows, _column(stored, len(rows)), True)
     finally:
         progress.end()
+    give_back()
     entries = comparison.entries()
     added = int((comparison.rows < 0).sum())
     return Ingested(

@@ -24,7 +24,7 @@ import pyarrow as pa
 from xxhash import xxh3_64, xxh3_64_digest
 
 from datasets_vc.digest import DIGEST_SIZE
-from datasets_vc.mapping import let_go, map_file
+from datasets_vc.memory import let_go, map_file
 from datasets_vc.paths import META_DIR
 from datasets_vc.workspace.columns import (
     Digests,
