@@ -13,7 +13,6 @@ from datasets_vc.config import Head, find_workspace
 from datasets_vc.digest import Buffer, Digest
 from datasets_vc.errors import NotFoundError
 from datasets_vc.history.branches import Branches
-from datasets_vc.history.diff import Diff, diff
 from datasets_vc.history.manifest import Manifest
 from datasets_vc.history.revisions import Revision
 from datasets_vc.history.snapshot import Snapshot
@@ -21,6 +20,7 @@ from datasets_vc.history.tags import Tags
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.repository import exchange, working
 from datasets_vc.repository.context import Context
+from datasets_vc.repository.differences import Difference, diff_versions, diff_workspace
 from datasets_vc.repository.looking import every_tip, log_of, show
 from datasets_vc.repository.merging import Merging
 from datasets_vc.repository.pulling import pull
@@ -194,11 +194,12 @@ class Repository:
         """One version and what samples it has."""
         return show(self._context, revision, self.snapshot(revision))
 
-    def diff(self, a: str | None = None, b: str | None = None) -> Diff:
+    def diff(self, a: str | None = None, b: str | None = None) -> Difference:
         """From one version to another; without `b` to the workspace, without `a` from HEAD."""
         if b is None:
-            return working.diff_workspace(self._context, a)
-        return diff(self.store, self.resolve(a or "HEAD").dataset, self.resolve(b).dataset)
+            return diff_workspace(self._context, a)
+        old, new = (self.resolve(revision).dataset for revision in (a or "HEAD", b))
+        return diff_versions(self._context, old, new)
 
     def checkout(
         self,

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from datasets_vc.tables.difference import FieldChange, Row, RowChange, RowDiff, diff_tables
-from datasets_vc.tables.keyed import KEYS_FILE, check_keys, declared_keys, key_of
+from datasets_vc.tables.difference import (
+    FieldChange,
+    Row,
+    RowChange,
+    RowDiff,
+    compare_tables,
+    diff_tables,
+)
+from datasets_vc.tables.keyed import KEYS_FILE, check_keys, declared_keys, is_table, key_of
 from datasets_vc.tables.merge import FieldConflict, MergedTable, merge_tables
 
 __all__ = [
@@ -15,8 +22,10 @@ __all__ = [
     "RowChange",
     "RowDiff",
     "check_keys",
+    "compare_tables",
     "declared_keys",
     "diff_tables",
+    "is_table",
     "key_of",
     "merge_tables",
 ]

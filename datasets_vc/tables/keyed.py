@@ -30,13 +30,18 @@ def key_of(path: str, declared: Mapping[str, str]) -> str | None:
     Args:
         declared: pattern -> column; of several patterns that fit, the last one counts.
     """
-    stem, _, suffix = path.rpartition("/")[2].lower().rpartition(".")
-    if suffix not in SUFFIXES:
+    if not is_table(path):
         return None
     for pattern, column in reversed(list(declared.items())):
         if _compiled(pattern).match_file(path):
             return column
-    return DEFAULT_KEY if stem == "metadata" else None
+    stem = path.rpartition("/")[2].rpartition(".")[0]
+    return DEFAULT_KEY if stem.lower() == "metadata" else None
+
+
+def is_table(path: str) -> bool:
+    """Whether a file could be a table with a key, by its suffix."""
+    return path.lower().rpartition(".")[2] in SUFFIXES
 
 
 def declared_keys(data: bytes) -> Mapping[str, str]:

@@ -10,10 +10,9 @@ import pytest
 
 from datasets_vc.cli.main import main
 from datasets_vc.digest import digest_of
-from datasets_vc.format.entries import ENTRY_SCHEMA, Entry
+from datasets_vc.format.entries import ENTRY_SCHEMA
 from datasets_vc.format.tag import Tag
 from datasets_vc.history.describe import Description
-from datasets_vc.history.diff import Diff
 from datasets_vc.history.names import CommitName
 from datasets_vc.repository import Status, SyncResult
 
@@ -49,14 +48,6 @@ INFO_JSON = {
 }
 NOTE = Tag(COMMIT, "main", "Ada <ada@example.org>", TIME, "Checked\n\nby two.")
 TRANSFER = SimpleNamespace(bytes=3 * 1024, requests=4, packs=1, chunks=7)
-
-
-def _entry(path: str, size: int = 3) -> Entry:
-    return Entry(path, 0, size, digest_of(path.encode()))
-
-
-def _entry_json(path: str, size: int = 3) -> dict[str, object]:
-    return {"path": path, "size": size, "digest": digest_of(path.encode()).hex()}
 
 
 def test_status(dsvc, repository) -> None:
@@ -221,69 +212,6 @@ def test_show(dsvc, repository, info) -> None:
         "",
         "text: Two tables.",
     ]
-
-
-CHANGES = Diff(
-    added=[_entry("new.png", 1024)],
-    deleted=[_entry("old.png")],
-    modified=[(_entry("m.txt", 3), _entry("m.txt", 5))],
-    renamed=[(_entry("from.png"), _entry("to.png"))],
-)
-
-
-def test_diff_as_json(dsvc, repository) -> None:
-    repository.diff = lambda a, b: CHANGES
-
-    assert dsvc("diff", "--json").data == {
-        "added": [_entry_json("new.png", 1024)],
-        "modified": [
-            {"path": "m.txt", "old": _entry_json("m.txt", 3), "new": _entry_json("m.txt", 5)}
-        ],
-        "deleted": [_entry_json("old.png")],
-        "renamed": [
-            {
-                "from": "from.png",
-                "to": "to.png",
-                "size": 3,
-                "digest": digest_of(b"to.png").hex(),
-            }
-        ],
-        "stats": {
-            "added": 1,
-            "modified": 1,
-            "deleted": 1,
-            "renamed": 1,
-            "bytes_added": 1024,
-            "bytes_deleted": 3,
-            "bytes_modified": 5,
-        },
-    }
-
-
-def test_diff_as_lines(dsvc, repository) -> None:
-    repository.diff = lambda a, b: CHANGES
-    stat = "1 added, 1 modified, 1 deleted, 1 renamed; 1.0 KiB added, 5 B modified, 3 B deleted."
-
-    assert dsvc("diff").out.splitlines() == [
-        "added     new.png  1.0 KiB",
-        "modified  m.txt  3 B -> 5 B",
-        "deleted   old.png  3 B",
-        "renamed   from.png -> to.png",
-        stat,
-    ]
-    assert dsvc("diff", "--stat").out.splitlines() == [stat]
-    assert dsvc("diff", "--name-only").out.split() == ["m.txt", "new.png", "old.png", "to.png"]
-
-
-@pytest.mark.parametrize(
-    ("found", "arguments", "code"),
-    [(CHANGES, ["--exit-code"], 1), (Diff(), ["--exit-code"], 0), (CHANGES, [], 0)],
-)
-def test_diff_exit_code(dsvc, repository, found, arguments, code) -> None:
-    repository.diff = lambda a, b: found
-
-    assert dsvc("diff", *arguments).code == code
-    assert dsvc("diff", "--json", *arguments).code == code
 
 
 def test_ls(dsvc, repository) -> None:

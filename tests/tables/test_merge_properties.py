@@ -103,6 +103,8 @@ def test_no_row_and_no_value_is_lost(kind: str, tables: tuple[Table | None, Tabl
 @given(versions(columns=False))
 def test_rows_stand_in_our_order(kind: str, tables: tuple[Table | None, Table, Table]) -> None:
     base, ours, theirs = tables
+    # Where we changed nothing at all, theirs is taken as it is.
+    assume(base is None or ours.encode(kind) != base.encode(kind))
     keys = list(decode(merge(kind, base, ours, theirs).data, kind))
 
     assert [key for key in keys if key in ours.rows] == [key for key in ours.rows if key in keys]
