@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,21 +12,22 @@ import numpy as np
 import pyarrow as pa
 
 from datasets_vc.config import Head, read_config, read_head, write_head
-from datasets_vc.errors import AlreadyExistsError, DatasetError, LockedError, NotFoundError
+from datasets_vc.errors import AlreadyExistsError, DatasetError, LockedError
+from datasets_vc.history.rows import differing
 from datasets_vc.paths import META_DIR
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.workspace.checkout import FileSource, apply_plan
-from datasets_vc.workspace.columns import align, whole_column
+from datasets_vc.workspace.columns import Rows, align, whole_column
 from datasets_vc.workspace.git import GITIGNORE
 from datasets_vc.workspace.ingest import FileSink, Ingested, ingest
 from datasets_vc.workspace.listing import Listing
 from datasets_vc.workspace.naming import check_distinct, folding_of
 from datasets_vc.workspace.part import Part
 from datasets_vc.workspace.plan import Plan, plan_checkout
+from datasets_vc.workspace.scan import Scan
 from datasets_vc.workspace.selection import Selection
 from datasets_vc.workspace.statcache import (
     TEMPORARY_DIR,
-    StatCache,
     clock_of,
     load_cache,
     save_cache,
@@ -42,16 +44,6 @@ class CheckedOut:
 
     written: int
     removed: int
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Scan:
-    """A workspace as it was listed after `moment`, by the clock of its own file system."""
-
-    selection: Selection
-    listing: Listing
-    cache: StatCache
-    moment: int
 
 
 class Workspace:
@@ -156,9 +148,9 @@ class Workspace:
             UnreadableFileError: a file or folder cannot be read.
             InvalidInputError: see `scan`.
         """
-        scan, comparison = self._compare(version, paths)
+        found, comparison = self._compare(version, paths)
         if settle(str(self.folder), comparison):
-            save_cache(self.folder, _known(scan, comparison))
+            save_cache(self.folder, found.known(comparison))
         return comparison.changes()
 
     def entries(self, version: pa.Table, paths: Sequence[str] = ()) -> pa.Table:
@@ -170,13 +162,21 @@ class Workspace:
         """
         return self._fully_compared(version, paths).entries()
 
-    def differing(self, version: pa.Table, paths: Sequence[str] = ()) -> tuple[pa.Table, pa.Table]:
+    def differing(
+        self, version: pa.Table, head: pa.Table | None = None
+    ) -> tuple[pa.Table, pa.Table]:
         """The entries of `version`, and those of the workspace, that the other does not have.
 
+        Args:
+            head: the version that the workspace stands on, if that is another: what the workspace
+                has no part in is as it is there.
+
         Raises:
-            UnreadableFileError, NotFoundError, InvalidInputError: see `entries`.
+            UnreadableFileError, InvalidInputError: see `entries`.
         """
-        return self._fully_compared(version, paths).differing()
+        if head is None or self.part.whole:
+            return self._fully_compared(version, ()).differing()
+        return differing(version.to_batches(), self.entries(head).to_batches())
 
     def ingest(
         self,
@@ -196,9 +196,9 @@ class Workspace:
             InvalidInputError: see `scan`; or a symbolic link leaves the workspace.
             NotFoundError: see `status`.
         """
-        scan, comparison = self._compare(version, paths)
+        found, comparison = self._compare(version, paths)
         result = ingest(str(self.folder), comparison, sink, progress)
-        save_cache(self.folder, _known(scan, comparison))
+        save_cache(self.folder, found.known(comparison))
         return result
 
     def checkout(
@@ -233,20 +233,51 @@ class Workspace:
             IntegrityError, MissingDataError: from the store.
             DatasetError: a file cannot be written; running it again does the rest.
         """
-        scan = self.scan(paths)
+        found = self.scan(paths)
         columns = [whole_column(version, "path") for version in (current, target)]
-        _check_matched(scan.selection, *columns)
-        comparison = compare(scan.listing, scan.cache, current, scan.selection, self.part)
-        if scan.selection.everything:
-            target = self._wanted(target, scan.listing, part)
-        plan = plan_checkout(str(self.folder), comparison, target, scan.selection, force=force)
+        found.check_matched(*columns)
+        comparison = compare(found.listing, found.cache, current, found.selection, self.part)
+        target = self.wanted(target, paths, part, found.listing)
+        plan = plan_checkout(str(self.folder), comparison, target, found.selection, force=force)
         self._check_names(plan, whole_column(target, "path"))
         ready()
         written = apply_plan(self.folder, plan, source, force=force, progress=progress)
         # Under the lock nobody else writes: what we wrote is as it was in that moment.
         written = written.older_than(clock_of(self.folder))
-        save_cache(self.folder, _known(scan, comparison, _gone(plan)).joined(written))
+        known = found.known(comparison, _gone(plan))
+        save_cache(self.folder, known.joined(written))
         return CheckedOut(len(plan.write), len(plan.remove))
+
+    def wanted(
+        self,
+        target: pa.Table,
+        paths: Sequence[str] = (),
+        part: Part | None = None,
+        listing: Listing | None = None,
+    ) -> pa.Table:
+        """The entries of `target` that a checkout makes sure of; see `checkout`.
+
+        Args:
+            listing: all files of the workspace, if they have been listed.
+        """
+        chosen = part or self.part
+        if chosen.whole:
+            return target
+        selection = Selection(paths)
+        here = whole_column(target, "path")
+        if not selection.everything:
+            wanted = selection.mask(here, above=False)
+        else:
+            wanted = chosen.mask(here)
+            if part is None:
+                present = self.scan().listing if listing is None else listing
+                wanted |= align(here, present.path) >= 0
+        return target.filter(pa.array(wanted)).combine_chunks()
+
+    def left_out(self, paths: Iterable[str]) -> set[str]:
+        """Those of some paths that are outside the part and absent: they count as unchanged."""
+        part = self.part
+        return {path for path in paths if not part.has(path) and not self._is_there(path)}
 
     def restore(
         self,
@@ -261,28 +292,20 @@ class Workspace:
         return self.checkout(current, target, source, paths, force=True, progress=progress)
 
     def _compare(self, version: pa.Table, paths: Sequence[str]) -> tuple[Scan, Comparison]:
-        scan = self.scan(paths)
-        _check_matched(scan.selection, scan.listing.path, whole_column(version, "path"))
-        return scan, compare(scan.listing, scan.cache, version, scan.selection, self.part)
+        found = self.scan(paths)
+        found.check_matched(found.listing.path, whole_column(version, "path"))
+        return found, compare(found.listing, found.cache, version, found.selection, self.part)
 
     def _fully_compared(self, version: pa.Table, paths: Sequence[str]) -> Comparison:
         """A comparison in which the digest of every file is known."""
-        scan, comparison = self._compare(version, paths)
-        everything = np.ones(len(scan.listing), np.bool_)
+        found, comparison = self._compare(version, paths)
+        everything = np.ones(len(found.listing), np.bool_)
         if settle(str(self.folder), comparison, everything, strict=True):
-            save_cache(self.folder, _known(scan, comparison))
+            save_cache(self.folder, found.known(comparison))
         return comparison
 
-    def _wanted(self, target: pa.Table, listing: Listing, part: Part | None) -> pa.Table:
-        """The entries of `target` that the workspace is to have."""
-        chosen = part or self.part
-        if chosen.whole:
-            return target
-        paths = whole_column(target, "path")
-        wanted = chosen.mask(paths)
-        if part is None:
-            wanted |= align(paths, listing.path) >= 0
-        return target.filter(pa.array(wanted)).combine_chunks()
+    def _is_there(self, path: str) -> bool:
+        return os.path.lexists(self.folder / path)
 
     def _check_names(self, plan: Plan, paths: pa.StringArray) -> None:
         folding = folding_of(self.folder) if plan.write else None
@@ -290,28 +313,7 @@ class Workspace:
             check_distinct(paths.to_pylist(), folding)
 
 
-def _known(scan: Scan, comparison: Comparison, gone: Sequence[int] = ()) -> StatCache:
-    """What is known now of the listed files, without the rows `gone`, and of those unselected."""
-    known = comparison.known.copy()
-    known[list(gone)] = False
-    cache = StatCache(comparison.listing, comparison.digest)
-    cache = cache.picked(known).older_than(scan.moment)
-    if scan.selection.everything:
-        return cache
-    return cache.joined(scan.cache.picked(~scan.selection.mask(scan.cache.files.path)))
-
-
-def _gone(plan: Plan) -> list[int]:
+def _gone(plan: Plan) -> Rows:
     """The listed rows of the files that a plan removed or replaced."""
     replaced = [target.replaces.row for target in plan.write if target.replaces]
-    return [file.row for file in plan.remove] + replaced
-
-
-def _check_matched(selection: Selection, *columns: pa.StringArray) -> None:
-    """Raises NotFoundError if a selected path occurs in none of these columns of paths."""
-    unmatched = selection.unmatched(*columns)
-    if unmatched:
-        raise NotFoundError(
-            f"There is no '{unmatched[0]}' here, neither now nor in that version.",
-            "Paths are relative to the workspace; 'dsvc ls' shows what a version has.",
-        )
+    return np.array([file.row for file in plan.remove] + replaced, np.int64)
