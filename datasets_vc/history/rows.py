@@ -7,8 +7,7 @@ handled in plain Python, and only large ones by its kernels.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
-from itertools import accumulate
+from collections.abc import Container, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -19,8 +18,6 @@ from datasets_vc.format.entries import ENTRY_SCHEMA
 
 Rows = NDArray[np.int64]
 Mask = NDArray[np.bool_]
-Spans = tuple[Rows, Rows]
-"""Where each span of rows starts, and how many it has."""
 
 _SMALL = 50_000
 _FEW = 16
@@ -35,14 +32,15 @@ def differing(
         left: all entries of one side, in path order; cut anywhere, best where nodes end.
         right: all of the other side.
     """
-    sides = (pa.Table.from_batches(side, schema=ENTRY_SCHEMA) for side in (left, right))
-    here, there = (side.combine_chunks() for side in sides)
-    spans = _without_equal_runs(here, _ends(left, right), there, _ends(right, left))
-    (some, paths), (others, places) = _rows_in(here, spans[0]), _rows_in(there, spans[1])
-    place = align(paths, places)
+    stretches = [_without_equal_ends(*pair) for pair in _stretches(left, right)]
+    here, there = (
+        pa.Table.from_batches(side, schema=ENTRY_SCHEMA).combine_chunks()
+        for side in zip(*stretches, strict=True)
+    )
+    place = align(whole(here, "path"), whole(there, "path"))
     common = np.flatnonzero(place >= 0)
-    common = common[same_content(here, some[common], there, others[place[common]])]
-    return take(here, np.delete(some, common)), take(there, np.delete(others, place[common]))
+    common = common[same_content(here, common, there, place[common])]
+    return take(here, _rest(here, common)), take(there, _rest(there, place[common]))
 
 
 def align(paths: pa.Array, places: pa.Array) -> Rows:
@@ -109,72 +107,85 @@ def whole(table: pa.Table, name: str) -> pa.Array:
     return pa.concat_arrays(pieces) if pieces else pa.array([], table.schema.field(name).type)
 
 
-def _numbers(table: pa.Table) -> list[NDArray[np.generic]]:
+def _rest(table: pa.Table, rows: Rows) -> Rows:
+    """The rows of a table that are not among `rows`."""
+    mask = np.ones(table.num_rows, np.bool_)
+    mask[rows] = False
+    return np.flatnonzero(mask)
+
+
+def _stretches(
+    left: Sequence[pa.RecordBatch], right: Sequence[pa.RecordBatch]
+) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
+    """Both sides, cut after the paths that end a batch on either side.
+
+    Where a node ends depends on its last path alone, so that most stretches are a node and what
+    has become of it.
+    """
+    lasts = _lasts(left), _lasts(right)
+    ends = set(lasts[0]) & set(lasts[1])
+    return zip(_cut(left, lasts[0], ends), _cut(right, lasts[1], ends), strict=True)
+
+
+def _lasts(batches: Sequence[pa.RecordBatch]) -> list[str]:
+    return [batch.column(0)[-1].as_py() if batch.num_rows else "" for batch in batches]
+
+
+def _cut(
+    batches: Sequence[pa.RecordBatch], lasts: Sequence[str], ends: Container[str]
+) -> Iterator[pa.RecordBatch]:
+    waiting: list[pa.RecordBatch] = []
+    for batch, last in zip(batches, lasts, strict=True):
+        waiting.append(batch)
+        if last in ends:
+            yield _joined(waiting)
+            waiting = []
+    yield _joined(waiting)
+
+
+def _joined(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
+    if len(batches) == 1:
+        return batches[0]
+    table = pa.Table.from_batches(batches, schema=ENTRY_SCHEMA)
+    columns = [whole(table, name) for name in ENTRY_SCHEMA.names]
+    return pa.RecordBatch.from_arrays(columns, schema=ENTRY_SCHEMA)
+
+
+def _without_equal_ends(
+    left: pa.RecordBatch, right: pa.RecordBatch
+) -> tuple[pa.RecordBatch, pa.RecordBatch]:
+    """What is left of both without the equal rows that both begin with, and end with."""
+    columns = list(zip(_numbers(left), _numbers(right), strict=True))
+    most = min(left.num_rows, right.num_rows)
+    head = _equal_run([(one[:most], other[:most]) for one, other in columns])
+    if not _same_paths(left.slice(0, head), right.slice(0, head)):
+        head = 0  # equal contents under other paths: to be looked at one by one
+    most -= head
+    tail = _equal_run([(one[::-1][:most], other[::-1][:most]) for one, other in columns])
+    rows = left.num_rows - tail, right.num_rows - tail
+    if not _same_paths(left.slice(rows[0]), right.slice(rows[1])):
+        rows = left.num_rows, right.num_rows
+    return left.slice(head, rows[0] - head), right.slice(head, rows[1] - head)
+
+
+def _equal_run(columns: Sequence[tuple[NDArray[np.generic], NDArray[np.generic]]]) -> int:
+    """How many rows are equal from the first on."""
+    same: Mask = np.logical_and.reduce([one == other for one, other in columns])
+    return len(same) if same.all() else int(same.argmin())
+
+
+def _same_paths(left: pa.RecordBatch, right: pa.RecordBatch) -> bool:
+    same: bool = left.column(0).equals(right.column(0))
+    return same
+
+
+def _numbers(rows: pa.Table | pa.RecordBatch) -> list[NDArray[np.generic]]:
     """The columns that are not text, each of one number a row."""
-    digests = whole(table, "digest")
+    _, kind, size, digests = (
+        rows.columns
+        if isinstance(rows, pa.RecordBatch)
+        else [whole(rows, name) for name in ENTRY_SCHEMA.names]
+    )
     words = np.frombuffer(digests.buffers()[1] or b"", np.uint64).reshape(-1, DIGEST_SIZE // 8)
     words = words[digests.offset : digests.offset + len(digests)]
-    return [whole(table, "kind").to_numpy(), whole(table, "size").to_numpy(), *words.T]
-
-
-def _ends(batches: Sequence[pa.RecordBatch], others: Sequence[pa.RecordBatch]) -> Rows:
-    """After how many rows come the paths that end a batch on either side; the last row at last.
-
-    Where a node ends depends on its last path alone, so that most stretches between such paths
-    are a node and what has become of it.
-    """
-    lasts, common = _lasts(batches), set(_lasts(others))
-    counts = accumulate(batch.num_rows for batch in batches)
-    ends = [count for count, last in zip(counts, lasts, strict=True) if last in common]
-    return np.array([*ends, sum(batch.num_rows for batch in batches)], np.int64)
-
-
-def _lasts(batches: Sequence[pa.RecordBatch]) -> list[str | None]:
-    return [batch.column(0)[-1].as_py() if batch.num_rows else None for batch in batches]
-
-
-def _rows_in(table: pa.Table, spans: Spans) -> tuple[Rows, pa.Array]:
-    """The rows in some spans, and their paths."""
-    column = whole(table, "path")
-    paths = [column.slice(start, count) for start, count in zip(*spans, strict=True)]
-    return _ranges(*spans), pa.concat_arrays(paths)
-
-
-def _without_equal_runs(
-    here: pa.Table, ends: Rows, there: pa.Table, other_ends: Rows
-) -> tuple[Spans, Spans]:
-    """What is left of either side without the rows that both begin, or end, a stretch with."""
-    starts, other_starts = (np.append(0, side[:-1]) for side in (ends, other_ends))
-    shorter = np.minimum(ends - starts, other_ends - other_starts)
-    heads = _equal_run(here, starts, there, other_starts, shorter, step=1)
-    tails = _equal_run(here, ends - 1, there, other_ends - 1, shorter - heads, step=-1)
-    return (
-        (starts + heads, ends - starts - heads - tails),
-        (other_starts + heads, other_ends - other_starts - heads - tails),
-    )
-
-
-def _equal_run(
-    here: pa.Table, starts: Rows, there: pa.Table, others: Rows, most: Rows, step: int
-) -> Rows:
-    """How many rows from `starts` and `others` on are equal, at most `most`, going by `step`."""
-    firsts = np.cumsum(most) - most
-    offsets = step * _ranges(np.zeros_like(most), most)
-    rows = np.repeat(starts, most) + offsets, np.repeat(others, most) + offsets
-    differ = np.append(np.flatnonzero(~same_content(here, rows[0], there, rows[1])), len(offsets))
-    runs: Rows = np.minimum(differ[np.searchsorted(differ, firsts)] - firsts, most)
-    paths = whole(here, "path"), whole(there, "path")
-    for number in np.flatnonzero(runs).tolist():
-        run = int(runs[number])
-        back = run - 1 if step < 0 else 0
-        one = paths[0].slice(int(starts[number]) - back, run)
-        if not one.equals(paths[1].slice(int(others[number]) - back, run)):
-            runs[number] = 0  # equal contents under other paths: to be looked at one by one
-    return runs
-
-
-def _ranges(starts: Rows, counts: Rows) -> Rows:
-    """The numbers from each start on, as many as its count."""
-    firsts = np.cumsum(counts) - counts
-    numbers: Rows = np.repeat(starts - firsts, counts) + np.arange(counts.sum())
-    return numbers
+    return [kind.to_numpy(), size.to_numpy(), *words.T]
