@@ -6,12 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 
 from datasets_vc.errors import InvalidInputError
 from datasets_vc.tables.reading import read_table
 from datasets_vc.tables.table import KeyedTable, Rows, column_of, differs, rows_in
 
 _ROWS_AT_ONCE = 1 << 17
+_COUNTED = ("label", "split")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +74,15 @@ def compare_tables(path: str, key: str, old: bytes | None, new: bytes | None) ->
     Raises:
         InvalidInputError: see `read_table`.
     """
-    before = None if old is None else read_table(path, key, old)
-    after = None if new is None else read_table(path, key, new)
+    try:
+        before = None if old is None else read_table(path, key, old)
+        after = None if new is None else read_table(path, key, new)
+        return _difference(before, after)
+    except (RecursionError, pa.ArrowException) as error:
+        raise InvalidInputError(f"'{path}' cannot be compared by row.") from error
+
+
+def _difference(before: KeyedTable | None, after: KeyedTable | None) -> RowDiff:
     if before is None or after is None:
         return RowDiff(added=_rows_of(after), removed=_rows_of(before))
     place = rows_in(before, after.keys)
@@ -132,6 +141,3 @@ def _changed(before: KeyedTable, old: Rows, after: KeyedTable, new: Rows) -> Ite
             FieldChange(key, column, *after.texts(*cells)) for column, *cells in changes[place]
         )
         yield RowChange(key, fields, *(after.texts(cell)[0] for cell in (label, split)))
-
-
-_COUNTED = ("label", "split")

@@ -23,6 +23,7 @@ from datasets_vc.tables.records import RecordTable
 from datasets_vc.tables.table import Merge, Rows, checked_keys
 
 _ROWS_AT_ONCE = 1 << 16
+_MOST_CELLS = 1 << 26
 _TOKENS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[ \t\r\n]+')
 _SPACE = re.compile(r"[ \t\r\n]*")
 
@@ -64,6 +65,7 @@ class JsonTable(RecordTable):
             for column, cell in self._cells(record.decode()).items():
                 cells = columns.get(column)
                 if cells is None:
+                    self._check_width((len(columns) + 1) * len(rows))
                     cells = columns[column] = [None] * len(rows)
                 cells[place] = cell
         if not columns:
@@ -89,6 +91,11 @@ class JsonTable(RecordTable):
             line = _mixed(mine.decode(), others.decode(), taken)
             lines.append(line.encode() + self.line_end)
         return lines
+
+    def _check_width(self, cells: int) -> None:
+        """Refuse rows of which each has columns of its own: they would fill the memory."""
+        if cells > _MOST_CELLS:
+            raise InvalidInputError(f"'{self.name}' has too many columns.")
 
     def _keys(self, first: int, key: str) -> pa.LargeStringArray:
         """The keys of some rows from `first` on; every line is checked to be an object."""
@@ -154,7 +161,7 @@ def _plain(cell: str | None) -> str | None:
     if not cell or cell[0] != '"':
         return cell
     text: str = json.loads(cell) if "\\" in cell else cell[1:-1]
-    return text
+    return cell if _is_torn(text) else text
 
 
 def _mixed(mine: str, others: str, taken: Iterable[str]) -> str:

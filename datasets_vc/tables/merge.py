@@ -100,7 +100,7 @@ def merge_tables(
             prefer,
         )
         return merger.merged()
-    except (InvalidInputError, RecursionError, pa.ArrowInvalid, pa.ArrowNotImplementedError):
+    except (InvalidInputError, RecursionError, pa.ArrowException):
         return None
 
 
@@ -158,11 +158,11 @@ class _Merger:
         changed = _changed(self._base, origin[deleted], table, deleted)
         is_ours = table is self._ours
         staying[deleted] = changed & (is_ours != self._prefers_theirs)
-        for row in deleted[changed].tolist():
-            now = table.written(row)
+        rows = deleted[changed]
+        keys, versions = table.keys.take(rows).to_pylist(), table.written(rows)
+        for key, was, now in zip(keys, self._base.written(origin[rows]), versions, strict=True):
             sides = (now, None) if is_ours else (None, now)
-            was = self._base.written(int(origin[row]))
-            self._conflicts.append(FieldConflict(table.keys[row].as_py(), "", was, *sides))
+            self._conflicts.append(FieldConflict(key, "", was, *sides))
         return staying
 
     def _choose(self, rows: Rows, others: Rows) -> tuple[Mask, dict[str, Mask]]:
@@ -172,13 +172,12 @@ class _Merger:
         both = both[~self._ours.same_as(rows[both], self._theirs, others[both])]
         origin = self._our_origin[rows[both]]
         if self._base is not None:
-            known = origin >= 0
-            by_us, by_them = known.copy(), known
-            by_us[known] = ~self._base.same_as(origin[known], self._ours, rows[both[known]])
-            by_them = ~known
-            by_them[known] = ~self._base.same_as(origin[known], self._theirs, others[both[known]])
-            whole[both[known & ~by_us]] = True
-            both, origin = (array[(by_us | ~known) & by_them] for array in (both, origin))
+            known = np.flatnonzero(origin >= 0)
+            here, there = np.zeros((2, len(both)), np.bool_)
+            here[known] = self._base.same_as(origin[known], self._ours, rows[both[known]])
+            there[known] = self._base.same_as(origin[known], self._theirs, others[both[known]])
+            whole[both[here]] = True
+            both, origin = both[~here & ~there], origin[~here & ~there]
         take: dict[str, Mask] = {}
         for first in range(0, len(both), _ROWS_AT_ONCE):
             batch = slice(first, first + _ROWS_AT_ONCE)

@@ -19,7 +19,6 @@ from datasets_vc.tables.table import (
     as_numpy,
     check_columns,
     checked_keys,
-    fields_at,
 )
 
 
@@ -36,6 +35,8 @@ class ParquetTable(KeyedTable):
         except (pa.ArrowException, OSError) as error:
             message = str(error).splitlines()[0]
             raise InvalidInputError(f"'{name}' cannot be read: {message}") from error
+        if any(column.num_chunks > 1 for column in self._table.columns):
+            raise InvalidInputError(f"'{name}' has a column that is too large.")
         groups = file.metadata.num_row_groups
         chunk = file.metadata.row_group(0).column(0) if groups else None
         self._compression = chunk.compression if chunk else "SNAPPY"
@@ -58,11 +59,12 @@ class ParquetTable(KeyedTable):
         columns = [_cells(self._column(name).take(rows)) for name in self.columns]
         return pa.table(columns, names=list(self.columns))
 
-    def written(self, row: int) -> str:
-        (fields,) = fields_at(self, np.array([row])).to_pylist()
-        return json.dumps(
-            {name: cell for name, cell in fields.items() if cell is not None}, ensure_ascii=False
+    def written(self, rows: Rows) -> list[str]:
+        found = self.fields(rows).to_pylist()
+        rows_of_values = (
+            {name: row[name] for name in row if row[name] is not None} for row in found
         )
+        return [json.dumps(row, ensure_ascii=False) for row in rows_of_values]
 
     def assemble(self, theirs: Self, merge: Merge) -> bytes:
         import pyarrow.parquet
@@ -119,7 +121,7 @@ def _same(one: pa.Array, other: pa.Array) -> Mask:
         same: Mask = reduce(np.logical_and, parts, alike)
         return same | both_null
     if pa.types.is_nested(one.type):
-        pairs = zip(one.to_pylist(), other.to_pylist(), strict=True)
+        pairs = zip(_values(one), _values(other), strict=True)
         return np.fromiter((a == b for a, b in pairs), np.bool_, len(one))
     return as_numpy(pc.fill_null(pc.equal(one, other), False)) | both_null
 
@@ -130,10 +132,19 @@ def _cells(array: pa.Array) -> pa.LargeStringArray:
     if not (pa.types.is_nested(array.type) or _is_binary(array.type)):
         try:
             return array.cast(pa.large_string())
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        except pa.ArrowException:
             pass
-    texts = (value if value is None else _text(value) for value in array.to_pylist())
+    texts = (value if value is None else _text(value) for value in _values(array))
     return pa.array(texts, pa.large_string())
+
+
+def _values(array: pa.Array) -> list[Any]:
+    try:
+        found: list[Any] = array.to_pylist()
+    except (ValueError, OverflowError) as error:
+        # Times of which Python's types cannot hold all digits.
+        raise InvalidInputError(f"Values of the type {array.type} cannot be compared.") from error
+    return found
 
 
 def _is_binary(kind: pa.DataType) -> bool:

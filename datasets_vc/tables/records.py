@@ -16,6 +16,12 @@ from datasets_vc.tables.table import KeyedTable, Mask, Merge, Rows, as_numpy
 class RecordTable(KeyedTable):
     """A head, then a piece for each row: its record, its line end, and blank lines after it.
 
+    Args:
+        starts: where each row begins.
+
+    Raises:
+        InvalidInputError: it is not UTF-8.
+
     Attributes:
         padding: what may stand around a record.
         head: what comes before the first row.
@@ -28,12 +34,6 @@ class RecordTable(KeyedTable):
     padding = b"\r\n"
 
     def __init__(self, name: str, data: bytes, starts: Offsets) -> None:
-        """Args:
-        starts: where each row begins.
-
-        Raises:
-            InvalidInputError: it is not UTF-8.
-        """
         self.name = name
         self.head = data[: int(starts[0])] if len(starts) else data
         first = data.find(b"\n")
@@ -71,8 +71,8 @@ class RecordTable(KeyedTable):
         """Rows as they are written, without line ends."""
         return [piece.strip(self.padding) for piece in self.pieces.take(rows).to_pylist()]
 
-    def written(self, row: int) -> str:
-        return self.records(np.array([row]))[0].decode()
+    def written(self, rows: Rows) -> list[str]:
+        return [record.decode() for record in self.records(rows)]
 
     def assemble(self, theirs: Self, merge: Merge) -> bytes:
         as_ours = (merge.ours >= 0) & ~merge.whole & ~merge.mixed & self.keeps(merge.columns)

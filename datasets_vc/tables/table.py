@@ -83,8 +83,8 @@ class KeyedTable(ABC):
         """The cells of some rows: a column of strings for each that one of them has."""
 
     @abstractmethod
-    def written(self, row: int) -> str:
-        """A row as it is written."""
+    def written(self, rows: Rows) -> list[str]:
+        """Rows as they are written."""
 
     @abstractmethod
     def assemble(self, theirs: Self, merge: Merge) -> bytes:

@@ -155,7 +155,7 @@ def test_json_is_written_as_ours_is() -> None:
         ("true", "1", ("true", "1")),
         ("1e400", "1e500", ("1e400", "1e500")),
         ("NaN", "0", ("NaN", "0")),
-        ('"\\ud800"', '"\\ud801"', ("\ud800", "\ud801")),
+        ('"\\ud800"', '"\\ud801"', ('"\\ud800"', '"\\ud801"')),
     ],
 )
 def test_json_values_that_differ(old: str, new: str, texts: object) -> None:
@@ -265,6 +265,32 @@ def test_parquet_columns_of_different_types_cannot_be_merged() -> None:
     found = diff_tables("metadata.parquet", KEY, PARQUET, theirs)
     assert found is not None
     assert found.changed == []
+
+
+def test_json_in_which_every_row_has_columns_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("datasets_vc.tables.jsonlines._MOST_CELLS", 20)
+    rows = [f'{{"file_name":"{row}","x{row}":1}}\n' for row in range(10)]
+    files = "".join(rows).encode(), "".join(rows).replace("1}", "2}").encode()
+
+    assert diff_tables("metadata.jsonl", KEY, files[0], files[0]) == RowDiff([], [], [])
+    with pytest.raises(InvalidInputError, match="has too many columns"):
+        compare_tables("metadata.jsonl", KEY, *files)
+
+
+def test_times_are_compared_to_the_last_digit() -> None:
+    def table(count: int) -> bytes:
+        duration = pa.array([count], pa.duration("ns"))
+        return parquet(file_name=["a"], when=pa.array([count], pa.timestamp("ns")), lasts=duration)
+
+    found = diff_tables("metadata.parquet", KEY, table(1), table(2))
+
+    assert found is not None
+    when, lasts = found.changed[0].fields
+    assert (when.old, when.new) == (
+        "1970-01-01 00:00:00.000000001",
+        "1970-01-01 00:00:00.000000002",
+    )
+    assert lasts.old != lasts.new
 
 
 def test_keys_need_not_be_names() -> None:
