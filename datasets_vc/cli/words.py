@@ -23,7 +23,9 @@ def version_and_paths(session: Session, words: Sequence[str]) -> tuple[str | Non
     if session.after_dashes is not None:
         cut = len(words) - session.after_dashes
         if cut > 1:
-            raise InvalidInputError(f"'{words[1]}' is one version too many before '--'.")
+            raise InvalidInputError(
+                f"'{words[1]}' is one version too many before '--'.", "Put paths after '--'."
+            )
         return (words[0] if cut else None), session.dataset_paths(words[cut:])
     revision, paths = None, list(words)
     if words and _is_version(session, words[0]):

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -52,9 +53,13 @@ class Twins:
     folder: Path
     commits: list[Digest] = field(default_factory=list)
 
-    def git(self, *arguments: str) -> str:
+    def git(self, *arguments: str, time: datetime = START) -> str:
         result = subprocess.run(
-            ["git", *arguments], cwd=self.folder, env=_SURROUNDINGS, capture_output=True, check=True
+            ["git", *arguments],
+            cwd=self.folder,
+            env={**_SURROUNDINGS, "GIT_COMMITTER_DATE": time.isoformat()},
+            capture_output=True,
+            check=True,
         )
         return result.stdout.decode()
 

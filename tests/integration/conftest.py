@@ -97,7 +97,7 @@ def refused(dsvc: Dsvc) -> Refused:
         assert first.startswith("error: ")
         assert first.endswith(".")
         assert [line.startswith("hint: ") for line in rest] == [True] * hint, rest
-        told = dsvc(*arguments, "--json")
+        told = dsvc("--json", *arguments)
         assert (told.code, told.err) == (code, "")
         error = told.data["error"]
         assert list(error) == ["kind", "message", "hint"]
