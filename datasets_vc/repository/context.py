@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +13,7 @@ import pyarrow as pa
 from datasets_vc.backends import open_backend
 from datasets_vc.config import CONFIG_FILE, Head, read_config, store_location
 from datasets_vc.digest import Buffer, Digest
-from datasets_vc.errors import ConflictError, InvalidInputError
+from datasets_vc.errors import ConflictError, DatasetError, InvalidInputError
 from datasets_vc.format.entries import ENTRY_SCHEMA
 from datasets_vc.history.branches import Branches
 from datasets_vc.history.commits import read_commit
@@ -22,11 +23,13 @@ from datasets_vc.history.tags import Tags
 from datasets_vc.paths import META_DIR
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.store import Store
+from datasets_vc.store.compact import compact
 from datasets_vc.sync.remotes import Remotes
 from datasets_vc.tables import check_keys, declared_keys
 from datasets_vc.workspace import Workspace
 from datasets_vc.workspace.exact import found_at
 from datasets_vc.workspace.mergestate import MergeState, read_state
+from datasets_vc.workspace.part import WHOLE, Part
 
 
 class Context:
@@ -67,6 +70,11 @@ class Context:
     def has_files(self) -> bool:
         """Whether the workspace holds the files of its version; one for training need not."""
         return read_config(self.folder).files
+
+    @property
+    def part(self) -> Part:
+        """What of its version the workspace has, and its store needs."""
+        return self.workspace.part if self.has_files else WHOLE
 
     def need_files(self) -> None:
         """Refuse what makes no sense in a workspace without files.
@@ -109,6 +117,15 @@ class Context:
                 f"Go on with it: dsvc {state.kind} --continue; or take it back: "
                 f"dsvc {state.kind} --abort",
             )
+
+    def tidy(self) -> None:
+        """Merge small packs of the store where there are many; what was published stands anyway.
+
+        A store that others use, too, keeps the old ones until they are collected: their readers
+        may be on other machines.
+        """
+        with suppress(DatasetError):
+            compact(self.store, delete=read_config(self.folder).store is None)
 
     def resolve(self, revision: str) -> Revision:
         return resolve(self.store, revision, self.head.commit)
@@ -160,6 +177,7 @@ class Context:
         target: pa.Table,
         paths: Sequence[str] = (),
         *,
+        part: Part | None = None,
         force: bool = False,
         progress: Progress = SILENT,
         ready: Callable[[], None] = lambda: None,
@@ -170,6 +188,7 @@ class Context:
             target,
             self.store,
             paths,
+            part=part,
             force=force,
             progress=progress,
             ready=ready,

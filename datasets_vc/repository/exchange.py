@@ -15,6 +15,7 @@ from datasets_vc.config import (
     RemoteConfig,
     add_remote,
     set_files,
+    set_only,
     set_store,
     store_location,
 )
@@ -31,17 +32,18 @@ from datasets_vc.history.commits import read_commit
 from datasets_vc.paths import META_DIR
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.repository.context import Context
+from datasets_vc.repository.needed import EVERYTHING, Need, fetch_needed, lacks_needed
 from datasets_vc.repository.results import CloneResult, SyncResult, Transfer
 from datasets_vc.store import Store
 from datasets_vc.store.heal import heal
-from datasets_vc.sync.closure import lacking
-from datasets_vc.sync.fetch import fetch_dataset, fetch_history, update_tracking
+from datasets_vc.sync.fetch import fetch_history, update_tracking
 from datasets_vc.sync.push import push_branch
 from datasets_vc.sync.remotes import DEFAULT_REMOTE, Connection, connect
 from datasets_vc.sync.runs import outgoing, receive_runs, send_runs
 from datasets_vc.sync.transfer import Moved, receive
 from datasets_vc.workspace import Workspace
 from datasets_vc.workspace.git import hide_from_git
+from datasets_vc.workspace.part import Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +75,16 @@ def make_workspace(folder: Path, store_url: str | None) -> Context:
 
 
 def clone(
-    url: str, folder: Path, *, revision: str | None, checkout: bool, progress: Progress
+    url: str,
+    folder: Path,
+    *,
+    revision: str | None,
+    checkout: bool,
+    only: Sequence[str] | None,
+    progress: Progress,
 ) -> CloneResult:
     check_new(folder)
+    part = Part(only)
     with whole_or_not_at_all(folder):
         context = make_workspace(folder, None)
         add_remote(folder, RemoteConfig(DEFAULT_REMOTE, url))
@@ -84,6 +93,7 @@ def clone(
         name = revision or root.default_branch
         branch = name if revision is None or name in root.branches else None
         set_files(folder, checkout)
+        set_only(folder, part.patterns)
         if branch:
             commit = root.branches.get(branch)
             context.workspace.set_head(Head(branch, None))
@@ -96,7 +106,7 @@ def clone(
     transfer = fetched.transfer
     dataset = context.dataset_of(commit)
     if dataset and not branch:
-        transfer += ensure(context, dataset, progress)
+        transfer += ensure(context, dataset, progress, Need())
     if commit and checkout:
         context.write_files(None, context.entries_of(commit), progress=progress)
     if branch and commit:
@@ -151,7 +161,7 @@ def fetch_all(
     branches: Iterable[str],
     progress: Progress = SILENT,
 ) -> Fetched:
-    """Bring all history and runs of a remote, and the datasets that some of its branches name.
+    """Bring all history and runs of a remote, and what is needed of some of its branches.
 
     Damaged packs are mended first, and what they have lost is fetched anew; therefore the caller
     holds the workspace's lock: no commit may count on what is being forgotten.
@@ -165,27 +175,29 @@ def fetch_all(
     for branch in branches:
         if branch in root.branches:
             dataset = read_commit(local, root.branches[branch]).dataset
-            moved += fetch_dataset(local, remote, dataset, progress)
+            moved += fetch_needed(context, remote, dataset, Need(), progress)
     return Fetched(root.branches, _received(connection, moved), len(runs))
 
 
-def ensure(context: Context, dataset: Digest, progress: Progress = SILENT) -> Transfer:
-    """Make a dataset complete in the local store, from the first remote that has it.
+def ensure(
+    context: Context, dataset: Digest, progress: Progress = SILENT, need: Need = EVERYTHING
+) -> Transfer:
+    """Make what is needed of a dataset present in the local store, from the first remote that can.
 
     Raises:
         MissingDataError: no remote has it; says which could not be asked.
     """
-    if lacking(context.store, dataset):
+    if lacks_needed(context, dataset, need):
         # Another process may have brought it since the index was read.
         context.store.refresh()
-    if not lacking(context.store, dataset):
+    if not lacks_needed(context, dataset, need):
         return Transfer()
     trouble = []
     for config in context.remotes.list().values():
         try:
             connection = connect(config, context.store)
             if connection.store.find(dataset) is not None:
-                moved = fetch_dataset(context.store, connection.store, dataset, progress)
+                moved = fetch_needed(context, connection.store, dataset, need, progress)
                 return _received(connection, moved)
         except DatasetError as error:
             trouble.append(f" {error.message}")

@@ -15,6 +15,7 @@ from datasets_vc.history.pinned import check_pinned, pinned_url, read_lock
 from datasets_vc.progress import Progress
 from datasets_vc.repository import exchange, working
 from datasets_vc.repository.context import Context
+from datasets_vc.repository.needed import Need
 from datasets_vc.repository.results import CloneResult, Status, SyncResult, Transfer
 from datasets_vc.repository.starting import go_to
 from datasets_vc.sync.fetch import fetch_history
@@ -63,7 +64,7 @@ def pull(context: Context, file: Path, progress: Progress) -> SyncResult:
     with context.workspace.lock():
         head = context.head
         context.refuse_unfinished()
-        transfer += exchange.ensure(context, lock.dataset, progress)
+        transfer += exchange.ensure(context, lock.dataset, progress, Need())
         branch = _branch_for(context, lock.commit)
         tip = context.branches.get(branch) if branch else None
         go_to(context, Head(branch, head.commit), tip, lock.commit, progress)

@@ -38,6 +38,7 @@ from datasets_vc.runs.runs import Runs
 from datasets_vc.store import Store
 from datasets_vc.sync.remotes import DEFAULT_REMOTE, Remotes
 from datasets_vc.workspace.git import GitPlace, git_place
+from datasets_vc.workspace.part import Part
 
 
 class Repository:
@@ -76,6 +77,7 @@ class Repository:
         *,
         revision: str | None = None,
         checkout: bool = True,
+        only: Sequence[str] | None = None,
         progress: Progress = SILENT,
     ) -> CloneResult:
         """Make a workspace of a version in a remote store.
@@ -86,11 +88,14 @@ class Repository:
             revision: the default branch if not given; on anything but a branch the workspace
                 stands on no branch.
             checkout: write the files; training does not need them.
+            only: get and write only the files that these patterns name; see `checkout`.
 
         Raises:
             AlreadyExistsError: the folder exists and is not empty.
         """
-        return exchange.clone(url, folder, revision=revision, checkout=checkout, progress=progress)
+        return exchange.clone(
+            url, folder, revision=revision, checkout=checkout, only=only, progress=progress
+        )
 
     @property
     def folder(self) -> Path:
@@ -203,26 +208,31 @@ class Repository:
 
     def checkout(
         self,
-        revision: str,
+        revision: str | None,
         paths: Sequence[str] = (),
         *,
         force: bool = False,
         create: str | None = None,
+        part: Part | None = None,
         progress: Progress = SILENT,
     ) -> CheckoutResult:
         """Go to a version and write its files; with `paths`, write only these and stay.
 
         Args:
+            revision: None stays where the workspace is.
             force: overwrite changes that are not committed.
             create: make a branch of this name there first, and go to it.
+            part: what of this version, and those that come after it, the workspace is to have. By
+                default what it has had of the one before.
 
         Raises:
             UnsavedChangesError: it would overwrite changes; nothing was written.
         """
         if paths:
-            return working.restore(self._context, paths, revision, force=force, progress=progress)
+            source = revision or "HEAD"
+            return working.restore(self._context, paths, source, force=force, progress=progress)
         return working.checkout(
-            self._context, revision, force=force, create=create, progress=progress
+            self._context, revision, force=force, create=create, part=part, progress=progress
         )
 
     def restore(

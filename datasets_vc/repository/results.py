@@ -23,7 +23,8 @@ class Status:
     `files` is false in a workspace that was made without files and so has nothing to compare;
     `moved_on` is true if another workspace on the same store has moved the branch on. `skipped` are
     (path, reason) of what cannot be part of a dataset, such as pipes. `merging` is what is not
-    finished, if anything is.
+    finished, if anything is. `only` are the patterns of a partial workspace, and `left_out` is how
+    many files of the version are therefore not here.
     """
 
     branch: str | None
@@ -35,6 +36,8 @@ class Status:
     moved_on: bool = False
     skipped: Sequence[tuple[str, str]] = ()
     merging: MergeState | None = None
+    only: Sequence[str] | None = None
+    left_out: int = 0
 
     @property
     def clean(self) -> bool:

@@ -16,6 +16,7 @@ from datasets_vc.progress import Progress
 from datasets_vc.repository.bringing import ensure_nodes
 from datasets_vc.repository.context import Context
 from datasets_vc.repository.exchange import ensure
+from datasets_vc.repository.needed import Need
 from datasets_vc.repository.results import MergeResult
 from datasets_vc.repository.threeway import carry_out
 from datasets_vc.repository.unfinished import Recorder, begin, go_on
@@ -94,7 +95,7 @@ def _advance(context: Context, head: Head, target: Digest, progress: Progress) -
     """Let the branch go forward; as after any checkout, doing it again finishes what was cut."""
     dataset = read_commit(context.store, target).dataset
     if context.has_files:
-        ensure(context, dataset, progress)
+        ensure(context, dataset, progress, Need())
     else:
         ensure_nodes(context, [dataset])
     written, removed = go_to(context, head, head.commit, target, progress)

@@ -6,20 +6,23 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from datasets_vc.config import Head, set_files
+from datasets_vc.config import Head, set_files, set_only
 from datasets_vc.digest import Digest
 from datasets_vc.errors import AlreadyExistsError, ConflictError, InvalidInputError
 from datasets_vc.format.commit import Commit, encode_commit
 from datasets_vc.format.entries import ENTRY_SCHEMA
 from datasets_vc.format.root import check_ref_name
+from datasets_vc.history.commits import read_commit
 from datasets_vc.history.manifest import Manifest, write_manifest
 from datasets_vc.memory import give_back
 from datasets_vc.progress import Progress
 from datasets_vc.repository.context import Context
 from datasets_vc.repository.exchange import ensure
+from datasets_vc.repository.needed import Need
 from datasets_vc.repository.results import CheckoutResult, CommitResult, Status
 from datasets_vc.store.writer import ChunkWriter
 from datasets_vc.workspace import Ingested
+from datasets_vc.workspace.part import Part
 
 
 def status(context: Context, paths: Sequence[str]) -> Status:
@@ -38,6 +41,8 @@ def status(context: Context, paths: Sequence[str]) -> Status:
         moved_on=context.tip != head.commit,
         skipped=changes.skipped,
         merging=merging,
+        only=context.workspace.part.patterns,
+        left_out=changes.left_out,
     )
 
 
@@ -71,6 +76,7 @@ def commit(
         else:
             context.branches.move(head.branch, head.commit, digest, written)
         context.workspace.set_head(Head(head.branch, digest))
+        context.tidy()
     return CommitResult(
         commit=digest,
         dataset=dataset,
@@ -100,33 +106,64 @@ def _ingest(
 
 
 def checkout(
-    context: Context, revision: str, *, force: bool, create: str | None, progress: Progress
+    context: Context,
+    revision: str | None,
+    *,
+    force: bool,
+    create: str | None,
+    part: Part | None,
+    progress: Progress,
 ) -> CheckoutResult:
     with context.workspace.lock():
         context.refuse_unfinished()
-        head = context.head
-        _adopt_branch(context, revision)
-        branches = context.branches.list()
-        target = context.commit_of(revision)
-        if create:
-            check_ref_name(create)
-        if create in branches:
-            raise AlreadyExistsError(
-                f"There is a branch '{create}' already.", f"Go to it: dsvc checkout {create}"
-            )
-        dataset = context.dataset_of(target)
-        assert dataset is not None
-        ensure(context, dataset, progress)
-        old = head.commit if context.has_files else None
-        entries = Manifest(context.store, dataset).entries()
-        counts = context.write_files(old, entries, force=force, progress=progress)
-        if create:
+        _check_new_branch(context, create)
+        branch, target = _destination(context, revision)
+        old = context.head.commit if context.has_files else None
+        counts = _bring(context, old, target, part, progress, force=force) if target else (0, 0)
+        if create and target:
+            branch = create
             context.branches.move(create, None, target)
-        branch = create or (revision if revision in branches else None)
         context.workspace.set_head(Head(branch, target))
+        if part is not None:
+            set_only(context.folder, part.patterns)
         if not context.has_files:
             set_files(context.folder, True)
     return CheckoutResult(branch, target, *counts)
+
+
+def _check_new_branch(context: Context, name: str | None) -> None:
+    if name is None:
+        return
+    check_ref_name(name)
+    if name in context.branches.list():
+        raise AlreadyExistsError(
+            f"There is a branch '{name}' already.", f"Go to it: dsvc checkout {name}"
+        )
+
+
+def _destination(context: Context, revision: str | None) -> tuple[str | None, Digest | None]:
+    """The branch and the commit that a revision names; None is to stay."""
+    if revision is None:
+        return context.head.branch, context.head.commit
+    _adopt_branch(context, revision)
+    target = context.commit_of(revision)
+    return (revision if revision in context.branches.list() else None), target
+
+
+def _bring(
+    context: Context,
+    old: Digest | None,
+    target: Digest,
+    part: Part | None,
+    progress: Progress,
+    *,
+    force: bool,
+) -> tuple[int, int]:
+    """Put the files of one commit in the place of another's; returns how many came and went."""
+    dataset = read_commit(context.store, target).dataset
+    ensure(context, dataset, progress, Need(part=part))
+    entries = Manifest(context.store, dataset).entries()
+    return context.write_files(old, entries, part=part, force=force, progress=progress)
 
 
 def restore(
@@ -136,7 +173,7 @@ def restore(
     with context.workspace.lock():
         head = context.head
         found = context.resolve(revision)
-        ensure(context, found.dataset, progress)
+        ensure(context, found.dataset, progress, Need(paths))
         entries = Manifest(context.store, found.dataset).entries()
         counts = context.write_files(head.commit, entries, paths, force=force, progress=progress)
     return CheckoutResult(head.branch, head.commit, *counts)
