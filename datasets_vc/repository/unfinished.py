@@ -19,7 +19,7 @@ from datasets_vc.errors import (
     UnsavedChangesError,
 )
 from datasets_vc.format.commit import Commit, encode_commit
-from datasets_vc.format.entries import FILE, Entry, rows_of
+from datasets_vc.format.entries import ENTRY_SCHEMA, FILE, Entry, rows_of
 from datasets_vc.history.diff import differing_rows
 from datasets_vc.history.manifest import Manifest, write_manifest
 from datasets_vc.history.merge import with_changes
@@ -59,6 +59,7 @@ def begin(
 ) -> MergeResult:
     """Write the files of an outcome, and record it if nothing is left to decide."""
     if context.has_files:
+        _bring_left_out(context, state.conflicts)
         _refuse_edited(context, state.conflicts)
     context.store.publish(outcome.written)
     return _write(context, state, recorder, progress)
@@ -121,7 +122,8 @@ def _write(
     counts = (0, 0)
     if context.has_files:
         _, merged = _touched(context, state)
-        files = [entry.digest for entry in merged.values()]
+        left_out = context.workspace.left_out(merged)
+        files = [entry.digest for path, entry in merged.items() if path not in left_out]
         ensure_files(context, files, "merged files", progress)
         counts = context.write_files(
             state.ours,
@@ -183,21 +185,22 @@ def _resolved_dataset(
     """The merged dataset with all conflicts as they were resolved."""
     if not state.conflicts:
         return state.dataset
-    entries = Manifest(context.store, state.dataset).entries()
     changes = {conflict.path: conflict.here for conflict in state.conflicts}
-    entries = with_changes(entries, changes)
     if context.has_files:
-        known = {entry.path for entry in changes.values() if entry}
-        found = found_at(context.workspace, changes)
-        paths = sorted(known | found.keys())
-        if paths:
-            entries = context.workspace.ingest(entries, writer, paths, progress=progress).entries
-    return write_manifest(writer, entries)
+        found = sorted(found_at(context.workspace, changes))
+        changes = dict.fromkeys(changes)
+        if found:
+            none = ENTRY_SCHEMA.empty_table()
+            made = context.workspace.ingest(none, writer, found, progress=progress)
+            changes |= {entry.path: entry for entry in rows_of(made.entries)}
+    entries = Manifest(context.store, state.dataset).entries()
+    return write_manifest(writer, with_changes(entries, changes))
 
 
 def _take_back(context: Context, state: MergeState, progress: Progress) -> tuple[int, int]:
     before, merged = _touched(context, state)
     touched = before.keys() | merged.keys()
+    touched -= context.workspace.left_out(touched)
     if not state.written:
         # Some are untouched yet: what is not of the merge is somebody's work since.
         found = found_at(context.workspace, touched)
@@ -272,6 +275,17 @@ def _needed(context: Context, what: str) -> MergeState:
             "`dsvc status` shows where the workspace stands.",
         )
     return state
+
+
+def _bring_left_out(context: Context, conflicts: Iterable[OpenConflict]) -> None:
+    """Write our side of conflicts in files that a partial workspace does not have."""
+    ours = {each.path: each.ours for each in conflicts if each.ours}
+    left_out = context.workspace.left_out(ours)
+    if left_out:
+        wanted = {path: entry for path, entry in ours.items() if path in left_out}
+        files = [entry.digest for entry in wanted.values()]
+        ensure_files(context, files, "files with conflicts")
+        put_at(context.workspace, wanted, context.store)
 
 
 def _refuse_edited(context: Context, conflicts: Iterable[OpenConflict]) -> None:
