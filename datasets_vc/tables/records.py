@@ -38,7 +38,7 @@ class RecordTable(KeyedTable):
         self.head = data[: int(starts[0])] if len(starts) else data
         first = data.find(b"\n")
         self.line_end = b"\r\n" if first > 0 and data[first - 1] == ord("\r") else b"\n"
-        self.open = bool(data) and not data.endswith(b"\n")
+        self.open = data not in (b"", BOM) and not data.endswith(b"\n")
         closed = data + self.line_end if self.open and len(starts) else data
         self.sizes = np.diff(np.append(starts, len(closed)))
         self.pieces = _binary_array(closed, starts)
