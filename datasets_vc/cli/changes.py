@@ -13,7 +13,7 @@ from datasets_vc.paths import parents_of
 if TYPE_CHECKING:
     from datasets_vc.format.entries import Entry
     from datasets_vc.history.diff import Diff
-    from datasets_vc.repository.differences import Difference, TableDiff
+    from datasets_vc.repository import Difference, TableDiff
     from datasets_vc.samples.changes import Tally
     from datasets_vc.tables import RowDiff
 

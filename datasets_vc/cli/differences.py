@@ -12,7 +12,7 @@ from datasets_vc.cli.session import Session, new_app, verb
 
 if TYPE_CHECKING:
     from datasets_vc.format.entries import Entry
-    from datasets_vc.repository.differences import Difference, TableDiff
+    from datasets_vc.repository import Difference, TableDiff
     from datasets_vc.repository.patches import Patch
     from datasets_vc.samples.changes import Tally
     from datasets_vc.tables import RowDiff

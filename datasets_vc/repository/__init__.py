@@ -3,6 +3,7 @@
 from datasets_vc.repository.following import PinStatus
 from datasets_vc.repository.merging import Merging
 from datasets_vc.repository.pinning import Pin, PinResult
+from datasets_vc.repository.differences import Difference, TableDiff
 from datasets_vc.repository.repository import Repository
 from datasets_vc.repository.results import (
     CheckoutResult,
@@ -24,6 +25,7 @@ __all__ = [
     "CloneResult",
     "CommitInfo",
     "CommitResult",
+    "Difference",
     "MergeResult",
     "Merging",
     "Overrides",
@@ -35,6 +37,7 @@ __all__ = [
     "RunRecord",
     "Status",
     "SyncResult",
+    "TableDiff",
     "TrainRequest",
     "Transfer",
     "Version",
