@@ -1,9 +1,9 @@
 """The facade: what the rooms do, wired together. The command line calls nothing else."""
 
+from datasets_vc.repository.differences import Difference, TableDiff
 from datasets_vc.repository.following import PinStatus
 from datasets_vc.repository.merging import Merging
 from datasets_vc.repository.pinning import Pin, PinResult
-from datasets_vc.repository.differences import Difference, TableDiff
 from datasets_vc.repository.repository import Repository
 from datasets_vc.repository.results import (
     CheckoutResult,
