@@ -14,6 +14,7 @@ COMMIT = "dsvc-commit"
 ROOT = "dsvc-root"
 RUN = "dsvc-run"
 RUN_INPUT = "dsvc-run-input"
+RUN_PACKS = "dsvc-run-packs"
 TAG = "dsvc-tag"
 
 _COMMON = ("algorithm", "format", "read_flags", "version", "write_flags")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,7 @@ from datasets_vc.format.commit import decode_time, encode_time
 from datasets_vc.format.json import (
     RUN,
     RUN_INPUT,
+    RUN_PACKS,
     decode_object,
     encode_object,
     hex_digest,
@@ -75,6 +76,23 @@ def decode_run_input(data: Buffer, what: str) -> dict[str, Any]:
     for name in ("dataset", "code"):
         hex_digest(members.get(name), what)
     return members
+
+
+def encode_run_packs(packs: Iterable[Digest]) -> bytes:
+    return encode_object(RUN_PACKS, {"packs": sorted(pack.hex() for pack in packs)})
+
+
+def decode_run_packs(data: Buffer, what: str) -> list[Digest]:
+    """The packs that a run pinned.
+
+    Raises:
+        IntegrityError: the bytes are not a well-formed list of packs.
+        FormatError: they need a newer version.
+    """
+    packs = decode_object(data, RUN_PACKS, what).get("packs")
+    if not isinstance(packs, list):
+        raise IntegrityError(f"{what} is malformed: it lists no packs.")
+    return [hex_digest(pack, what) for pack in packs]
 
 
 def decode_run_log(data: Buffer, what: str) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -110,8 +110,9 @@ class ChunkIndex:
         """Where the chunks of one pack lie, as far as the index has them."""
         places = []
         for table in self.tables:
-            numbers = [number for number, info in enumerate(table.packs) if info == pack]
-            here = np.isin(table.locations["pack"], numbers)
+            here = rows_in(table, {pack.digest})
+            if not here.any():
+                continue
             names = digest_list(table.digests[here])
             found = Places(names, here[here], table.locations[here], table.packs)
             places += found.places()
@@ -138,6 +139,15 @@ class ChunkIndex:
                 if table.packs[pack].category == category
             )
         return sorted(matches)
+
+
+def rows_in(table: IndexTable, packs: Container[Digest]) -> NDArray[np.bool_]:
+    """Which rows of a table say that a chunk lies in one of these packs."""
+    chosen = np.array([pack.digest in packs for pack in table.packs], bool)
+    if not chosen.any():
+        return np.zeros(len(table.digests), bool)
+    rows: NDArray[np.bool_] = chosen[table.locations["pack"]]
+    return rows
 
 
 def merge_tables(tables: Sequence[IndexTable], without: frozenset[Digest]) -> IndexTable:

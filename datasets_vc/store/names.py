@@ -8,6 +8,7 @@ ROOT = "root.json"
 PACKS = "packs/"
 INDEX = "index/"
 RUNS = "runs/"
+RUN_PACKS = "packs.json"
 DAMAGED = ".damaged"
 
 

@@ -20,12 +20,16 @@ from datasets_vc.errors import (
 from datasets_vc.format.index import IndexTable, decode_index, encode_index
 from datasets_vc.format.root import Root, check_writable, decode_root, encode_root
 from datasets_vc.memory import let_go
+from datasets_vc.store.growth import ready
 from datasets_vc.store.index import ChunkIndex, Place, merge_tables
 from datasets_vc.store.names import ROOT, index_name
 from datasets_vc.store.reader import MissingPackError, Reader
 from datasets_vc.store.writer import ChunkWriter, Written
 
 _SWAP_ATTEMPTS = 64
+
+_FOLD = 4
+"""Index objects are merged once together they are so many times as large as the largest of them."""
 
 Result = TypeVar("Result")
 
@@ -248,20 +252,31 @@ class Store:
         new: Sequence[IndexTable],
         retire: frozenset[Digest],
     ) -> tuple[Digest, ...]:
-        """Write an index object for `new` that takes in live ones which are no larger."""
+        """Write an index object for `new` and the live ones that it pays to merge with it.
+
+        Others that list packs to retire are written again without these.
+        """
         tables = {digest: self.index_table(digest) for digest in live}
-        taken = list(new)
-        rows = sum(len(table.digests) for table in new)
-        for digest in sorted(live, key=lambda digest: len(tables[digest].digests)):
-            touched = any(pack.digest in retire for pack in tables[digest].packs)
-            if len(tables[digest].digests) <= rows or touched:
-                table = tables.pop(digest)
-                taken.append(table)
-                rows += len(table.digests)
-        data = encode_index(merge_tables(taken, retire))
+        rows = {digest: len(table.digests) for digest, table in tables.items()}
+        ours = sum(len(table.digests) for table in new)
+        count = ready(sorted([ours, *rows.values()]), _FOLD)
+        taken = sorted(live, key=rows.__getitem__)[: max(0, count - 1)]
+        merged = [[*new, *(tables.pop(digest) for digest in taken)]]
+        touched = [
+            digest
+            for digest, table in tables.items()
+            if any(pack.digest in retire for pack in table.packs)
+        ]
+        merged += [[tables.pop(digest)] for digest in touched]
+        made = [table for some in merged if len((table := merge_tables(some, retire)).digests)]
+        written = dict.fromkeys(map(self._put_index, made))
+        return (*(name for name in tables if name not in written), *written)
+
+    def _put_index(self, table: IndexTable) -> Digest:
+        data = encode_index(table)
         digest = digest_of(data)
         self.backend.put(index_name(digest), data)
-        return (*(name for name in live if name in tables and name != digest), digest)
+        return digest
 
     def _swap(self, data: bytes, token: object, write_id: str) -> bool:
         """Try once; whether the root now is ours."""

@@ -235,7 +235,7 @@ def test_index_is_folded_and_keeps_all_rows(store: Store) -> None:
     digests = []
     for number in range(64):
         digests += add(store, *(b"%d-%d" % (number, part) for part in range(1 + number % 3)))
-        assert len(store.root().indexes) <= 2 + int(np.log2(len(digests)))
+        assert len(store.root().indexes) <= 3 * (1 + np.log(len(digests)) / np.log(4))
     opened = Store.open(store.backend)
     assert opened.index.contains(digests).all()
     assert len(opened.index) == len(digests)
