@@ -47,7 +47,7 @@ def log(
     session: Session,
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[REV] [PATH]...", help="The newest version; files or folders."),
+        typer.Argument(metavar="REV|PATH", help="A version; then files and folders."),
     ] = None,
     limit: Annotated[
         int | None, typer.Option("-n", "--limit", min=1, help="At most so many versions.")

@@ -42,7 +42,7 @@ def branch(
     delete: Delete = None,
     drop: Annotated[
         str | None,
-        typer.Option("-D", metavar="NAME", help="Delete it with commits that nothing else has."),
+        typer.Option("-D", metavar="NAME", help="Delete it even if nothing else has its commits."),
     ] = None,
     force: Annotated[bool, typer.Option("-f", "--force", help="With -d: as -D.")] = False,
 ) -> None:

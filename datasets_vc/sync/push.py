@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datasets_vc.digest import Digest
 from datasets_vc.errors import ConflictError
 from datasets_vc.format.root import Refs, Root
-from datasets_vc.history.commits import read_commit, walk
+from datasets_vc.history.commits import is_ancestor, read_commit, walk
 from datasets_vc.history.tagobjects import peeled
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.store import Store
@@ -105,7 +105,7 @@ def _check_fast_forward(
 ) -> None:
     if theirs is None or theirs == ours:
         return
-    if local.find(theirs) is None or all(commit != theirs for commit, _ in walk(local, [ours])):
+    if local.find(theirs) is None or not is_ancestor(local, theirs, ours):
         raise _moved(branch, url)
 
 

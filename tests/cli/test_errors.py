@@ -137,7 +137,7 @@ def test_interrupt_is_130(dsvc, repository) -> None:
         (["train", "ccn", "--data", "v1"], "'ccn' is not one of 'cnn', 'rnn', 'crnn'."),
         (["log", "-n", "0"], "Input should be greater than or equal to 1"),
         (["checkout"], "name a version, or a new branch with -b."),
-        (["branch", "a", "-d", "b"], "create or delete, not both."),
+        (["branch", "a", "-d", "b"], "one at a time."),
         (["clone", "/"], "it has no last part to name the folder by."),
     ],
 )
