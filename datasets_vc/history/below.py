@@ -11,6 +11,7 @@ from datasets_vc.digest import Digest
 from datasets_vc.format.entries import ENTRY_SCHEMA
 from datasets_vc.format.node import Node
 from datasets_vc.history.manifest import NodeSource, read_nodes
+from datasets_vc.paths import parents_of
 
 # The character after "/": every path below "a/" sorts before "a0".
 _AFTER_SLASH = "0"
@@ -29,11 +30,13 @@ class Below:
 
     def __init__(self, source: NodeSource, paths: Iterable[str]) -> None:
         self._source = source
-        chosen = sorted(set(paths))
+        chosen = set(paths)
         self._all = "." in chosen
+        # Apart from each other, and in path order.
         self._spans = sorted(
             span
             for path in chosen
+            if chosen.isdisjoint(parents_of(path))
             for span in ((path, path + "\0"), (path + "/", path + _AFTER_SLASH))
         )
         self._levels: dict[Digest, int] = {}
