@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 from datasets_vc.backends.base import Backend
 from datasets_vc.digest import Buffer, Digest, Hasher, checksum_of, digest_of
@@ -23,6 +26,10 @@ from datasets_vc.store.chunking import (
 )
 from datasets_vc.store.index import ChunkIndex
 from datasets_vc.store.packing import Encoded, Origin, PackBuilder
+
+Item = TypeVar("Item")
+
+_PIECES_AHEAD = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,23 +147,32 @@ class ChunkWriter:
             self._builders[category].add((chunk,), origin)
 
     def _add_pieces(self, pieces: Iterable[Buffer], source: int | None = None) -> Digest | None:
-        """Store a file in pieces; returns its digest, or None if there were none."""
+        """Store a file in pieces; returns its digest, or None if there were none.
+
+        While this thread reads, cuts and writes, one hashes the whole and one the pieces.
+        """
         whole = Hasher()
         digests: list[Digest] = []
         lengths: list[int] = []
-        compress = False
-        for piece in pieces:
-            if not digests:
-                compress = compression_pays(piece)
-            whole.update(piece)
-            digest = digest_of(piece)
-            # A recipe may be here while pieces are not: only the pieces say what to store.
-            if self._index.find(digest) is None:
-                codec, payload = encode(piece, compress)
-                chunk = Encoded(digest, codec, payload, len(piece), checksum_of(payload))
-                self._add(chunk, DATA, Origin(sum(lengths), source))
-            digests.append(digest)
-            lengths.append(len(piece))
+        with ThreadPoolExecutor(1) as hashing, ThreadPoolExecutor(1) as encoding:
+
+            def prepared() -> Iterator[tuple[Future[object], Future[Encoded]]]:
+                compress: bool | None = None
+                for piece in pieces:
+                    compress = compression_pays(piece) if compress is None else compress
+                    yield (
+                        hashing.submit(whole.update, piece),
+                        encoding.submit(self._encode_piece, piece, compress),
+                    )
+
+            for hashed, encoded in _behind(prepared(), _PIECES_AHEAD):
+                hashed.result()
+                piece = encoded.result()
+                # A recipe may be here while pieces are not: only the pieces say what to store.
+                if self._index.find(piece.digest) is None:
+                    self._add(piece, DATA, Origin(sum(lengths), source))
+                digests.append(piece.digest)
+                lengths.append(piece.raw)
         if not digests:
             return None
         file = Digest(whole.digest())
@@ -164,9 +180,24 @@ class ChunkWriter:
             self._add_recipe(file, Recipe(tuple(digests), tuple(lengths)))
         return file
 
+    def _encode_piece(self, piece: Buffer, compress: bool) -> Encoded:
+        digest = digest_of(piece)
+        codec, payload = encode(piece, compress and self._index.find(digest) is None)
+        return Encoded(digest, codec, payload, len(piece), checksum_of(payload))
+
     def _add_recipe(self, file: Digest, recipe: Recipe) -> None:
         payload = encode_recipe(recipe)
         self._add(Encoded(file, RECIPE, payload, len(payload), checksum_of(payload)), METADATA)
+
+
+def _behind(items: Iterable[Item], distance: int) -> Iterator[Item]:
+    """The items, each once `distance` more have been taken or there are no more."""
+    waiting: deque[Item] = deque()
+    for item in items:
+        waiting.append(item)
+        if len(waiting) > distance:
+            yield waiting.popleft()
+    yield from waiting
 
 
 def _encoded_whole(digest: Digest, data: Buffer) -> Encoded:
