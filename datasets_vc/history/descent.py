@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
@@ -47,6 +48,26 @@ class Descent:
         """The entries of leaves."""
         self._read([leaf for side in sides for leaf in side], 0)
         return [[self._nodes[leaf].rows for leaf in side] for side in sides]
+
+    def below(self, dataset: Digest, folder: str) -> int:
+        """How many entries a dataset has below a folder."""
+        # "0" is the character after "/".
+        return self._rank(dataset, folder + "0") - self._rank(dataset, folder + "/")
+
+    def _rank(self, dataset: Digest, path: str) -> int:
+        """How many of its entries come before `path`; reads one node a level."""
+        rank, digest = 0, dataset
+        while True:
+            self._read([digest])
+            node = self._nodes[digest]
+            paths = node.rows.column("path")
+            row = bisect_left(range(len(paths)), path, key=lambda row: paths[row].as_py())
+            if not node.level:
+                return rank + row
+            # Before the first path that is not less, so in the child before.
+            child = max(row - 1, 0)
+            rank += int(node.rows.column("entries").to_numpy()[:child].sum())
+            digest = Digest(node.rows.column("digest")[child].as_py())
 
     def _read(self, digests: Iterable[Digest], level: int | None = None) -> None:
         missing = [digest for digest in dict.fromkeys(digests) if not self._has(digest, level)]

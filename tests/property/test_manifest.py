@@ -168,7 +168,6 @@ def check(change: Diff, old: Mapping[str, Entry], new: Mapping[str, Entry]) -> N
     ]
     for was, now in change.renamed:
         assert (was.kind, was.size, was.digest) == (now.kind, now.size, now.digest)
-        assert was.size
     # Nothing that could have been paired was left over.
     left = {(row.kind, row.digest) for row in change.deleted if row.size}
     assert not left & {(row.kind, row.digest) for row in change.added if row.size}
