@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TypeVar
 
 import pyarrow as pa
@@ -16,10 +15,12 @@ from datasets_vc.errors import InvalidInputError, MissingDataError, UnreadableFi
 from datasets_vc.format.entries import FILE, SYMLINK, Entry, rows_of
 from datasets_vc.history.diff import Diff, compare, diff
 from datasets_vc.history.manifest import Manifest
+from datasets_vc.history.moves import files_below
 from datasets_vc.repository.bringing import ensure_nodes
 from datasets_vc.repository.context import Context
 from datasets_vc.repository.patches import NOT_HERE, Patch, patch_of
 from datasets_vc.samples.changes import Tally, place_of, places_by_folder
+from datasets_vc.store import Store
 from datasets_vc.tables import KEYS_FILE, RowDiff, compare_tables, is_table, key_of
 
 Read = Callable[[Entry], Buffer]
@@ -150,32 +151,30 @@ def diff_versions(context: Context, old: Digest, new: Digest) -> Difference:
     """From one dataset to another."""
     store = context.store
 
-    def keys_file() -> Buffer | None:
-        entry = Manifest(store, new).get(KEYS_FILE)
-        return store.read_file(entry.digest) if entry and _is_file(entry) else None
-
     def read(entry: Entry) -> Buffer:
         return store.read_file(entry.digest)
 
     files = _with_nodes(context, (old, new), lambda: diff(store, old, new))
-    sides = Sides(read, read, lambda: Manifest(store, old).entries(), keys_file)
+    sides = Sides(
+        read, read, lambda: Manifest(store, old).entries(), lambda: _keys_file(store, new)
+    )
     return Difference(context, files, sides)
 
 
 def diff_workspace(context: Context, revision: str | None) -> Difference:
     """From a version, or from HEAD, to the files of the workspace."""
     context.need_files()
-    if revision is None:
-        old = context.entries_of(context.head.commit)
-    else:
+    old = head = context.entries_of(context.head.commit)
+    if revision is not None:
         dataset = context.resolve(revision).dataset
         old = _with_nodes(context, [dataset], lambda: Manifest(context.store, dataset).entries())
-    files = compare(*map(rows_of, context.workspace.differing(old)))
+    before, after = map(rows_of, context.workspace.differing(old, head))
+    files = compare(before, after, below=files_below(old))
     sides = Sides(
         read_old=lambda entry: context.store.read_file(entry.digest),
-        read_new=lambda entry: _read_here(context.folder, entry),
+        read_new=lambda entry: _read_here(context, entry),
         entries=lambda: old,
-        keys_file=lambda: _keys_file_here(context.folder),
+        keys_file=lambda: _keys_file_here(context),
     )
     return Difference(context, files, sides)
 
@@ -189,9 +188,11 @@ def _with_nodes(context: Context, datasets: Sequence[Digest], read: Callable[[],
         return read()
 
 
-def _read_here(folder: Path, entry: Entry) -> bytes:
+def _read_here(context: Context, entry: Entry) -> Buffer:
     """A file of the workspace as it was listed, or where a link leads."""
-    path = folder / entry.path
+    if context.workspace.left_out([entry.path]):
+        return context.store.read_file(entry.digest)
+    path = context.folder / entry.path
     try:
         data = os.fsencode(path.readlink()) if entry.kind == SYMLINK else path.read_bytes()
     except OSError as error:
@@ -204,11 +205,19 @@ def _read_here(folder: Path, entry: Entry) -> bytes:
     return data
 
 
-def _keys_file_here(folder: Path) -> bytes | None:
+def _keys_file_here(context: Context) -> Buffer | None:
+    dataset = context.dataset_of(context.head.commit)
+    if dataset is not None and context.workspace.left_out([KEYS_FILE]):
+        return _keys_file(context.store, dataset)
     try:
-        return (folder / KEYS_FILE).read_bytes()
+        return (context.folder / KEYS_FILE).read_bytes()
     except OSError:
         return None
+
+
+def _keys_file(store: Store, dataset: Digest) -> Buffer | None:
+    entry = Manifest(store, dataset).get(KEYS_FILE)
+    return store.read_file(entry.digest) if entry and _is_file(entry) else None
 
 
 def _count_rows(rows: RowDiff, tally: Tally) -> None:

@@ -122,6 +122,15 @@ def test_keys_are_declared_by_the_new_version_and_by_the_workspace(versions: Ver
     assert changed(repository.diff(), "labels/x.csv") == {"1": {"n": ("3", "4")}}
 
 
+def test_keys_are_known_where_only_a_part_of_the_files_is(versions: Versions) -> None:
+    keys = {"dsvc.toml": '[tables]\n"labels/*.csv" = "id"\n'}
+    repository = versions(keys | {"labels/x.csv": "id,n\n1,2\n"})
+    (repository.folder / ".dsvc" / "config.toml").write_text('only = ["labels"]\n')
+    write(repository.folder, {"labels/x.csv": "id,n\n1,3\n"})
+
+    assert changed(repository.diff(), "labels/x.csv") == {"1": {"n": ("2", "3")}}
+
+
 def test_a_version_whose_keys_are_nonsense_can_be_looked_at(versions: Versions) -> None:
     repository = versions(
         {"metadata.csv": OLD, "dsvc.toml": "[tables"}, {"metadata.csv": NEW, "dsvc.toml": "[tables"}
