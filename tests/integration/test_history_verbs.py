@@ -87,7 +87,8 @@ def test_renames_are_followed(work: Path, dsvc: Dsvc, refused: Refused) -> None:
 def test_a_clone_tells_the_history_of_paths(
     work: Path, dsvc: Dsvc, refused: Refused, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # These packs are so small that they would be fetched whole, whatever of them is wanted.
+    # These packs and nodes are so small that they would come along, whatever is wanted.
+    monkeypatch.setattr("datasets_vc.sync.fetch.HISTORY_BELOW", 0, raising=False)
     monkeypatch.setattr("datasets_vc.sync.transfer.WHOLE_PACK_BELOW", 0)
     monkeypatch.setattr("datasets_vc.sync.transfer._mostly", lambda *_: False)
     remote, copy = work / "remote", work / "copy"

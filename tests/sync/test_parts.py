@@ -19,7 +19,9 @@ def test_what_a_log_of_a_path_needs_comes_in_a_request_or_so_a_level(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(node, "BOUNDARY_MODULUS", 8)
+    monkeypatch.setattr("datasets_vc.sync.fetch.HISTORY_BELOW", 0, raising=False)
     monkeypatch.setattr("datasets_vc.sync.transfer.WHOLE_PACK_BELOW", 0)
+    monkeypatch.setattr("datasets_vc.sync.fetch.HISTORY_BELOW", 0)
     monkeypatch.setattr("datasets_vc.sync.transfer._mostly", lambda *_: False)
     local, machine, server = new_store(), new_store(), new_store()
     files = {f"{folder}/{n:03d}": b"x" for folder in ("a", "b") for n in range(100)}
