@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from datasets_vc.history.diff import FolderMove
 from datasets_vc.repository import Repository
 from datasets_vc.repository.differences import Difference
 from datasets_vc.samples.changes import Place, PlaceCount, Relabelled
@@ -168,6 +169,15 @@ def test_bytes_that_are_elsewhere_are_no_reason_to_fail(clone: Repository) -> No
 
     clone.fetch(revisions=["main~1"])
     assert len(changed(clone.diff("HEAD~1"), "metadata.csv")) == 2
+
+
+def test_a_folder_that_moved_is_told_as_such(versions: Versions) -> None:
+    old, new = ({f"{folder}/x/{number}.png": str(number) for number in "12"} for folder in "ab")
+    repository = versions(old, new)
+    move = [FolderMove("a", "b", 2)]
+
+    assert repository.diff("HEAD~1", "HEAD").files.moved == move
+    assert repository.diff("HEAD~1").files.moved == move
 
 
 def test_patches_of_the_workspace(versions: Versions) -> None:
