@@ -176,6 +176,7 @@ def fetch_all(
         if branch in root.branches:
             dataset = read_commit(local, root.branches[branch]).dataset
             moved += fetch_needed(context, remote, dataset, Need(), progress)
+    context.tidy()
     return Fetched(root.branches, _received(connection, moved), len(runs))
 
 

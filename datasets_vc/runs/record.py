@@ -16,9 +16,10 @@ from datasets_vc.format.run import (
     decode_run_input,
     decode_run_log,
     encode_run_head,
+    encode_run_packs,
 )
 from datasets_vc.store import Store
-from datasets_vc.store.names import RUNS, run_of
+from datasets_vc.store.names import RUN_PACKS, RUNS, run_of
 
 Event = Mapping[str, Any]
 
@@ -109,6 +110,10 @@ class RunFiles:
         run = digest_of(data).hex()
         self._store.backend.put(f"{RUNS}{run}/head.json", data)
         return run
+
+    def pin(self, run: str, packs: Iterable[Digest]) -> None:
+        """Keep packs that a run reads as they are; see docs/format.md, section 10."""
+        self._store.backend.put(f"{RUNS}{run}/{RUN_PACKS}", encode_run_packs(packs))
 
     def finish(self, run: str, events: Iterable[Event]) -> None:
         """Record what happened in a run that has ended."""

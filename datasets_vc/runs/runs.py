@@ -22,6 +22,7 @@ from datasets_vc.errors import (
     error_of,
 )
 from datasets_vc.format.json import hex_digest
+from datasets_vc.format.pack import DATA
 from datasets_vc.format.run import RunHead, encode_run_input
 from datasets_vc.history.revisions import Revision
 from datasets_vc.paths import META_DIR
@@ -38,6 +39,7 @@ from datasets_vc.runs.compare import Comparison, compare
 from datasets_vc.runs.process import Command, failure, run
 from datasets_vc.runs.record import Event, RunFiles, RunRecord, dataset_of, without_floats
 from datasets_vc.store import Store
+from datasets_vc.sync.closure import dataset_chunks
 
 
 @dataclass(frozen=True)
@@ -230,6 +232,7 @@ class Runs:
         started = datetime.now(UTC).replace(microsecond=0)
         recording.head = RunHead(digest, started, recording.nonce, job.reproduces)
         recording.id = self._files.begin(recording.head)
+        self._files.pin(recording.id, _packs_of(self._store, job.dataset))
 
     def _check_end(self, recording: _Recording, command: Command, status: int) -> None:
         """Make sure that the events have an end; raise if there is not even a beginning."""
@@ -280,6 +283,14 @@ class Runs:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _packs_of(store: Store, dataset: Digest) -> list[Digest]:
+    """The packs that hold the files of a dataset."""
+    index = store.index
+    found = index.locate(dataset_chunks(store, dataset, index))
+    packs = [index.packs[number] for number in set(found.rows["pack"][found.found].tolist())]
+    return [pack.digest for pack in packs if pack.category == DATA]
 
 
 def _verdict_event(comparison: Comparison) -> Event:

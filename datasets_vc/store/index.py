@@ -10,7 +10,13 @@ from numpy.typing import NDArray
 
 from datasets_vc.digest import DIGEST_SIZE, Digest
 from datasets_vc.format.index import IndexTable, PackInfo
-from datasets_vc.format.location import LOCATION, Locations, digest_keys, digest_list
+from datasets_vc.format.location import (
+    LOCATION,
+    RECIPE,
+    Locations,
+    digest_keys,
+    digest_list,
+)
 from datasets_vc.memory import let_go
 
 
@@ -106,11 +112,12 @@ class ChunkIndex:
             found |= new
         return Places(digests, found, rows, self.packs)
 
-    def places_in(self, pack: PackInfo) -> list[Place]:
-        """Where the chunks of one pack lie, as far as the index has them."""
+    def places_in(self, *packs: PackInfo) -> list[Place]:
+        """Where the chunks of some packs lie, as far as the index has them, in no order."""
+        chosen = {pack.digest for pack in packs}
         places = []
         for table in self.tables:
-            here = rows_in(table, {pack.digest})
+            here = rows_in(table, chosen)
             if not here.any():
                 continue
             names = digest_list(table.digests[here])
@@ -121,6 +128,15 @@ class ChunkIndex:
     def without(self, packs: frozenset[Digest]) -> ChunkIndex:
         """This index less what these packs hold."""
         return ChunkIndex([merge_tables(self.tables, packs)])
+
+    def short(self, category: int, below: int) -> list[Digest]:
+        """The chunks, but no recipes, that have fewer bytes, in packs of that category."""
+        found: list[Digest] = []
+        for table in self.tables:
+            packs = {pack.digest for pack in table.packs if pack.category == category}
+            short = (table.locations["raw"] < below) & (table.locations["codec"] != RECIPE)
+            found += digest_list(table.digests[short & rows_in(table, packs)])
+        return list(dict.fromkeys(found))
 
     def with_prefix(self, prefix: str, category: int) -> list[Digest]:
         """The digests, in packs of that category, whose hex form begins with `prefix`."""

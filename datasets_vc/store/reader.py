@@ -62,13 +62,13 @@ class Reader:
 
     def chunks(self, index: ChunkIndex, digests: Sequence[Digest]) -> list[Buffer]:
         """Chunks, verified and decoded, in the order asked for."""
-        places = self._locate(index, digests)
+        places = self.locate(index, digests)
         payloads = self._payloads(places)
         return [self._decode(place, payloads[place.digest]) for place in places]
 
     def files(self, index: ChunkIndex, digests: Sequence[Digest]) -> list[Buffer]:
         """Files, put together from their chunks where they have a recipe."""
-        places = self._locate(index, digests)
+        places = self.locate(index, digests)
         payloads = self._payloads(places)
         files = []
         for place in places:
@@ -80,7 +80,7 @@ class Reader:
 
     def pieces(self, index: ChunkIndex, digest: Digest) -> Sequence[Digest]:
         """The chunks of a file; itself, where it is one."""
-        (place,) = self._locate(index, [digest])
+        (place,) = self.locate(index, [digest])
         if place.codec != RECIPE:
             return [digest]
         data = self._decode(place, self._payloads([place])[digest])
@@ -122,7 +122,8 @@ class Reader:
             for view in self._maps.values():
                 let_go(view)
 
-    def _locate(self, index: ChunkIndex, digests: Sequence[Digest]) -> list[Place]:
+    def locate(self, index: ChunkIndex, digests: Sequence[Digest]) -> list[Place]:
+        """Where chunks lie; all have to be there."""
         found = index.locate(digests)
         missing = found.missing()
         if missing:
@@ -134,7 +135,7 @@ class Reader:
         return found.places()
 
     def _assemble(self, index: ChunkIndex, file: Place, recipe: Recipe) -> Buffer:
-        places = self._locate(index, recipe.digests)
+        places = self.locate(index, recipe.digests)
         payloads = self._payloads(places)
         pieces = [self._decode(place, payloads[place.digest]) for place in places]
         whole = self._one_slice(places)

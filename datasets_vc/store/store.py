@@ -178,8 +178,21 @@ class Store:
         if self._index is not None:
             self._index.let_go()
 
+    def read_encoded(self, digests: Sequence[Digest]) -> list[tuple[Place, Buffer]]:
+        """Chunks encoded as they are stored, and where; checksums verified. See `read`."""
+
+        def act(index: ChunkIndex) -> list[tuple[Place, Buffer]]:
+            places = self._reader.locate(index, digests)
+            return list(zip(places, self._reader.stored(places), strict=True))
+
+        return self._read(act)
+
     def read_stored(self, places: Sequence[Place]) -> list[Buffer]:
-        """What is stored at places of this store, encoded as it is, checksums verified."""
+        """What is stored at places of this store, encoded as it is, checksums verified.
+
+        Raises:
+            IntegrityError: something is damaged, or in a pack that was replaced meanwhile.
+        """
         return self._reader.stored(places)
 
     def forget_packs(self, packs: Iterable[Digest]) -> None:

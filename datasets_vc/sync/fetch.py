@@ -7,19 +7,26 @@ from dataclasses import replace
 
 from datasets_vc.digest import Digest
 from datasets_vc.format.node import Node
+from datasets_vc.format.pack import METADATA
 from datasets_vc.format.root import Refs, Root
 from datasets_vc.history.commits import read_commit
 from datasets_vc.history.manifest import read_nodes
 from datasets_vc.history.tagobjects import peeled, tag_objects
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.store import Store
+from datasets_vc.store.compact import HISTORY_BELOW
 from datasets_vc.sync.closure import dataset_chunks, file_chunks
 from datasets_vc.sync.transfer import Moved, receive
 
 
 def fetch_history(local: Store, remote: Store, tips: Sequence[Digest]) -> Moved:
     """Bring commits and all before them, without their datasets; and tag objects with theirs."""
-    moved = receive(local, remote, tips)
+    moved = Moved()
+    if not local.index.contains(tips).all():
+        # One commit says which come before it, and nothing but its size which chunks are commits.
+        # What else is as short costs little: else each commit would be a request of its own.
+        moved += receive(local, remote, remote.index.short(METADATA, HISTORY_BELOW))
+    moved += receive(local, remote, tips)
     tags = tag_objects(local, tips)
     todo = list(dict.fromkeys(tags[tip].object if tip in tags else tip for tip in tips))
     seen: set[Digest] = set()

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from datasets_vc.digest import Digest
-from datasets_vc.errors import ConflictError
+from datasets_vc.errors import ConflictError, DatasetError
 from datasets_vc.format.root import Refs, Root
 from datasets_vc.history.commits import is_ancestor, read_commit, walk
 from datasets_vc.history.tagobjects import peeled
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.store import Store
+from datasets_vc.store.compact import REMOTE, compact
 from datasets_vc.sync.closure import dataset_chunks
 from datasets_vc.sync.transfer import Moved, send
 
@@ -65,7 +70,10 @@ def push_branch(
             default_branch=branch if first else root.default_branch,
         )
 
-    return Moved(len(written.packs), written.chunks), remote.publish(written, change)
+    root = remote.publish(written, change)
+    with suppress(DatasetError):  # The push is done, whatever comes of tidying up.
+        compact(remote, REMOTE, source=local)
+    return Moved(len(written.packs), written.chunks), root
 
 
 def _missing_there(
@@ -75,12 +83,20 @@ def _missing_there(
 
     A remote that has a commit or a node has all that lies below it: it was published as a whole.
     """
-    present = remote.index.contains
+    going: set[Digest] = set()
+
+    def present(digests: Sequence[Digest]) -> NDArray[np.bool_]:
+        there = remote.index.contains(digests)
+        there |= np.array([digest in going for digest in digests], bool)
+        return there
+
     commits = _new_commits(local, remote, tip)
     datasets = [read_commit(local, commit).dataset for commit in commits]
     wanted = list(commits)
     for dataset in dict.fromkeys([*datasets, *extra.datasets]):
-        wanted += dataset_chunks(local, dataset, local.index, present=present)
+        new = dataset_chunks(local, dataset, local.index, present=present)
+        going.update(new)
+        wanted += new
     # Tags name commits, which are among those above or there, or tag objects.
     chunks = list(dict.fromkeys([*extra.chunks, *tags]))
     known = present(chunks).tolist()

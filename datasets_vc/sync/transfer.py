@@ -66,6 +66,15 @@ def receive(
         MissingDataError: the remote does not have one of them.
         IntegrityError: what arrived is not what was asked for; nothing of it is kept.
     """
+    try:
+        return _receive(local, remote, digests, progress)
+    except MissingPackError:
+        # The remote may have replaced it since its index was read.
+        remote.refresh()
+        return _receive(local, remote, digests, progress)
+
+
+def _receive(local: Store, remote: Store, digests: Sequence[Digest], progress: Progress) -> Moved:
     wanted = local.index.locate(list(dict.fromkeys(digests))).missing()
     if not wanted:
         return Moved()
@@ -76,7 +85,7 @@ def receive(
             "the version asked for.",
             "Push that version again from a machine that has it.",
         )
-    jobs = _plan(places.places())
+    jobs = _plan(local, remote, places.places())
     progress.begin("Receiving", sum(job.size for job in jobs), "B")
     for batch in _batches(jobs):
         _receive_batch(local, remote, batch, progress)
@@ -112,20 +121,31 @@ def send(
     total = sum(place.stored for places in parts for place in places)
     progress.begin("Sending", total + sum(pack.size for pack in whole), "B")
     with ThreadPoolExecutor(_PARALLEL) as pool:
-        tables = list(pool.map(partial(_send_pack, local, remote.backend, progress), whole))
+        sent = list(pool.map(partial(_send_pack, local, remote.backend, progress), whole))
+    tables = [table for table in sent if table]
+    parts += [by_pack[pack] for pack, table in zip(whole, sent, strict=True) if not table]
     rest = _send_parts(local, remote.writer(), parts, progress)
     progress.end()
     return Written(
         tables=(*tables, *rest.tables),
-        bytes=rest.bytes + sum(pack.size for pack in whole),
+        bytes=rest.bytes + sum(pack.size for table in tables for pack in table.packs),
         chunks=rest.chunks + sum(len(table.digests) for table in tables),
     )
 
 
-def _plan(places: Sequence[Place]) -> list[_Job]:
+def _plan(local: Store, remote: Store, places: Sequence[Place]) -> list[_Job]:
     jobs: list[_Job] = []
-    for pack, wanted in _by_pack(places).items():
-        if pack.size <= WHOLE_PACK_BELOW or _mostly(pack, wanted):
+    by_pack = _by_pack(places)
+    small = [pack for pack in by_pack if pack.size <= WHOLE_PACK_BELOW]
+    for pack, held in _by_pack(remote.index.places_in(*small)).items():
+        # Most of a pack that was merged at the remote may be here; the rest comes along.
+        here = local.index.contains([place.digest for place in held]).tolist()
+        if any(here):
+            by_pack[pack] = [place for place, there in zip(held, here, strict=True) if not there]
+        else:
+            jobs.append(_Job(pack, None, len(by_pack.pop(pack))))
+    for pack, wanted in by_pack.items():
+        if pack.size > WHOLE_PACK_BELOW and _mostly(pack, wanted):
             jobs.append(_Job(pack, None, len(wanted)))
         else:
             jobs += [_Job(pack, span, len(span.places)) for span in coalesce(wanted)]
@@ -215,9 +235,15 @@ def _get(remote: Store, pack: PackInfo, start: int = 0, end: int | None = None) 
         raise MissingPackError(pack.digest, remote.url, hint) from error
 
 
-def _send_pack(local: Store, remote: Backend, progress: Progress, pack: PackInfo) -> IndexTable:
+def _send_pack(
+    local: Store, remote: Backend, progress: Progress, pack: PackInfo
+) -> IndexTable | None:
+    """Send a pack as it is; None if it is gone: its chunks may be in another one by now."""
     name = pack_name(pack.digest)
-    data = local.backend.map(name) or local.backend.get(name)
+    try:
+        data = local.backend.map(name) or local.backend.get(name)
+    except NotFoundError:
+        return None
     table = verify_pack(data, pack.digest, local.url)
     remote.put(name, data)
     progress.advance(pack.size)
@@ -229,8 +255,7 @@ def _send_parts(
 ) -> Written:
     with writer:
         for places in parts:
-            payloads = local.read_stored(places)
-            for place, payload in zip(places, payloads, strict=True):
+            for place, payload in local.read_encoded([place.digest for place in places]):
                 category = place.pack.category
                 writer.add_encoded(place.digest, place.codec, payload, place.raw, category)
                 progress.advance(place.stored)
