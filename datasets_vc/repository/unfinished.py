@@ -176,6 +176,7 @@ def _note(context: Context, state: MergeState, commit: Digest) -> MergeResult:
     branch = context.head.branch
     context.workspace.set_head(Head(branch, commit))
     remove_state(context.folder)
+    context.tidy()
     return MergeResult(state.kind, branch, commit, context.dataset_of(commit), updated=True)
 
 

@@ -288,7 +288,7 @@ def test_a_clone_that_was_cut_short_says_how_to_go_on(
     refused: Refused, dsvc: Dsvc, home: Path, work: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("datasets_vc.repository.exchange.fetch_dataset", _interrupted)
+        patch.setattr("datasets_vc.repository.exchange.fetch_needed", _interrupted)
         assert dsvc("clone", home / "remote", home / "new").code == 130
 
     message = refused(1, "clone", home / "remote", home / "new")

@@ -763,6 +763,46 @@ def test_conflicts_without_files(tmp_path: Path, clashing: Repository) -> None:
     assert tree_of(bare.folder) == {}
 
 
+def test_part_of_a_version_merges_whole_versions(shared, tmp_path: Path) -> None:
+    base = files(in__a="1", in__b="1", out__a="1", out__b="1", out__c="1")
+    theirs = base | files(in__b="2", out__b="2", out__new="2")
+    _, one = shared(base, base | files(z="1"), theirs)
+    one.push()
+    Repository.clone(str(tmp_path / "remote"), tmp_path / "part", revision="main~1", only=["/in/"])
+    part = Repository.open(tmp_path / "part")
+    make_tree(part.folder, files(in__a="2"))
+    assert part.status().deleted == ["in/b"]
+    make_tree(part.folder, files(in__a="2", in__b="1"))
+    part.commit("ours", author=AUTHOR)
+
+    result = part.merging.merge("origin/main", author=AUTHOR)
+
+    assert result.dataset == digest_of_tree(theirs | files(in__a="2"))
+    assert tree_of(part.folder) == files(in__a="2", in__b="2")
+    assert part.status().clean
+
+
+def test_conflicts_outside_the_part_come_into_the_workspace(shared, tmp_path: Path) -> None:
+    base = files(in__a="1", out__a="1", out__b="1")
+    _, one = shared(base, base | files(z="1"), base | files(out__a="2"))
+    one.push()
+    Repository.clone(str(tmp_path / "remote"), tmp_path / "part", revision="main~1", only=["/in/"])
+    part = Repository.open(tmp_path / "part")
+    make_tree(part.folder, files(in__a="1", out__a="3"))
+    part.commit("ours", author=AUTHOR)
+    (part.folder / "out" / "a").unlink()
+
+    (conflict,) = part.merging.merge("origin/main", author=AUTHOR).conflicts
+
+    assert conflict.path == "out/a"
+    assert tree_of(part.folder) == files(in__a="1", out__a="3")
+    part.merging.resolve(["out"], "theirs")
+    done = part.merging.resume(author=AUTHOR)
+    assert done.dataset == digest_of_tree(base | files(out__a="2"))
+    assert tree_of(part.folder) == files(in__a="1", out__a="2")
+    assert part.status().clean
+
+
 def test_tables_whose_bytes_nobody_has(tmp_path: Path, branches: Branches) -> None:
     repository = branches(*RELABELLED)
     repository.remotes.add("origin", str(tmp_path / "remote"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from datasets_vc.digest import Digest
@@ -10,10 +10,31 @@ from datasets_vc.paths import is_under, parents_of
 from tests.integration.trees import Tree
 
 Refs = dict[str, Digest]
+Content = tuple[int, bytes]
 
 
 class RefusedError(Exception):
     """Uncommitted work is in the way."""
+
+
+@dataclass
+class Unfinished:
+    """A merge, revert or cherry-pick with conflicts: what the files were made, what is wanted."""
+
+    kind: str
+    other: Digest
+    tree: Tree
+    sides: dict[str, tuple[Content | None, Content | None]]
+    here: dict[str, Content | None]
+    resolved: set[str] = field(default_factory=set)
+
+    def open(self, files: Tree) -> set[str]:
+        """The conflicts that nobody has resolved, by word or by changing the file."""
+        return {
+            path
+            for path in self.sides
+            if path not in self.resolved and files.get(path) == self.here[path]
+        }
 
 
 @dataclass
@@ -26,10 +47,18 @@ class Workspace:
     branches: Refs = field(default_factory=dict)
     tags: Refs = field(default_factory=dict)
     known: set[Digest] = field(default_factory=set)
+    unfinished: Unfinished | None = None
 
     @property
     def commit(self) -> Digest | None:
         return self.branches.get(self.branch) if self.branch else self.detached
+
+    def go_to(self, commit: Digest) -> None:
+        self.known.add(commit)
+        if self.branch:
+            self.branches[self.branch] = commit
+        else:
+            self.detached = commit
 
 
 @dataclass(frozen=True)
@@ -47,16 +76,39 @@ class History:
     def tree(self, commit: Digest | None) -> Tree:
         return self.versions[commit].tree if commit else {}
 
-    def line(self, commit: Digest | None) -> list[Digest]:
-        """The commit and all before it; there are no merges here."""
-        found = []
-        while commit:
-            found.append(commit)
-            commit = next(iter(self.versions[commit].parents), None)
+    def before(self, *commits: Digest | None) -> set[Digest]:
+        """Commits and all that come before them."""
+        found: set[Digest] = set()
+        todo = [commit for commit in commits if commit]
+        while todo:
+            commit = todo.pop()
+            if commit not in found:
+                found.add(commit)
+                todo += self.versions[commit].parents
         return found
 
     def is_ancestor(self, old: Digest | None, new: Digest | None) -> bool:
-        return old is None or old in self.line(new)
+        return old is None or old in self.before(new)
+
+    def bases(self, some: Iterable[Digest], other: Digest) -> list[Digest]:
+        """The best common ancestors."""
+        common = self.before(*some) & self.before(other)
+        return sorted(
+            one
+            for one in common
+            if not any(one != better and one in self.before(better) for better in common)
+        )
+
+    def base(self, some: Sequence[Digest], other: Digest) -> Tree:
+        """The tree that some commits, merged, and another one came from."""
+        bases = self.bases(some, other)
+        merged = self.tree(bases[0]) if bases else {}
+        for number, one in enumerate(bases[1:], 1):
+            below = self.base(bases[:number], one)
+            merged, sides = merge(below, merged, self.tree(one))
+            # Of what the bases do not agree on no side has what the base has.
+            merged |= {path: (-1, repr((path, both)).encode()) for path, both in sides.items()}
+        return merged
 
 
 def changes(old: Tree, new: Tree) -> tuple[list[str], list[str], list[str]]:
@@ -114,6 +166,46 @@ def overwrite(files: Tree, old: Tree, new: Tree, path: str = "") -> Tree:
         if other not in tracked and not any(_collide(other, one) for one in wanted)
     }
     return kept | wanted
+
+
+def merge(
+    base: Tree, ours: Tree, theirs: Tree
+) -> tuple[Tree, dict[str, tuple[Content | None, Content | None]]]:
+    """A three-way merge: the tree with ours at conflicts, and what both sides have at these."""
+    changed = [
+        {path for path in base.keys() | side.keys() if base.get(path) != side.get(path)}
+        for side in (ours, theirs)
+    ]
+    disputed = {path for path in changed[0] & changed[1] if ours.get(path) != theirs.get(path)}
+    # A file that came on one side, and files that came below it on the other.
+    came = [
+        {path for path in mine if path in side and path not in other}
+        for mine, side, other in zip(changed, (ours, theirs), (theirs, ours), strict=True)
+    ]
+    for one, other in (came, came[::-1]):
+        for path in one:
+            below = {inner for inner in other if path in parents_of(inner)}
+            disputed |= below
+            disputed |= {path} if below else set()
+    tree = dict(ours)
+    for path in changed[1] - disputed:
+        tree.pop(path, None)
+        if path in theirs:
+            tree[path] = theirs[path]
+    return tree, {path: (ours.get(path), theirs.get(path)) for path in disputed}
+
+
+def with_changes(tree: Tree, wanted: Mapping[str, Content | None]) -> Tree:
+    """A tree with some paths changed.
+
+    Raises:
+        RefusedError: a file would lie where a folder is.
+    """
+    after = {path: value for path, value in tree.items() if path not in wanted}
+    after |= {path: value for path, value in wanted.items() if value}
+    if any(_collide(path, other) for path, value in wanted.items() if value for other in after):
+        raise RefusedError
+    return after
 
 
 def conflicting_tags(theirs: Mapping[str, Digest], ours: Mapping[str, Digest]) -> bool:
