@@ -7,7 +7,7 @@ REMOTE ?= local
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format reference accuracy clean
+.PHONY: help setup demo test lint format reference accuracy bench clean
 
 help:
 	@echo 'make demo           the main job on sample_data/: commit, push, pull, train, reproduce'
@@ -17,6 +17,7 @@ help:
 	@echo 'make format         put the sources into the agreed style'
 	@echo 'make reference      write docs/cli.md from the help of the verbs'
 	@echo 'make accuracy       train the models in full and print the table (slow)'
+	@echo 'make bench          measure beside cp, find and other tools; slow (ARGS="--list" lists what)'
 	@echo 'make clean          remove what these made, .venv too'
 	@echo
 	@echo 'Each sets up .venv first (Python 3.11 or newer; PYTHON=python3.12 to choose one).'
@@ -70,6 +71,9 @@ reference: $(READY)
 
 accuracy: $(READY)
 	@$(BIN)/python -m pytest -m slow -s $(ARGS)
+
+bench: $(READY)
+	@$(BIN)/python benchmarks/versioning.py $(ARGS)
 
 clean:
 	rm -rf .venv build dist demo *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
