@@ -50,11 +50,12 @@ def state_json(state: MergeState) -> dict[str, Any]:
     }
 
 
-def conflict_lines(verb: str, conflicts: Sequence[OpenConflict]) -> Iterator[str]:
+def conflict_lines(verb: str, revision: str, conflicts: Sequence[OpenConflict]) -> Iterator[str]:
     """The conflicts, each with what both sides have, and what to do about them.
 
     Args:
         verb: what is unfinished: merge, revert or cherry-pick.
+        revision: what of.
     """
     yield f"{count(len(conflicts), 'conflict')}; all else is merged."
     for conflict in conflicts[:_LISTED]:
@@ -65,6 +66,8 @@ def conflict_lines(verb: str, conflicts: Sequence[OpenConflict]) -> Iterator[str
         f"Settle each: edit the file, or take a side with 'dsvc {verb} --ours PATH' or "
         f"'dsvc {verb} --theirs PATH'."
     )
+    if verb != "revert":
+        yield f"Theirs is to be seen with 'dsvc cat {shown(revision)}:PATH'."
     yield f"Then 'dsvc {verb} --continue' records it; 'dsvc {verb} --abort' puts everything back."
 
 
@@ -72,7 +75,7 @@ def state_lines(state: MergeState) -> Iterator[str]:
     """What is unfinished, and what is left to do."""
     yield f"A {state.kind} of {shown(state.revision)} is not finished."
     if state.open:
-        yield from conflict_lines(state.kind, state.open)
+        yield from conflict_lines(state.kind, state.revision, state.open)
         return
     settled = "All conflicts are resolved; " if state.conflicts else ""
     yield (

@@ -219,6 +219,7 @@ def _tell(session: Session, result: MergeResult) -> int:
 def merge_json(result: MergeResult) -> dict[str, Any]:
     return {
         "kind": result.kind,
+        "revision": result.revision,
         "branch": result.branch,
         "commit": result.commit.hex() if result.commit else None,
         "dataset": result.dataset.hex() if result.dataset else None,
@@ -232,7 +233,7 @@ def merge_json(result: MergeResult) -> dict[str, Any]:
 
 def _merge_lines(result: MergeResult) -> Iterator[str]:
     if result.conflicts:
-        yield from conflict_lines(result.kind, result.conflicts)
+        yield from conflict_lines(result.kind, result.revision, result.conflicts)
         return
     counts = f"{result.written:,} written, {result.removed:,} removed."
     if not result.updated:
@@ -242,7 +243,8 @@ def _merge_lines(result: MergeResult) -> Iterator[str]:
     else:
         yield f"commit  {result.commit.hex() if result.commit else ''}"
         yield f"dataset {result.dataset.hex() if result.dataset else ''}"
-        yield counts
+        if result.written or result.removed:
+            yield counts
 
 
 def _abort_json(result: CheckoutResult) -> dict[str, Any]:

@@ -227,8 +227,9 @@ def _pull_lines(result: SyncResult) -> Iterator[str]:
     if result.merge and not result.merge.conflicts:
         yield "Both sides had new versions: merged."
     yield from _sync_lines(result, "received")
-    if result.merge and result.merge.conflicts:
-        yield from conflict_lines(result.merge.kind, result.merge.conflicts)
+    merge = result.merge
+    if merge and merge.conflicts:
+        yield from conflict_lines(merge.kind, merge.revision, merge.conflicts)
 
 
 @verb(app, "push", "dsvc push\ndsvc push origin main")

@@ -114,6 +114,7 @@ class MergeResult:
 
     Attributes:
         kind: which of them it was.
+        revision: what was asked for.
         branch: the one that the workspace is on, if it is on one.
         commit: where it stands now; None while conflicts are open, and nothing is recorded.
         dataset: that of the commit.
@@ -125,6 +126,7 @@ class MergeResult:
     """
 
     kind: Kind
+    revision: str
     branch: str | None
     commit: Digest | None
     dataset: Digest | None

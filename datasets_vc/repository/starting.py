@@ -63,10 +63,10 @@ def merge_commit(
     head = catch_up(context, progress)
     ours, other = head.commit, request.other
     if ours and is_ancestor(store, other, ours):
-        moved = head != before
-        return MergeResult("merge", head.branch, ours, context.dataset_of(ours), updated=moved)
+        dataset, moved = context.dataset_of(ours), head != before
+        return MergeResult("merge", request.revision, head.branch, ours, dataset, updated=moved)
     if ours is None or (is_ancestor(store, ours, other) and not no_ff):
-        return _advance(context, head, other, progress)
+        return _advance(context, head, request, progress)
     if ff_only:
         raise ConflictError(
             f"'{request.revision}' has gone another way than this version: each has commits that "
@@ -91,8 +91,9 @@ def catch_up(context: Context, progress: Progress) -> Head:
     return context.head
 
 
-def _advance(context: Context, head: Head, target: Digest, progress: Progress) -> MergeResult:
+def _advance(context: Context, head: Head, request: Request, progress: Progress) -> MergeResult:
     """Let the branch go forward; as after any checkout, doing it again finishes what was cut."""
+    target = request.other
     dataset = read_commit(context.store, target).dataset
     if context.has_files:
         ensure(context, dataset, progress, Need())
@@ -101,6 +102,7 @@ def _advance(context: Context, head: Head, target: Digest, progress: Progress) -
     written, removed = go_to(context, head, head.commit, target, progress)
     return MergeResult(
         "merge",
+        request.revision,
         head.branch,
         target,
         dataset,

@@ -75,7 +75,8 @@ def go_on(
         return _write(context, state, recorder, progress)
     conflicts = context.looked_at(state).open
     if conflicts:
-        return MergeResult(state.kind, context.head.branch, None, None, conflicts=conflicts)
+        branch = context.head.branch
+        return MergeResult(state.kind, state.revision, branch, None, None, conflicts=conflicts)
     return _record(context, state, recorder, progress)
 
 
@@ -177,7 +178,8 @@ def _note(context: Context, state: MergeState, commit: Digest) -> MergeResult:
     context.workspace.set_head(Head(branch, commit))
     remove_state(context.folder)
     context.tidy()
-    return MergeResult(state.kind, branch, commit, context.dataset_of(commit), updated=True)
+    dataset = context.dataset_of(commit)
+    return MergeResult(state.kind, state.revision, branch, commit, dataset, updated=True)
 
 
 def _resolved_dataset(

@@ -77,12 +77,14 @@ def test_the_same_label_is_a_conflict_that_shows_both(people, dsvc: Dsvc, refuse
 
     assert pulled.code == 12
     lines = pulled.out.decode().splitlines()
-    assert lines[-5:-2] == [
+    assert lines[-6:-3] == [
         "1 conflict; all else is merged.",
         "  metadata.csv  both changed 1 field; all other rows are merged:",
         '    a.png, label: ours "lion", theirs "tiger", before "cat"',
     ]
-    assert "'dsvc merge --theirs PATH'" in lines[-2]
+    assert "'dsvc merge --theirs PATH'" in lines[-3]
+    assert "'dsvc cat origin/main:PATH'" in lines[-2]
+    assert b"tiger" in dsvc("cat", "origin/main:metadata.csv").out
     assert "'dsvc merge --continue'" in lines[-1]
     assert (mine / "metadata.csv").read_text() == labels(cat="lion", fox="wolf")
     assert "A merge of 'origin/main' is not finished." in refused(12, "commit", "-m", "x")
