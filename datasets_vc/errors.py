@@ -6,7 +6,7 @@
     │   └── NotARepositoryError    there is no repository here: init, clone, or go there
     ├── AlreadyExistsError         the name is taken: choose another or remove it
     ├── UnsavedChangesError        it would overwrite uncommitted work: commit, or force
-    ├── ConflictError              somebody else was first: pull, then try again
+    ├── ConflictError              somebody else was first, or a merge waits: settle it, try again
     ├── LockedError                another process is at work: wait, then try again
     ├── UnreadableFileError        a file could not be read whole: mend it, then try again
     ├── BadSampleError             a sample cannot be decoded: mend it, or skip bad samples
