@@ -226,7 +226,8 @@ def _pull_json(result: SyncResult) -> dict[str, Any]:
 def _pull_lines(result: SyncResult) -> Iterator[str]:
     if result.merge and not result.merge.conflicts:
         yield "Both sides had new versions: merged."
-    yield from _sync_lines(result, "received")
+    # What is new may have been fetched before.
+    yield from _sync_lines(result, "received", nothing="" if result.updated else "Nothing new.")
     merge = result.merge
     if merge and merge.conflicts:
         yield from conflict_lines(merge.kind, merge.revision, merge.conflicts)
@@ -270,13 +271,15 @@ def _transfer_json(transfer: Transfer, way: str) -> dict[str, int]:
     }
 
 
-def _sync_lines(result: SyncResult | CloneResult, way: str, there: str = "") -> Iterator[str]:
+def _sync_lines(
+    result: SyncResult | CloneResult, way: str, there: str = "", nothing: str = "Nothing new."
+) -> Iterator[str]:
     moved = result.transfer
     if result.commit:
         place = f"{result.branch}{shown(there)} is at" if result.branch else "At"
         yield f"{place} {short(result.commit)}, dataset {short(result.dataset or b'')}."
     if not moved.chunks:
-        yield "Nothing new."
+        yield from [nothing] if nothing else []
         return
     yield (
         f"{size(moved.bytes)} {way}: {count(moved.chunks, 'chunk')}, {count(moved.packs, 'pack')}, "
