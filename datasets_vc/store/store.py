@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from datasets_vc.backends.base import Backend
 from datasets_vc.digest import Buffer, Digest, Hasher, digest_of
 from datasets_vc.errors import (
@@ -168,6 +171,10 @@ class Store:
         if not confirmed:
             self._reader.confirm(digest, Digest(whole.digest()))
 
+    def reading_order(self, digests: NDArray[np.uint8]) -> NDArray[np.int64]:
+        """In which order chunks are read from packs front to back; see `ChunkIndex`."""
+        return self.index.reading_order(digests)
+
     def let_go(self) -> None:
         """Give back the memory that looking at mapped packs and indexes has taken.
 
@@ -267,28 +274,31 @@ class Store:
     ) -> tuple[Digest, ...]:
         """Write an index object for `new` and the live ones that it pays to merge with it.
 
-        Others that list packs to retire are written again without these.
+        Those that list packs to retire are written again without these: a large one by itself.
         """
         tables = {digest: self.index_table(digest) for digest in live}
-        rows = {digest: len(table.digests) for digest, table in tables.items()}
-        ours = sum(len(table.digests) for table in new)
-        count = ready(sorted([ours, *rows.values()]), _FOLD)
-        taken = sorted(live, key=rows.__getitem__)[: max(0, count - 1)]
-        merged = [[*new, *(tables.pop(digest) for digest in taken)]]
-        touched = [
-            digest
-            for digest, table in tables.items()
-            if any(pack.digest in retire for pack in table.packs)
-        ]
-        merged += [[tables.pop(digest)] for digest in touched]
-        made = [table for some in merged if len((table := merge_tables(some, retire)).digests)]
-        written = dict.fromkeys(map(self._put_index, made))
+        order = sorted(live, key=lambda digest: len(tables[digest].digests))
+        rows = sum(len(table.digests) for table in new)
+        count = ready(sorted([rows, *(len(tables[digest].digests) for digest in live)]), _FOLD)
+        merged, alone = [*new], []
+        for place, digest in enumerate(order, 1):
+            table = tables[digest]
+            touched = any(pack.digest in retire for pack in table.packs)
+            if place < count or (touched and len(table.digests) <= rows):
+                merged.append(tables.pop(digest))
+                rows += len(table.digests)
+            elif touched:
+                alone.append(tables.pop(digest))
+        groups = [merged, *([table] for table in alone)]
+        made = [table for group in groups if len((table := merge_tables(group, retire)).digests)]
+        written = [self._put_index(table) for table in made]
         return (*(name for name in tables if name not in written), *written)
 
     def _put_index(self, table: IndexTable) -> Digest:
         data = encode_index(table)
         digest = digest_of(data)
-        self.backend.put(index_name(digest), data)
+        for backend in filter(None, (self.backend, self._index_cache)):
+            backend.put(index_name(digest), data)
         return digest
 
     def _swap(self, data: bytes, token: object, write_id: str) -> bool:

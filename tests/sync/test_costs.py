@@ -51,16 +51,36 @@ def test_one_percent_of_ten_thousand_files() -> None:
     assert nothing.backend.requests <= 3
 
 
-def test_a_long_history_is_cloned_in_a_request_or_so_a_push() -> None:
+def test_many_small_pushes_are_merged_at_the_remote() -> None:
+    """Whoever clones, or pulls now and then, pays for what there is, not for how it came."""
     local, machine, server = new_store(), new_store(), new_store()
-    tip = None
-    for step in range(40):
-        parents = [tip] if tip else []
-        tip = commit(local, {"a.txt": b"%d" % step}, parents, step=step)
-        push_branch(local, link(server.backend, local).store, "main", tip)
-    cloning = link(server.backend, machine)
-    pull(machine, cloning.store)
-    assert cloning.backend.requests <= 40 + 10
+    files: dict[str, bytes] = {}
+    tip, pushing = None, []
+    now_and_then = []
+    for step in range(200):
+        files |= {f"{step % 7}/{step:03d}.bin": noise(900, step)}
+        tip = commit(local, files, [tip] if tip else [], step=step)
+        going = link(server.backend, local)
+        push_branch(local, going.store, "main", tip)
+        pushing.append(going.backend.requests)
+        if step % 20 == 19:
+            coming = link(server.backend, machine)
+            pull(machine, coming.store)
+            now_and_then.append(coming.backend.requests)
+    assert tip
+    assert max(pushing) <= 40
+    assert sum(pushing) <= 200 * 8
+    assert max(now_and_then) <= 30
+    new = new_store()
+    cloning = link(server.backend, new)
+    pull(new, cloning.store)
+    assert cloning.backend.requests <= 2 * 7 * np.log(200) / np.log(8) + 10
+    for store in (machine, new):
+        assert contents(store, tip) == files
+    # What was merged there is garbage until it is collected: a few times what is left at most.
+    server.refresh()
+    kept = sum(info.size for info in server.backend.list("packs/"))
+    assert kept <= 4 * sum(pack.size for pack in server.index.packs)
 
 
 def test_many_commits_pushed_at_once_are_cloned_in_few_requests() -> None:

@@ -12,11 +12,13 @@ from datasets_vc.backends import LocalBackend, open_backend
 from datasets_vc.digest import Digest, digest_of
 from datasets_vc.errors import ConflictError, IntegrityError, MissingDataError
 from datasets_vc.format.location import RECIPE
+from datasets_vc.format.pack import DATA
 from datasets_vc.format.recipe import Recipe, encode_recipe
 from datasets_vc.format.run import RunHead, encode_run_input
 from datasets_vc.history.commits import read_commit, walk
 from datasets_vc.runs.record import RunFiles
 from datasets_vc.store import Store
+from datasets_vc.store.compact import compact
 from datasets_vc.store.names import pack_name
 from datasets_vc.sync.closure import lacking
 from datasets_vc.sync.fetch import fetch_dataset, fetch_history, update_tracking
@@ -248,6 +250,83 @@ def test_a_remote_that_lacks_a_chunk_is_told(remote: MemoryBackend) -> None:
     local = new_store()
     with pytest.raises(MissingDataError):
         push_branch(local, new_store(), "main", digest_of(b"absent"))
+
+
+class _MergedWhileRead(MemoryBackend):
+    """Somebody merges its small packs when the first one is about to be read."""
+
+    def __init__(self, other: MemoryBackend, mappable: bool) -> None:
+        super().__init__(mappable)
+        self.objects, self.url = other.objects, other.url
+        self.merged = 0
+
+    def get(self, name: str, start: int = 0, end: int | None = None) -> bytes:
+        self._meddle(name)
+        return super().get(name, start, end)
+
+    def map(self, name: str) -> memoryview | None:
+        self._meddle(name)
+        return super().map(name)
+
+    def _meddle(self, name: str) -> None:
+        if name.startswith("packs/") and not self.merged:
+            self.merged = 1
+            other = MemoryBackend()
+            other.objects = self.objects
+            self.merged = len(compact(Store.open(other), delete=True).packs)
+
+
+def many_commits(store: Store, first: int, count: int, tips: list[Digest]) -> dict[str, bytes]:
+    """Commits of one file more each, numbered from `first`; `tips` gets them."""
+    files = {f"{step:02d}.bin": noise(3000, step) for step in range(first + count)}
+    for step in range(first, first + count):
+        some = dict(list(files.items())[: step + 1])
+        tips.append(commit(store, some, tips[-1:], step=step))
+    return files
+
+
+@pytest.mark.parametrize("whole_from", [0, 1 << 30])
+def test_packs_that_are_merged_during_a_push_are_sent_from_where_they_are(
+    whole_from: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("datasets_vc.sync.transfer.SEND_WHOLE_FROM", whole_from)
+    local, remote = new_store(), new_store()
+    tips: list[Digest] = []
+    files = many_commits(local, 0, 20, tips)
+    assert isinstance(local.backend, MemoryBackend)
+    meddled = _MergedWhileRead(local.backend, mappable=True)
+    pushing = Store.open(meddled)
+    assert pushing.index.packs
+    push_branch(pushing, remote, "main", tips[-1])
+    assert meddled.merged == 2
+    assert contents(remote, tips[-1]) == files
+
+
+def test_packs_that_are_merged_during_a_fetch_are_found_again() -> None:
+    source, local = new_store(), new_store()
+    tips: list[Digest] = []
+    files = many_commits(source, 0, 20, tips)
+    assert isinstance(source.backend, MemoryBackend)
+    meddled = _MergedWhileRead(source.backend, mappable=False)
+    pull(local, Store.open(meddled))
+    assert meddled.merged == 2
+    assert contents(local, tips[-1]) == files
+
+
+def test_of_a_merged_pack_only_what_is_not_here_is_kept() -> None:
+    source, local = new_store(), new_store()
+    tips: list[Digest] = []
+    many_commits(source, 0, 7, tips)
+    pull(local, link(source.backend, local).store)
+    files = many_commits(source, 7, 2, tips)
+    assert {pack.category for pack in compact(source).packs} == {DATA}
+    pull(local, link(source.backend, local).store)
+    assert contents(local, tips[-1]) == files
+    kept, there = (
+        sum(pack.size for pack in store.index.packs if pack.category == DATA)
+        for store in (local, source)
+    )
+    assert there < kept < 1.1 * there
 
 
 def test_a_damaged_pack_here_is_not_pushed() -> None:
