@@ -112,6 +112,25 @@ class ChunkIndex:
             found |= new
         return Places(digests, found, rows, self.packs)
 
+    def reading_order(self, digests: NDArray[np.uint8]) -> NDArray[np.int64]:
+        """In which order to read chunks so that packs are read one by one, from front to back.
+
+        Args:
+            digests: shape (chunks, 32); those that are not in the index come last.
+        """
+        keys = digest_keys(digests.tobytes())
+        nowhere = len(self.packs)
+        packs, offsets = np.full(len(keys), nowhere, np.uint32), np.zeros(len(keys), np.uint64)
+        for table, first_pack in zip(self.tables, self._first_pack, strict=False):
+            if not len(table.digests):
+                continue
+            at = np.searchsorted(table.digests, keys)
+            at[at == len(table.digests)] = 0
+            new = (table.digests[at] == keys) & (packs == nowhere)
+            packs[new] = table.locations["pack"][at[new]] + first_pack
+            offsets[new] = table.locations["offset"][at[new]]
+        return np.lexsort((offsets, packs))
+
     def places_in(self, *packs: PackInfo) -> list[Place]:
         """Where the chunks of some packs lie, as far as the index has them, in no order."""
         chosen = {pack.digest for pack in packs}

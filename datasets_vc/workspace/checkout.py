@@ -1,7 +1,7 @@
 """Carry out a plan: files come into place whole, by renaming, whatever happens meanwhile."""
 
 # A Path object for every file would cost more than the work itself.
-# ruff: noqa: PTH103, PTH105, PTH106, PTH108, PTH112, PTH114, PTH211
+# ruff: noqa: PTH103, PTH105, PTH108, PTH211
 
 from __future__ import annotations
 
@@ -11,35 +11,48 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import pyarrow as pa
+from numpy.typing import NDArray
 
-from datasets_vc.digest import Buffer, Digest, Hasher
-from datasets_vc.errors import DatasetError, IntegrityError, UnsavedChangesError
-from datasets_vc.format.entries import SYMLINK, Entry
-from datasets_vc.paths import META_DIR, parents_of
+from datasets_vc.digest import Buffer, Digest
+from datasets_vc.errors import IntegrityError
+from datasets_vc.format.entries import SYMLINK
+from datasets_vc.paths import META_DIR
 from datasets_vc.progress import SILENT, Progress
-from datasets_vc.workspace.ahead import LARGE, ahead, batches
+from datasets_vc.workspace.ahead import LARGE, ahead, spans
+from datasets_vc.workspace.collisions import colliding
+from datasets_vc.workspace.columns import Digests, Rows, digest_at, gather, paths_at
 from datasets_vc.workspace.links import check_link
-from datasets_vc.workspace.listing import INODE_MASK, Listing
-from datasets_vc.workspace.plan import Plan, Target
-from datasets_vc.workspace.reading import FileChangedError, Listed, check_same
-from datasets_vc.workspace.statcache import TEMPORARY_DIR, StatCache, empty_cache
+from datasets_vc.workspace.listing import FIELDS, INODE_MASK, Listing
+from datasets_vc.workspace.plan import Plan
+from datasets_vc.workspace.reading import listed_at
+from datasets_vc.workspace.removing import Remover, cannot
+from datasets_vc.workspace.staging import Staging
+from datasets_vc.workspace.statcache import TEMPORARY_DIR, StatCache
 
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-_Stat = tuple[int, int, int, int, int]
+_SEGMENT_BYTES = 4 << 30
+_LET_GO_BYTES = 64 << 20
 
 
 class FileSource(Protocol):
-    """Where the bytes come from, verified: a Store. Used from several threads."""
+    """Where the bytes come from, verified: a Store, which explains these. Used by many threads."""
+
+    def reading_order(self, digests: Digests) -> Rows: ...
 
     def read_files(self, digests: Sequence[Digest]) -> list[Buffer]: ...
 
     def iter_file(self, digest: Digest) -> Iterator[Buffer]: ...
+
+    def let_go(self) -> None: ...
+
+
+_Stat = tuple[int, int, int, int, int]
+"""What a file looks like: the columns FIELDS."""
 
 
 def apply_plan(
@@ -48,7 +61,8 @@ def apply_plan(
     """Remove and write files as planned.
 
     When it fails in the middle, each file is as it was or as it will be, and running it again does
-    the rest.
+    the rest. So it is when the process is killed, but that folders which are new are not there
+    until 4 GiB are written.
 
     Returns:
         What the written files now look like, for the stat cache.
@@ -58,190 +72,163 @@ def apply_plan(
         IntegrityError: the bytes of a file do not match its digest.
         DatasetError: something cannot be written.
     """
-    worker = _Checkout(folder, source, force=force, progress=progress)
-    progress.begin("Writing files", sum(target.size for target in plan.write), "B")
+    remover = Remover(str(folder), force=force)
+    writer = _Writer(folder, plan, source, remover, progress)
+    new = plan.write[plan.replaces < 0]
+    in_the_way = colliding(plan.listing.path, plan.remove, plan.target.path, new)
+    others = np.setdiff1d(plan.remove, in_the_way, assume_unique=True)
+    progress.begin("Writing files", int(plan.target.size[plan.write].sum()), "B")
     try:
-        in_the_way, others = _divided(plan)
-        worker.remove(in_the_way)
+        remover.remove(plan.listing, in_the_way)
         for path in plan.clear:
-            worker.clear(path)
-        worker.make_folders({target.entry.path.rpartition("/")[0] for target in plan.write})
-        with worker.temporary_folder():
-            written = worker.write(plan.write)
+            remover.clear(path)
+        written = writer.write()
         # Last, so that files go only once those that take their place have come.
-        worker.remove(others)
+        remover.remove(plan.listing, others)
     finally:
         progress.end()
     return written
 
 
-def _divided(plan: Plan) -> tuple[list[Listed], list[Listed]]:
-    """The files to remove: those where a file is to be a folder, or the other way round; others."""
-    paths = {target.entry.path for target in plan.write}
-    folders = {folder for path in paths for folder in parents_of(path)}
-    sides: tuple[list[Listed], list[Listed]] = ([], [])
-    for file in plan.remove:
-        free = file.path not in folders and paths.isdisjoint(parents_of(file.path))
-        sides[free].append(file)
-    return sides
+class _Writer:
+    """Writes the files of a plan, in the order in which their bytes lie in packs."""
 
-
-class _Checkout:
     def __init__(
-        self, folder: Path, source: FileSource, *, force: bool, progress: Progress
+        self, folder: Path, plan: Plan, source: FileSource, remover: Remover, progress: Progress
     ) -> None:
         self._root = str(folder)
+        self._plan = plan
         self._source = source
-        self._force = force
+        self._remover = remover
         self._progress = progress
         self._temporary = f"{folder}/{META_DIR}/{TEMPORARY_DIR}/checkout-{secrets.token_hex(8)}"
+        self._staging = Staging(self._root, self._temporary)
         self._numbers = itertools.count()
 
-    def remove(self, files: list[Listed]) -> None:
-        """Remove files, and the folders that this leaves empty."""
-        for file in files:
-            self._check_unchanged(file)
-            with _explained(file.path, "removed"), suppress(FileNotFoundError):
-                os.unlink(f"{self._root}/{file.path}")
-        emptied = {file.path.rpartition("/")[0] for file in files}
-        while emptied:
-            # The longest first: a folder before those above it.
-            folder = max(emptied, key=len)
-            emptied.remove(folder)
-            if folder and self._remove_folder(folder):
-                emptied.add(folder.rpartition("/")[0])
+    def write(self) -> StatCache:
+        """Write all files; returns what they look like."""
+        plan, rows = self._plan, self._plan.write
+        columns = [np.empty(len(rows), np.int64) for _ in FIELDS]
+        if len(rows):
+            try:
+                os.makedirs(self._temporary)
+            except OSError as error:
+                raise cannot(self._temporary, "made", error) from error
+            try:
+                self._write_segments(columns)
+            finally:
+                shutil.rmtree(self._temporary, ignore_errors=True)
+        whole = len(rows) == len(plan.target)
+        digests = plan.target.digest if whole else plan.target.digest[rows]
+        return StatCache(Listing(gather(plan.target.path, rows), *columns), digests)
 
-    def clear(self, path: str) -> None:
-        """Remove what is at `path`, with all below."""
-        place = f"{self._root}/{path}"
-        with _explained(path, "removed"):
-            if not os.path.lexists(place):
-                return  # it went with what it held
-            if not os.path.isdir(place) or os.path.islink(place):
-                os.unlink(place)
-            elif self._force:
-                shutil.rmtree(place)
-            else:
-                # What it held has been removed: only empty folders are left.
-                for folder, _, _ in os.walk(place, topdown=False):
-                    os.rmdir(folder)
+    def _write_segments(self, columns: Sequence[NDArray[np.int64]]) -> None:
+        target, rows = self._plan.target, self._plan.write
+        order = self._source.reading_order(target.digest[rows])
+        ends = np.cumsum(target.size[rows[order]])
+        cuts = np.array(range(_SEGMENT_BYTES, int(ends[-1]), _SEGMENT_BYTES), np.uint64)
+        for numbers in np.split(order, np.unique(np.searchsorted(ends, cuts))):
+            try:
+                self._staging.prepare(self._folders(rows[numbers]))
+                self._write_segment(numbers, columns)
+            finally:
+                # Also after a failure: what is written is whole.
+                self._staging.settle()
 
-    def make_folders(self, folders: set[str]) -> None:
-        for folder in sorted(folders):
-            with _explained(folder, "made"):
-                os.makedirs(f"{self._root}/{folder}", exist_ok=True)
+    def _folders(self, rows: Rows) -> set[str]:
+        return {path.rpartition("/")[0] for path in paths_at(self._plan.target.path, rows)}
 
-    @contextmanager
-    def temporary_folder(self) -> Iterator[None]:
-        with _explained(self._temporary, "made"):
-            os.makedirs(self._temporary)
-        try:
-            yield
-        finally:
-            shutil.rmtree(self._temporary, ignore_errors=True)
+    def _write_segment(self, numbers: Rows, columns: Sequence[NDArray[np.int64]]) -> None:
+        """Write some of the files, a few at a time."""
+        sizes = self._plan.target.size[self._plan.write[numbers]].astype(np.int64)
+        todo = list(spans(sizes))
+        read = 0
+        with ahead(lambda span: self._write_batch(numbers[slice(*span)]), todo) as results:
+            for span, found in zip(todo, results, strict=True):
+                for column, values in zip(columns, np.array(found, np.int64).T, strict=True):
+                    column[numbers[slice(*span)]] = values
+                read += int(sizes[slice(*span)].sum())
+                if read >= _LET_GO_BYTES:
+                    self._source.let_go()
+                    read = 0
 
-    def write(self, targets: list[Target]) -> StatCache:
-        """Write files, a few at a time; returns what they look like."""
-        stats: list[_Stat] = []
-        with ahead(self._write_batch, batches(targets)) as results:
-            for found in results:
-                stats += found
-        if not targets:
-            return empty_cache()
-        digests = b"".join(target.entry.digest for target in targets)
-        columns = np.array(stats, np.int64).T
-        listing = Listing(
-            pa.array([target.entry.path for target in targets], pa.string()),
-            *(np.ascontiguousarray(column) for column in columns),
-        )
-        return StatCache(listing, np.frombuffer(digests, np.uint8).reshape(-1, 32))
-
-    def _write_batch(self, targets: list[Target]) -> list[_Stat]:
+    def _write_batch(self, numbers: Rows) -> list[_Stat]:
+        target, rows = self._plan.target, self._plan.write[numbers]
+        digests = [digest_at(target.digest, row) for row in rows.tolist()]
+        sizes = target.size[rows].tolist()
         contents: Iterable[Iterable[Buffer]]
-        if targets[0].size < LARGE:
-            digests = [target.entry.digest for target in targets]
+        if sizes[0] < LARGE:
             contents = ([data] for data in self._source.read_files(digests))
         else:
-            contents = (self._source.iter_file(target.entry.digest) for target in targets)
-        return [
-            self._write_one(target, pieces)
-            for target, pieces in zip(targets, contents, strict=True)
+            contents = (self._counted(self._source.iter_file(digest)) for digest in digests)
+        columns = paths_at(target.path, rows), target.kind[rows].tolist(), sizes
+        replaced = self._plan.replaces[numbers].tolist()
+        found = [
+            self._write_one(path, kind, size, old, pieces)
+            for path, kind, size, old, pieces in zip(*columns, replaced, contents, strict=True)
         ]
+        if sizes[0] < LARGE:
+            self._progress.advance(sum(sizes))
+        return found
 
-    def _write_one(self, target: Target, pieces: Iterable[Buffer]) -> _Stat:
-        entry = target.entry
-        temporary = f"{self._temporary}/{next(self._numbers)}"
-        place = f"{self._root}/{entry.path}"
+    def _counted(self, pieces: Iterable[Buffer]) -> Iterator[Buffer]:
+        for piece in pieces:
+            yield piece
+            self._progress.advance(len(piece))
+
+    def _write_one(
+        self, path: str, kind: int, size: int, old: int, pieces: Iterable[Buffer]
+    ) -> _Stat:
+        folder, _, name = path.rpartition("/")
+        staged = self._staging.place(folder)
+        place = f"{staged}/{name}" if staged else f"{self._temporary}/{next(self._numbers)}"
         try:
-            with _explained(entry.path, "written"):
-                if entry.kind == SYMLINK:
-                    self._make_link(entry, pieces, temporary)
-                else:
-                    self._make_file(entry, pieces, temporary)
-                if target.replaces:
-                    self._check_unchanged(target.replaces)
-                _move(temporary, place)
-                # The renaming has set the time of change.
+            if kind == SYMLINK:
+                os.symlink(check_link(path, b"".join(pieces)), place)
                 found = os.lstat(place)
-        except BaseException:
+            else:
+                found = _make_file(place, pieces)
+            if found.st_size != size:
+                raise _mismatch(path)
+            if not staged:
+                found = self._move(path, old, place)
+        except BaseException as error:
             with suppress(OSError):
-                os.unlink(temporary)
+                os.unlink(place)
+            if isinstance(error, OSError):
+                raise cannot(path, "written", error) from error
             raise
         times = found.st_mtime_ns, found.st_ctime_ns
-        return entry.kind, found.st_size, *times, found.st_ino & INODE_MASK
+        return kind, found.st_size, *times, found.st_ino & INODE_MASK
 
-    def _make_file(self, entry: Entry, pieces: Iterable[Buffer], temporary: str) -> None:
-        hasher = Hasher()
-        handle = os.open(temporary, _FLAGS, 0o666)
-        try:
-            for piece in pieces:
-                hasher.update(piece)
-                _write_all(handle, piece)
-                self._progress.advance(len(piece))
-        finally:
-            os.close(handle)
-        _check_digest(entry, hasher.digest())
-
-    def _make_link(self, entry: Entry, pieces: Iterable[Buffer], temporary: str) -> None:
-        target = b"".join(pieces)
-        _check_digest(entry, Hasher(target).digest())
-        os.symlink(check_link(entry.path, target), temporary)
-        self._progress.advance(len(target))
-
-    def _check_unchanged(self, file: Listed) -> None:
-        """Nobody may lose what was written after the plan was made."""
-        if self._force:
-            return
-        try:
-            check_same(file, os.lstat(f"{self._root}/{file.path}"))
-        except FileNotFoundError:
-            return
-        except FileChangedError as error:
-            raise UnsavedChangesError(
-                error.message, "Save your changes, then try again."
-            ) from error
-
-    def _remove_folder(self, path: str) -> bool:
-        try:
-            os.rmdir(f"{self._root}/{path}")
-        except OSError:
-            return False  # something else is in it
-        return True
+    def _move(self, path: str, old: int, temporary: str) -> os.stat_result:
+        """Give a file its name, in place of the listed row `old`, if that is one."""
+        if old >= 0:
+            (file,) = listed_at(self._plan.listing, np.array([old]))
+            self._remover.check_unchanged(file)
+        place = f"{self._root}/{path}"
+        _move(temporary, place)
+        # The renaming has set the time of change.
+        return os.lstat(place)
 
 
-def _check_digest(entry: Entry, digest: bytes) -> None:
-    if digest != entry.digest:
-        raise IntegrityError(
-            f"The bytes of '{entry.path}' in the store do not match its digest "
-            f"{entry.digest.hex()}.",
-            "Run 'dsvc fsck', and fetch it anew.",
-        )
+def _make_file(place: str, pieces: Iterable[Buffer]) -> os.stat_result:
+    handle = os.open(place, _FLAGS, 0o666)
+    try:
+        for piece in pieces:
+            rest = piece
+            while (written := os.write(handle, rest)) < len(rest):
+                rest = memoryview(rest)[written:]
+        return os.fstat(handle)
+    finally:
+        os.close(handle)
 
 
-def _write_all(handle: int, data: Buffer) -> None:
-    rest = memoryview(data)
-    while rest.nbytes:
-        rest = rest[os.write(handle, rest) :]
+def _mismatch(path: str) -> IntegrityError:
+    return IntegrityError(
+        f"The bytes of '{path}' in the store do not match its digest: their number is wrong.",
+        "Run 'dsvc fsck', and fetch it anew.",
+    )
 
 
 def _move(temporary: str, place: str) -> None:
@@ -260,14 +247,3 @@ def _move(temporary: str, place: str) -> None:
                 os.unlink(beside)
             raise
         os.unlink(temporary)
-
-
-@contextmanager
-def _explained(path: str, verb: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise DatasetError(
-            f"'{path}' cannot be {verb}: {error.strerror or error}.",
-            "Free space or mend permissions, then run it again: what is done stays done.",
-        ) from error

@@ -7,17 +7,27 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
 
 from datasets_vc.errors import InvalidInputError, UnreadableFileError
 from datasets_vc.format.entries import FILE, SYMLINK, Entry
 from datasets_vc.paths import META_DIR, check_path, parents_of
+from datasets_vc.workspace.columns import Entries, Mask, Rows, digest_at, paths_at
 from datasets_vc.workspace.reading import hash_file, listed_from
 from datasets_vc.workspace.walk import GIT_DIR
 
 _ABSENT = 0
 _FOLDER = 1
 _OTHER = 2
+
+_AT_ONCE = 1 << 16
+# Where two paths meet in a text of many, NUL is between them. What has none of these has no
+# component that is empty or begins with a dot.
+_SUSPICIOUS = ("/.", "\0.", "//", "\0/", "/\0", "\0\0")
 
 
 class Obstacles:
@@ -28,32 +38,53 @@ class Obstacles:
 
     Args:
         root: the workspace.
-        leaving: files that are removed before anything is written.
+        listed: its files, in order of path.
+        leaving: which of them are removed before anything is written.
         force: clear away whatever is in the way, but never a workspace or a git repository.
     """
 
-    def __init__(self, root: str, leaving: frozenset[str], *, force: bool) -> None:
+    def __init__(self, root: str, listed: pa.StringArray, leaving: Mask, *, force: bool) -> None:
         self.clear: set[str] = set()
         self.blocking: set[str] = set()
         self._root = root
+        self._listed = listed
         self._leaving = leaving
         self._force = force
         self._folders: dict[str, tuple[int, str]] = {"": (_FOLDER, "")}
 
-    def permit(self, entry: Entry) -> bool:
-        """Whether `entry` has to be written; notes what is in its way.
+    def permit(self, target: Entries, rows: Rows) -> Mask:
+        """Which of some new files have to be written; notes what is in their way.
 
         Raises:
-            InvalidInputError: the path must not be written in any workspace.
+            InvalidInputError: a path must not be written in any workspace.
         """
-        path = check_path(entry.path)
-        _check_safe(path)
-        state, where = self._folder(path.rpartition("/")[0])
-        if state == _ABSENT:
-            return True
-        if state == _OTHER:
-            self._note(where, [where])
-            return True
+        needed = np.ones(len(rows), np.bool_)
+        for start in range(0, len(rows), _AT_ONCE):
+            some = rows[start : start + _AT_ONCE]
+            paths = paths_at(target.path, some)
+            _check_safe(paths)
+            for number in self._in_folders(paths):
+                row = int(some[number])
+                kind, size = int(target.kind[row]), int(target.size[row])
+                entry = Entry(paths[number], kind, size, digest_at(target.digest, row))
+                needed[start + number] = self._permit(entry)
+        return needed
+
+    def _in_folders(self, paths: Sequence[str]) -> Iterator[int]:
+        """The numbers of those paths whose folder is there."""
+        folder, state = "", _FOLDER
+        for number, path in enumerate(paths):
+            above = path.rpartition("/")[0]
+            if above != folder:
+                folder = above
+                state, where = self._folder(folder)
+                if state == _OTHER:
+                    self._note(where, [where])
+            if state == _FOLDER:
+                yield number
+
+    def _permit(self, entry: Entry) -> bool:
+        path = entry.path
         found = self._look(path)
         if found is None:
             return True
@@ -86,14 +117,19 @@ class Obstacles:
 
     def _note(self, path: str, lost: list[str]) -> None:
         """Something is at `path`; with it the paths `lost` would go."""
-        staying = [each for each in lost if each not in self._leaving]
+        staying = [each for each in lost if not self._leaves(each)]
         if not staying:
-            if path not in self._leaving:
+            if not self._leaves(path):
                 self.clear.add(path)
         elif self._force:
             self.clear.add(path)
         else:
             self.blocking.update(staying)
+
+    def _leaves(self, path: str) -> bool:
+        row = bisect_left(range(len(self._listed)), path, key=lambda row: self._listed[row].as_py())
+        here = row < len(self._listed) and self._listed[row].as_py() == path
+        return here and bool(self._leaving[row])
 
     def _look(self, path: str) -> os.stat_result | None:
         try:
@@ -125,10 +161,14 @@ class Obstacles:
         return hash_file(self._root, listed_from(entry.path, kind, found)) == entry.digest
 
 
-def _check_safe(path: str) -> None:
-    *folders, _ = parts = path.lower().split("/")
-    if GIT_DIR in parts or META_DIR in folders:
-        raise InvalidInputError(
-            f"'{path}' is not written: what lies in '{GIT_DIR}' or '{META_DIR}' is no data.",
-            "This version was not made by dsvc; do not trust it.",
-        )
+def _check_safe(paths: Sequence[str]) -> None:
+    text = "\0".join(("", *paths, ""))
+    if text.count("\0") == len(paths) + 1 and not any(each in text for each in _SUSPICIOUS):
+        return
+    for path in paths:
+        *folders, _ = parts = check_path(path).lower().split("/")
+        if GIT_DIR in parts or META_DIR in folders:
+            raise InvalidInputError(
+                f"'{path}' is not written: what lies in '{GIT_DIR}' or '{META_DIR}' is no data.",
+                "This version was not made by dsvc; do not trust it.",
+            )

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from datasets_vc.errors import InvalidInputError
 from datasets_vc.paths import parents_of
-from datasets_vc.workspace.columns import Mask, Rows, paths_at
+from datasets_vc.workspace.columns import Mask
 from datasets_vc.workspace.ignore import IGNORE_FILE, as_bytes, compile_pattern
 
 EVERYTHING = "/*"
@@ -101,38 +101,6 @@ class Part:
 
 
 WHOLE = Part()
-
-
-def displaced(paths: pa.StringArray, rows: Rows, others: Sequence[str]) -> Rows:
-    """Those of some rows whose files cannot be where `others` are: one is the other's folder.
-
-    Args:
-        paths: of a version.
-        rows: some of its files.
-        others: files that the version does not have.
-    """
-    if not others:
-        return rows[:0]
-    places = set(others)
-    above = {folder for path in others for folder in parents_of(path)}
-    folders: dict[str, bool] = {}
-
-    def is_displaced(path: str) -> bool:
-        folder = path.rpartition("/")[0]
-        if folder not in folders:
-            folders[folder] = not places.isdisjoint((*parents_of(folder), folder))
-        return folders[folder] or path in above
-
-    hit = np.fromiter(
-        (
-            is_displaced(path)
-            for start in range(0, len(rows), _AT_ONCE)
-            for path in paths_at(paths, rows[start : start + _AT_ONCE])
-        ),
-        np.bool_,
-        len(rows),
-    )
-    return rows[hit]
 
 
 def _compile(pattern: str) -> tuple[re.Pattern[str], bool]:

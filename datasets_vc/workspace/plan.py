@@ -2,52 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
-from datasets_vc.digest import Digest
 from datasets_vc.errors import UnsavedChangesError
-from datasets_vc.format.entries import Entry
 from datasets_vc.workspace.columns import (
     Entries,
     Mask,
     Rows,
     align,
-    digest_at,
     entries_of,
     paths_at,
     same_digests,
 )
+from datasets_vc.workspace.listing import Listing
 from datasets_vc.workspace.obstacles import Obstacles
-from datasets_vc.workspace.reading import Listed, listed_at
 from datasets_vc.workspace.selection import Selection
 from datasets_vc.workspace.status import Comparison, settle
 
 _SHOWN = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """An entry to write, and the listed file that it replaces, if there is one."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """Files to remove, paths to clear away with all below them, and then files to write.
 
-    entry: Entry
-    replaces: Listed | None
+    `remove` are rows of the listing, `write` of the target, both ascending; `replaces` has for each
+    of the latter the row of the listed file that it replaces, or -1.
+    """
+
+    listing: Listing
+    target: Entries
+    remove: Rows
+    clear: list[str]
+    write: Rows
+    replaces: Rows
 
     @property
-    def size(self) -> int:
-        return self.entry.size
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """Files to remove, paths to clear away with all below them, and then files to write."""
-
-    remove: list[Listed]
-    clear: list[str]
-    write: list[Target]
+    def gone(self) -> Rows:
+        """The listed rows of the files that are removed or replaced."""
+        return np.concatenate([self.remove, self.replaces[self.replaces >= 0]])
 
 
 def plan_checkout(
@@ -72,26 +68,26 @@ def plan_checkout(
         InvalidInputError: a path of the target cannot be written here.
         UnreadableFileError: a file that has to be compared cannot be read.
     """
-    entries = entries_of(target)
+    listing, entries = comparison.listing, entries_of(target)
     chosen = selection.mask(entries.path, above=False)
     if selection.everything and not force:
         chosen &= ~_same_in(comparison, entries)
-    place = align(entries.path, comparison.listing.path)
+    place = align(entries.path, listing.path)
     leaving = _leaving(comparison, entries, selection)
     settle(root, comparison, _doubtful(comparison, entries, chosen, place, leaving, force=force))
-    writing = np.flatnonzero(chosen & ~_there(comparison, entries, place))
-    remove = listed_at(comparison.listing, np.flatnonzero(leaving))
-    obstacles = Obstacles(root, frozenset(file.path for file in remove), force=force)
-    write = [
-        wanted
-        for wanted in _targets(comparison, entries, writing, place)
-        if wanted.replaces or obstacles.permit(wanted.entry)
-    ]
+    write = np.flatnonzero(chosen & ~_there(comparison, entries, place))
+    obstacles = Obstacles(root, listing.path, leaving, force=force)
+    new = place[write] < 0
+    new[new] = ~obstacles.permit(entries, write[new])
+    write = write[~new]
+    replaces = place[write]
     if not force:
-        leaving[place[writing][place[writing] >= 0]] = True
-        dirty = paths_at(comparison.listing.path, np.flatnonzero(leaving & ~comparison.equal))
+        touched = leaving.copy()
+        touched[replaces[replaces >= 0]] = True
+        dirty = paths_at(listing.path, np.flatnonzero(touched & ~comparison.equal))
         _refuse({*dirty, *obstacles.blocking})
-    return Plan(remove, sorted(obstacles.clear), write)
+    clear = sorted(obstacles.clear)
+    return Plan(listing, entries, np.flatnonzero(leaving), clear, write, replaces)
 
 
 def _same_in(comparison: Comparison, target: Entries) -> Mask:
@@ -146,18 +142,6 @@ def _doubtful(
     touched = leaving.copy()
     touched[found] = True
     return doubtful | (touched & comparison.alike)
-
-
-def _targets(
-    comparison: Comparison, target: Entries, writing: Rows, place: Rows
-) -> Iterable[Target]:
-    places = place[writing].tolist()
-    listed = iter(listed_at(comparison.listing, place[writing][place[writing] >= 0]))
-    paths = paths_at(target.path, writing)
-    columns = target.kind[writing].tolist(), target.size[writing].tolist()
-    for row, path, kind, size, there in zip(writing, paths, *columns, places, strict=True):
-        digest: Digest = digest_at(target.digest, row)
-        yield Target(Entry(path, kind, size, digest), next(listed) if there >= 0 else None)
 
 
 def _refuse(paths: set[str]) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from datasets_vc.workspace.collisions import colliding
 from datasets_vc.workspace.columns import (
     Digests,
     Entries,
@@ -26,7 +27,7 @@ from datasets_vc.workspace.columns import (
     table_of,
 )
 from datasets_vc.workspace.listing import Listing, Skipped
-from datasets_vc.workspace.part import WHOLE, Part, displaced
+from datasets_vc.workspace.part import WHOLE, Part
 from datasets_vc.workspace.reading import hash_files
 from datasets_vc.workspace.selection import Selection
 from datasets_vc.workspace.statcache import StatCache
@@ -166,8 +167,8 @@ def _left_out(listing: Listing, version: Entries, rows: Rows, missing: Rows, par
     if part.whole:
         return missing[:0]
     candidates = missing[~part.mask(gather(version.path, missing))]
-    added = paths_at(listing.path, np.flatnonzero(rows < 0))
-    return np.setdiff1d(candidates, displaced(version.path, candidates, added), assume_unique=True)
+    displaced = colliding(version.path, candidates, listing.path, np.flatnonzero(rows < 0))
+    return np.setdiff1d(candidates, displaced, assume_unique=True)
 
 
 def settle(

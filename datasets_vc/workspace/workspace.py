@@ -17,7 +17,7 @@ from datasets_vc.history.rows import differing
 from datasets_vc.paths import META_DIR
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.workspace.checkout import FileSource, apply_plan
-from datasets_vc.workspace.columns import Rows, align, whole_column
+from datasets_vc.workspace.columns import align, whole_column
 from datasets_vc.workspace.git import GITIGNORE
 from datasets_vc.workspace.ingest import FileSink, Ingested, ingest
 from datasets_vc.workspace.listing import Listing
@@ -244,7 +244,7 @@ class Workspace:
         written = apply_plan(self.folder, plan, source, force=force, progress=progress)
         # Under the lock nobody else writes: what we wrote is as it was in that moment.
         written = written.older_than(clock_of(self.folder))
-        known = found.known(comparison, _gone(plan))
+        known = found.known(comparison, plan.gone)
         save_cache(self.folder, known.joined(written))
         return CheckedOut(len(plan.write), len(plan.remove))
 
@@ -308,12 +308,6 @@ class Workspace:
         return os.path.lexists(self.folder / path)
 
     def _check_names(self, plan: Plan, paths: pa.StringArray) -> None:
-        folding = folding_of(self.folder) if plan.write else None
+        folding = folding_of(self.folder) if len(plan.write) else None
         if folding:
             check_distinct(paths.to_pylist(), folding)
-
-
-def _gone(plan: Plan) -> Rows:
-    """The listed rows of the files that a plan removed or replaced."""
-    replaced = [target.replaces.row for target in plan.write if target.replaces]
-    return np.array([file.row for file in plan.remove] + replaced, np.int64)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,13 @@ from datasets_vc.errors import (
     UnsavedChangesError,
 )
 from datasets_vc.format.entries import FILE, SYMLINK, Entry, entry_table
+from datasets_vc.format.location import RECIPE
+from datasets_vc.format.pack import METADATA
+from datasets_vc.format.recipe import Recipe, encode_recipe
 from datasets_vc.workspace import checkout as checkout_module
 from datasets_vc.workspace import workspace as workspace_module
+from datasets_vc.workspace.removing import Remover
+from datasets_vc.workspace.staging import Staging
 from tests.workspace.bench import CLEAN, Bench, Tree, table_from
 
 MIB = 1 << 20
@@ -301,13 +306,13 @@ def test_a_change_after_the_plan_is_not_overwritten(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     a, b = versions(bench, A, B)
-    move = checkout_module._Checkout.make_folders
+    prepare = Staging.prepare
 
     def late(self: Any, folders: set[str]) -> None:
-        move(self, folders)
+        prepare(self, folders)
         bench.put("other", b"typed in at the last moment")
 
-    monkeypatch.setattr(checkout_module._Checkout, "make_folders", late)
+    monkeypatch.setattr(Staging, "prepare", late)
     with pytest.raises(UnsavedChangesError, match="'other'"):
         bench.checkout(a)
     assert (bench.folder / "other").read_bytes() == b"typed in at the last moment"
@@ -319,13 +324,13 @@ def test_a_change_after_the_plan_is_not_removed(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     b, _ = versions(bench, B, A)
-    remove = checkout_module._Checkout.remove
+    remove = Remover.remove
 
-    def late(self: Any, doomed: Any) -> None:
+    def late(self: Any, *doomed: Any) -> None:
         bench.put("gone", b"typed in at the last moment")
-        remove(self, doomed)
+        remove(self, *doomed)
 
-    monkeypatch.setattr(checkout_module._Checkout, "remove", late)
+    monkeypatch.setattr(Remover, "remove", late)
     with pytest.raises(UnsavedChangesError, match="'gone'"):
         bench.checkout(b)
     assert (bench.folder / "gone").read_bytes() == b"typed in at the last moment"
@@ -460,6 +465,47 @@ def test_names_that_collide_here_are_refused(bench: Bench, monkeypatch: pytest.M
 # What can go wrong.
 
 
+def test_what_was_written_before_a_failure_stays(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree: Tree = {f"new/{number:03d}/x": (FILE, b"%d" % number) for number in range(100)}
+    target, _ = versions(bench, tree, {})
+    write_one: Callable[..., Any] = checkout_module._Writer._write_one
+    calls = iter(range(200))
+
+    def failing(self: Any, *file: Any) -> Any:
+        if next(calls) == 50:
+            raise KeyboardInterrupt
+        return write_one(self, *file)
+
+    monkeypatch.setattr(checkout_module._Writer, "_write_one", failing)
+    with pytest.raises(KeyboardInterrupt):
+        bench.checkout(target)
+    found = bench.tree()
+    assert len(found) == 50
+    assert found.items() <= tree.items()
+    assert residue(bench) == []
+
+
+def test_folders_of_several_segments(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkout_module, "_SEGMENT_BYTES", 50)
+    tree: Tree = {f"a/{number % 7}/{number}": (FILE, b"x" * number) for number in range(40)}
+    target, _ = versions(bench, {**tree, "z/l": (SYMLINK, b"../a")}, {})
+    bench.checkout(target)
+    assert bench.tree() == {**tree, "z/l": (SYMLINK, b"../a")}
+    assert bench.status() == CLEAN
+    assert residue(bench) == []
+
+
+def test_memory_of_packs_is_given_back(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    target, _ = versions(bench, {str(number): (FILE, b"x" * number) for number in range(40)}, {})
+    monkeypatch.setattr(checkout_module, "_LET_GO_BYTES", 100)
+    let_go: list[bool] = []
+    monkeypatch.setattr(type(bench.store), "let_go", lambda _: let_go.append(True))
+    bench.checkout(target)
+    assert let_go
+
+
 def test_bytes_that_do_not_match_are_not_put_in_place(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -474,22 +520,21 @@ def test_bytes_that_do_not_match_are_not_put_in_place(
     assert residue(bench) == []
 
 
-def test_a_large_file_is_checked_as_a_whole(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    data = os.urandom(4 * MIB)
-    target, _ = versions(bench, {"large": (FILE, data)}, {})
-    real = type(bench.store).iter_file
-
-    def swapped(self: Any, digest: Any) -> Iterator[Any]:
-        yield from reversed(list(real(self, digest)))
-
-    monkeypatch.setattr(type(bench.store), "iter_file", swapped)
-    with pytest.raises(IntegrityError, match=digest_of(data).hex()):
-        bench.checkout(target)
+def test_pieces_that_do_not_make_the_file_are_not_put_in_place(bench: Bench) -> None:
+    pieces = [os.urandom(600_000), os.urandom(600_000)]
+    file = digest_of(b"".join(pieces))
+    with bench.store.writer() as writer:
+        digests = tuple(writer.add_file(piece) for piece in pieces)
+        recipe = encode_recipe(Recipe(digests[::-1], (600_000, 600_000)))
+        writer.add_encoded(file, RECIPE, recipe, len(recipe), METADATA)
+        bench.store.publish(writer.finish())
+    with pytest.raises(IntegrityError, match=file.hex()):
+        bench.checkout(entry_table([Entry("sub/large", FILE, 1_200_000, file)]))
     assert bench.tree() == {}
     assert residue(bench) == []
 
 
-@pytest.mark.parametrize("failing", ["write", "replace", "symlink", "makedirs", "unlink"])
+@pytest.mark.parametrize("failing", ["write", "replace", "symlink", "mkdir", "rename", "unlink"])
 def test_after_a_full_disk_it_can_be_run_again(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, failing: str
 ) -> None:
@@ -500,7 +545,7 @@ def test_after_a_full_disk_it_can_be_run_again(
 
     def full(*args: Any, **named: Any) -> Any:
         ours = failing != "unlink" or ".dsvc" not in str(args[0])
-        if ours and next(calls) >= (failing not in ("symlink", "unlink")):
+        if ours and next(calls) >= (failing not in ("symlink", "rename", "unlink")):
             raise OSError(errno.ENOSPC, "No space left on device")
         return real(*args, **named)
 
@@ -540,15 +585,15 @@ def test_an_interrupted_checkout_ends_when_it_is_run_again(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     a, _ = versions(bench, A, B)
-    write_one: Callable[..., Any] = checkout_module._Checkout._write_one
+    write_one: Callable[..., Any] = checkout_module._Writer._write_one
     calls = iter(range(100))
 
-    def interrupted(self: Any, target: Any, pieces: Any) -> Any:
+    def interrupted(self: Any, *file: Any) -> Any:
         if next(calls) == 1:
             raise KeyboardInterrupt
-        return write_one(self, target, pieces)
+        return write_one(self, *file)
 
-    monkeypatch.setattr(checkout_module._Checkout, "_write_one", interrupted)
+    monkeypatch.setattr(checkout_module._Writer, "_write_one", interrupted)
     with pytest.raises(KeyboardInterrupt):
         bench.checkout(a)
     monkeypatch.undo()

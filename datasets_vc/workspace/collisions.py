@@ -1,0 +1,44 @@
+"""Paths that cannot be in one tree: a file, and another one below it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+
+from datasets_vc.paths import parents_of
+from datasets_vc.workspace.columns import Rows, paths_at
+
+_AT_ONCE = 1 << 16
+
+
+def colliding(paths: pa.StringArray, rows: Rows, others: pa.StringArray, beside: Rows) -> Rows:
+    """Those of some rows of `paths` that cannot be where some rows of `others` are.
+
+    One is a folder of the other. Holds the folders of both sides in memory, not the files.
+    """
+    if not len(rows) or not len(beside):
+        return rows[:0]
+    taken = _folders(others, beside)
+    folders = _folders(paths, rows)
+    files = {path for some in _pieces(others, beside) for path in some if path in folders}
+    below = {each for each in folders if each in files or not files.isdisjoint(parents_of(each))}
+    hit = [
+        path in taken or path.rpartition("/")[0] in below
+        for some in _pieces(paths, rows)
+        for path in some
+    ]
+    return rows[np.array(hit, np.bool_)]
+
+
+def _folders(paths: pa.StringArray, rows: Rows) -> set[str]:
+    """The folders that some files lie in, at any depth."""
+    found = {path.rpartition("/")[0] for some in _pieces(paths, rows) for path in some}
+    found |= {above for folder in found for above in parents_of(folder)}
+    return found - {""}
+
+
+def _pieces(paths: pa.StringArray, rows: Rows) -> Iterator[list[str]]:
+    for start in range(0, len(rows), _AT_ONCE):
+        yield paths_at(paths, rows[start : start + _AT_ONCE])
