@@ -115,6 +115,9 @@ def check(base: Tree, ours: Tree, theirs: Tree, merge: Merge) -> None:
     assert entries(merge, ours, {}) == decided(agreed, conflicts, "ours")
     at_theirs = {conflict.path: conflict.theirs for conflict in conflicts}
     assert entries(merge, ours, at_theirs) == decided(agreed, conflicts, "theirs")
+    for side in ("ours", "theirs"):
+        whole = decided(agreed, conflicts, side)
+        assert sound(whole) == whole, "a file lies in a file"
     added, modified, deleted = (
         {row.path: row for row in rows_of(table)}
         for table in (merge.added, merge.modified, merge.deleted)
