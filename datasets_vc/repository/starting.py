@@ -19,7 +19,7 @@ from datasets_vc.repository.exchange import ensure
 from datasets_vc.repository.needed import Need
 from datasets_vc.repository.results import MergeResult
 from datasets_vc.repository.threeway import carry_out
-from datasets_vc.repository.unfinished import Recorder, begin, go_on
+from datasets_vc.repository.unfinished import Recorder, begin, go_on, unforced
 from datasets_vc.workspace.mergestate import Kind, MergeState, Side
 
 
@@ -124,7 +124,8 @@ def go_to(
     counts = (0, 0)
     if target != head.commit and context.has_files:
         entries = context.entries_of(target)
-        counts = context.write_files(head.commit, entries, progress=progress)
+        with unforced():
+            counts = context.write_files(head.commit, entries, progress=progress)
     if head.branch and tip != target:
         context.branches.move(head.branch, tip, target)
     context.workspace.set_head(Head(head.branch, target))

@@ -6,7 +6,8 @@ Each step leaves `.dsvc/merge.json` such that the next command knows how far it 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -40,6 +41,7 @@ from datasets_vc.workspace.mergestate import (
 )
 
 _SHOWN = 10
+_MOVE_AWAY = "Commit them or move them away, then try again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,15 @@ class Recorder:
     @property
     def moment(self) -> datetime:
         return (self.time or datetime.now(UTC)).replace(microsecond=0)
+
+
+@contextmanager
+def unforced() -> Iterator[None]:
+    """Say what to do about uncommitted work in the way where there is no --force."""
+    try:
+        yield
+    except UnsavedChangesError as error:
+        raise UnsavedChangesError(error.message, _MOVE_AWAY) from error
 
 
 def begin(
@@ -126,12 +137,13 @@ def _write(
         left_out = context.workspace.left_out(merged)
         files = [entry.digest for path, entry in merged.items() if path not in left_out]
         ensure_files(context, files, "merged files", progress)
-        counts = context.write_files(
-            state.ours,
-            Manifest(context.store, state.dataset).entries(),
-            progress=progress,
-            ready=lambda: write_state(context.folder, state),
-        )
+        with unforced():
+            counts = context.write_files(
+                state.ours,
+                Manifest(context.store, state.dataset).entries(),
+                progress=progress,
+                ready=lambda: write_state(context.folder, state),
+            )
     state = replace(state, written=True)
     write_state(context.folder, state)
     result = go_on(context, state, recorder, progress)
@@ -212,10 +224,8 @@ def _take_back(context: Context, state: MergeState, progress: Progress) -> tuple
     wanted |= {conflict.path: conflict.ours for conflict in state.conflicts if state.written}
     files = [entry.digest for entry in wanted.values() if entry]
     ensure_files(context, files, "files of the version before", progress)
-    try:
+    with unforced():
         done = put_at(context.workspace, wanted, context.store, progress=progress)
-    except UnsavedChangesError as error:
-        raise UnsavedChangesError(error.message, "Move them away, then try again.") from error
     return done.written, done.removed
 
 
@@ -223,8 +233,7 @@ def _touched(context: Context, state: MergeState) -> tuple[dict[str, Entry], dic
     """What the merge changes: the entries that go, and those that come."""
     ours = context.dataset_of(state.ours)
     assert ours is not None
-    left, right = map(rows_of, differing_rows(context.store, ours, state.dataset))
-    gone, come = set(left) - set(right), set(right) - set(left)
+    gone, come = map(rows_of, differing_rows(context.store, ours, state.dataset))
     return {entry.path: entry for entry in gone}, {entry.path: entry for entry in come}
 
 
@@ -250,7 +259,8 @@ def _with_side(
         wanted = {conflict.path: conflict.here for conflict in taken}
         files = [entry.digest for entry in wanted.values() if entry]
         ensure_files(context, files, "files of that side")
-        put_at(context.workspace, wanted, context.store)
+        with unforced():
+            put_at(context.workspace, wanted, context.store)
     return taken
 
 
@@ -302,5 +312,5 @@ def _refuse_edited(context: Context, conflicts: Iterable[OpenConflict]) -> None:
     more = f" and {len(edited) - _SHOWN} more" if len(edited) > _SHOWN else ""
     raise UnsavedChangesError(
         f"Uncommitted changes stand where both sides changed the same: {shown}{more}.",
-        "Commit them or move them away, then try again.",
+        _MOVE_AWAY,
     )

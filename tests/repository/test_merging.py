@@ -209,9 +209,10 @@ def test_refuses_to_touch_uncommitted_work(apart: Repository) -> None:
     make_tree(apart.folder, OURS | files(b="mine"))
     before = apart.head
 
-    with pytest.raises(UnsavedChangesError, match="'b'"):
+    with pytest.raises(UnsavedChangesError, match="'b'") as caught:
         apart.merging.merge("other", author=AUTHOR)
 
+    assert "--force" not in caught.value.hint
     assert tree_of(apart.folder) == OURS | files(b="mine")
     assert apart.head == before
     assert apart.merging.state() is None
