@@ -145,6 +145,14 @@ def test_merge_of_what_has_nothing_in_common(base: Tree, ours: Tree, theirs: Tre
     check({}, ours, theirs, merged(None, ours, theirs))
 
 
+@settings(max_examples=60)
+@given(edits())
+def test_large_columns_are_merged_as_small_ones(versions: tuple[Tree, Tree, Tree]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("datasets_vc.history.rows._SMALL", 0)
+        check(*versions, merged(*versions))
+
+
 @settings(max_examples=150)
 @given(edits())
 def test_both_sides_see_the_same_merge(versions: tuple[Tree, Tree, Tree]) -> None:
