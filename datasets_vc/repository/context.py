@@ -121,11 +121,14 @@ class Context:
     def tidy(self) -> None:
         """Merge small packs of the store where there are many; what was published stands anyway.
 
-        A store that others use, too, keeps the old ones until they are collected: their readers
+        A store that others use, too, keeps what was replaced until it is collected: their readers
         may be on other machines.
         """
+        own = read_config(self.folder).store is None
         with suppress(DatasetError):
-            compact(self.store, delete=read_config(self.folder).store is None)
+            compact(self.store, delete=own)
+            if own:
+                self.store.delete_replaced()
 
     def resolve(self, revision: str) -> Revision:
         return resolve(self.store, revision, self.head.commit)

@@ -209,7 +209,7 @@ def _replace(store: Store, retired: frozenset[Digest], written: Written) -> bool
 
     def unless_overtaken(root: Root) -> Root:
         listed: set[Digest] = set()
-        for table in map(store.index_table, root.indexes):
+        for table in map(store.indexes.read, root.indexes):
             listed.update(pack.digest for pack in table.packs)
             held = digest_list(table.digests[rows_in(table, retired)])
             if not new.contains(held).all():

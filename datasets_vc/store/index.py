@@ -72,6 +72,15 @@ class ChunkIndex:
         self.packs: tuple[PackInfo, ...] = tuple(pack for t in self.tables for pack in t.packs)
         counts = [len(table.packs) for table in self.tables]
         self._first_pack = np.concatenate(([0], np.cumsum(counts))).astype(np.uint32)
+        # Most of what is asked for is in large tables, and not looked for in the others then.
+        self._largest_first = sorted(
+            (
+                pair
+                for pair in zip(self.tables, self._first_pack, strict=False)
+                if len(pair[0].digests)
+            ),
+            key=lambda pair: -len(pair[0].digests),
+        )
 
     def __len__(self) -> int:
         return sum(len(table.digests) for table in self.tables)
@@ -79,7 +88,7 @@ class ChunkIndex:
     def find(self, digest: Digest) -> Place | None:
         """Where `digest` lies, or None."""
         key = np.frombuffer(digest, f"S{DIGEST_SIZE}")[0]
-        for table in self.tables:
+        for table, _ in self._largest_first:
             row = int(np.searchsorted(table.digests, key))
             if row < len(table.digests) and table.digests[row] == key:
                 checksum, offset, stored, raw, pack, codec, _ = table.locations[row].item()
@@ -101,15 +110,18 @@ class ChunkIndex:
         keys = digest_keys(list(digests))
         found = np.zeros(len(keys), bool)
         rows: Locations = np.zeros(len(keys), LOCATION)
-        for table, first_pack in zip(self.tables, self._first_pack, strict=False):
-            if not len(table.digests):
-                continue
-            at = np.searchsorted(table.digests, keys)
+        todo = np.arange(len(keys))
+        for table, first_pack in self._largest_first:
+            if not len(todo):
+                break
+            at = np.searchsorted(table.digests, keys[todo])
             at[at == len(table.digests)] = 0
-            new = (table.digests[at] == keys) & ~found
-            rows[new] = table.locations[at[new]]
-            rows["pack"][new] += first_pack
-            found |= new
+            here = table.digests[at] == keys[todo]
+            some = todo[here]
+            rows[some] = table.locations[at[here]]
+            rows["pack"][some] += first_pack
+            found[some] = True
+            todo = todo[~here]
         return Places(digests, found, rows, self.packs)
 
     def reading_order(self, digests: NDArray[np.uint8]) -> NDArray[np.int64]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TypeVar
 
@@ -11,28 +12,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datasets_vc.backends.base import Backend
-from datasets_vc.digest import Buffer, Digest, Hasher, digest_of
+from datasets_vc.digest import Buffer, Digest, Hasher
 from datasets_vc.errors import (
     AlreadyExistsError,
     ConflictError,
+    DatasetError,
     IntegrityError,
     MissingDataError,
     NotFoundError,
     RemoteError,
 )
-from datasets_vc.format.index import IndexTable, decode_index, encode_index
 from datasets_vc.format.root import Root, check_writable, decode_root, encode_root
-from datasets_vc.memory import let_go
-from datasets_vc.store.growth import ready
-from datasets_vc.store.index import ChunkIndex, Place, merge_tables
+from datasets_vc.store.index import ChunkIndex, Place
+from datasets_vc.store.indexes import IndexObjects, MissingIndexError
 from datasets_vc.store.names import ROOT, index_name
 from datasets_vc.store.reader import MissingPackError, Reader
 from datasets_vc.store.writer import ChunkWriter, Written
 
 _SWAP_ATTEMPTS = 64
-
-_FOLD = 4
-"""Index objects are merged once together they are so many times as large as the largest of them."""
 
 Result = TypeVar("Result")
 
@@ -49,8 +46,9 @@ class Store:
 
     def __init__(self, backend: Backend, index_cache: Backend | None = None) -> None:
         self.backend = backend
-        self._index_cache = index_cache
+        self.indexes = IndexObjects(backend, index_cache)
         self._index: ChunkIndex | None = None
+        self._replaced: set[Digest] = set()
         self._reader = Reader(backend)
 
     @classmethod
@@ -110,28 +108,12 @@ class Store:
         for _ in range(3):
             root = root or self.root()
             try:
-                self._index = ChunkIndex([self.index_table(name) for name in root.indexes])
+                self._index = ChunkIndex([self.indexes.read(name) for name in root.indexes])
                 return root
-            except NotFoundError as error:
+            except MissingIndexError as error:
                 # Another writer may have folded it into a larger one since.
                 missing, root = error, None
-        raise IntegrityError(
-            f"The store at {self.url} lacks an index object that its root lists: {missing}"
-        )
-
-    def index_table(self, digest: Digest) -> IndexTable:
-        """One index object."""
-        name = index_name(digest)
-        what = f"The chunk index {digest.hex()} of {self.url}"
-        data: Buffer | None = self._cached(name)
-        if data is not None and digest_of(data) == digest:
-            return _decode_index(data, what)
-        data = self._fetch_index(name)
-        if digest_of(data) != digest:
-            raise IntegrityError(f"{what} is damaged: it does not match its digest.")
-        if self._index_cache is not None:
-            self._index_cache.put(name, data)
-        return _decode_index(data, what)
+        raise IntegrityError(missing.message)
 
     def find(self, digest: Digest) -> Place | None:
         """Where a chunk lies, or None if the store does not have it."""
@@ -226,6 +208,7 @@ class Store:
         Raises:
             ConflictError: others were first too many times.
         """
+        missing: MissingIndexError | None = None
         for _ in range(_SWAP_ATTEMPTS):
             found = self.backend.read_root(ROOT)
             if found is None:
@@ -233,12 +216,18 @@ class Store:
             what = f"The root of {self.url}"
             check_writable(found.data, what)
             old = decode_root(found.data, what)
-            changed = change(old)
+            try:
+                changed = change(old)
+            except MissingIndexError as error:
+                missing = error
+                continue
             if changed == old:
                 return old
             new = replace(changed, write_id=_new_write_id())
             if self._swap(encode_root(new), found.token, new.write_id):
                 return new
+        if missing:
+            raise IntegrityError(missing.message)
         raise ConflictError(f"Other writers keep changing {self.url}.", "Try again later.")
 
     def publish(
@@ -256,50 +245,31 @@ class Store:
             retire: packs to drop from the index.
         """
 
+        before: Sequence[Digest] = ()
+
         def apply(root: Root) -> Root:
+            nonlocal before
+            before = root.indexes
             changed = change(root)
             if not written.tables and not retire:
                 return changed
-            return replace(changed, indexes=self._fold(root.indexes, written.tables, retire))
+            return replace(changed, indexes=self.indexes.add(root.indexes, written.tables, retire))
 
         root = self.swap_root(apply)
+        self._replaced.update(before)
+        self._replaced.difference_update(root.indexes)
         self.refresh(root)
         return root
 
-    def _fold(
-        self,
-        live: Sequence[Digest],
-        new: Sequence[IndexTable],
-        retire: frozenset[Digest],
-    ) -> tuple[Digest, ...]:
-        """Write an index object for `new` and the live ones that it pays to merge with it.
+    def delete_replaced(self) -> None:
+        """Delete the index objects that `publish` has replaced by others.
 
-        Those that list packs to retire are written again without these: a large one by itself.
+        Whoever was about to read one reads the root again.
         """
-        tables = {digest: self.index_table(digest) for digest in live}
-        order = sorted(live, key=lambda digest: len(tables[digest].digests))
-        rows = sum(len(table.digests) for table in new)
-        count = ready(sorted([rows, *(len(tables[digest].digests) for digest in live)]), _FOLD)
-        merged, alone = [*new], []
-        for place, digest in enumerate(order, 1):
-            table = tables[digest]
-            touched = any(pack.digest in retire for pack in table.packs)
-            if place < count or (touched and len(table.digests) <= rows):
-                merged.append(tables.pop(digest))
-                rows += len(table.digests)
-            elif touched:
-                alone.append(tables.pop(digest))
-        groups = [merged, *([table] for table in alone)]
-        made = [table for group in groups if len((table := merge_tables(group, retire)).digests)]
-        written = [self._put_index(table) for table in made]
-        return (*(name for name in tables if name not in written), *written)
-
-    def _put_index(self, table: IndexTable) -> Digest:
-        data = encode_index(table)
-        digest = digest_of(data)
-        for backend in filter(None, (self.backend, self._index_cache)):
-            backend.put(index_name(digest), data)
-        return digest
+        for digest in self._replaced.difference(self.root().indexes):
+            with suppress(DatasetError):  # Windows keeps what somebody has mapped.
+                self.backend.delete(index_name(digest))
+        self._replaced.clear()
 
     def _swap(self, data: bytes, token: object, write_id: str) -> bool:
         """Try once; whether the root now is ours."""
@@ -317,26 +287,6 @@ class Store:
     def _is_ours(self, write_id: str) -> bool:
         found = self.backend.read_root(ROOT)
         return found is not None and decode_root(found.data, "The root").write_id == write_id
-
-    def _fetch_index(self, name: str) -> Buffer:
-        data = self.backend.map(name) if self._index_cache is None else None
-        return data if data is not None else self.backend.get(name)
-
-    def _cached(self, name: str) -> memoryview | None:
-        if self._index_cache is None:
-            return None
-        try:
-            return self._index_cache.map(name)
-        except NotFoundError:
-            return None
-
-
-def _decode_index(data: Buffer, what: str) -> IndexTable:
-    table = decode_index(data, what)
-    if isinstance(data, memoryview):
-        # All of it was looked at, to verify it; from now on single rows are.
-        let_go(data)
-    return table
 
 
 def _new_write_id() -> str:

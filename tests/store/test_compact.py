@@ -23,7 +23,7 @@ from datasets_vc.format.run import decode_run_packs, encode_run_packs
 from datasets_vc.store import Store
 from datasets_vc.store.compact import GROWTH, HISTORY_BELOW, LOCAL, Limits, compact, due
 from datasets_vc.store.heal import heal
-from datasets_vc.store.names import damaged_name, pack_name
+from datasets_vc.store.names import damaged_name, index_name, pack_name
 from tests.fault.faults import Crash, FailingBackend, LimitedBackend
 from tests.store.memory import MemoryBackend
 
@@ -380,6 +380,60 @@ def test_readers_and_writers_of_before_go_on(backend: MemoryBackend, mappable: b
     check(backend, files | {new: b"new"})
 
 
+def test_replaced_index_objects_are_deleted(backend: MemoryBackend) -> None:
+    store, other = Store.open(backend), Store.open(backend)
+    files = fill(store, 2 * GROWTH)
+    before = [info.name for info in backend.list("index/")]
+    assert len(before) > len(store.root().indexes)
+    store.delete_replaced()
+    left = [info.name for info in backend.list("index/")]
+    assert left == sorted(index_name(digest) for digest in store.root().indexes)
+    other.delete_replaced()
+    assert [info.name for info in backend.list("index/")] == left
+    check(backend, files)
+
+
+def test_index_objects_that_go_while_others_are_at_work(backend: MemoryBackend) -> None:
+    """Who read the root before they went reads it again, to read or to write."""
+    store = Store.open(backend)
+    files = fill(store, GROWTH)
+    for prefix in ("packs/", "index/"):
+
+        def merge() -> None:
+            other = Store.open(backend)
+            assert len(other.index)
+            files.update(fill(other, 2 * GROWTH))
+            compact(other, delete=True)
+            other.delete_replaced()
+
+        new = noise(50, len(prefix))
+        (digest,) = add(Store.open(Meddling(backend, prefix, merge)), new)
+        files[digest] = new
+        check(backend, files)
+    root = store.root()
+    store.delete_replaced()
+    late = Store.open(backend)
+    late.root = lambda: stale.pop() if stale else Store(backend).root()  # type: ignore[method-assign]
+    stale = [root]
+    add(store, b"one more")
+    store.delete_replaced()
+    assert all(bytes(late.read(digest)) == data for digest, data in files.items())
+
+
+def test_an_index_object_that_is_lost_is_told(backend: MemoryBackend) -> None:
+    store = Store.open(backend)
+    fill(store, 1)
+    (name,) = (info.name for info in backend.list("index/"))
+    writer = store.writer()
+    writer.add_file(b"new")
+    written = writer.finish()
+    del backend.objects[name]
+    with pytest.raises(IntegrityError, match=name.removeprefix("index/")):
+        store.publish(written)
+    with pytest.raises(IntegrityError, match=name.removeprefix("index/")):
+        store.refresh()
+
+
 def test_what_cannot_be_deleted_is_garbage(backend: MemoryBackend) -> None:
     """Windows deletes no file that somebody has mapped."""
     files = fill(Store.open(backend))
@@ -480,6 +534,8 @@ class Machine(RuleBasedStateMachine):
     @rule(who=st.integers(0, 2), delete=st.booleans())
     def merge(self, who: int, delete: bool) -> None:
         compact(self.stores[who], delete=delete)
+        if delete:
+            self.stores[who].delete_replaced()
 
     @rule(who=st.integers(0, 2), writes=st.integers(0, 5), delete=st.booleans())
     def merge_and_die(self, who: int, writes: int, delete: bool) -> None:

@@ -1,0 +1,114 @@
+"""The index objects of a store: read, verified, and written so that there stay few of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from datasets_vc.backends.base import Backend
+from datasets_vc.digest import Buffer, Digest, digest_of
+from datasets_vc.errors import IntegrityError, NotFoundError
+from datasets_vc.format.index import IndexTable, decode_index, encode_index
+from datasets_vc.memory import let_go
+from datasets_vc.store.growth import ready
+from datasets_vc.store.index import merge_tables
+from datasets_vc.store.names import index_name
+
+_FACTOR = 4
+"""Index objects are merged once together they are so many times as large as the largest of them."""
+
+
+class MissingIndexError(NotFoundError):
+    """An index object that a root lists is not there: lost, or replaced by another writer."""
+
+
+class IndexObjects:
+    """The index objects of the store that lies at `backend`.
+
+    Args:
+        cache: a local backend that keeps copies of those of a remote store.
+    """
+
+    def __init__(self, backend: Backend, cache: Backend | None = None) -> None:
+        self._backend = backend
+        self._cache = cache
+
+    def read(self, digest: Digest) -> IndexTable:
+        """One index object.
+
+        Raises:
+            MissingIndexError: it is not there.
+            IntegrityError: it is damaged.
+        """
+        name = index_name(digest)
+        what = f"The chunk index {digest.hex()} of {self._backend.url}"
+        data: Buffer | None = self._cached(name)
+        if data is not None and digest_of(data) == digest:
+            return _decode(data, what)
+        data = self._fetch(name)
+        if digest_of(data) != digest:
+            raise IntegrityError(f"{what} is damaged: it does not match its digest.")
+        if self._cache is not None:
+            self._cache.put(name, data)
+        return _decode(data, what)
+
+    def add(
+        self, live: Sequence[Digest], new: Sequence[IndexTable], retire: frozenset[Digest]
+    ) -> tuple[Digest, ...]:
+        """Write an index object for `new` and the live ones that it pays to merge with it.
+
+        Those that list packs to retire are written again without these: a large one by itself.
+
+        Returns:
+            What is live then, once a root lists it.
+        """
+        tables = {digest: self.read(digest) for digest in live}
+        order = sorted(live, key=lambda digest: len(tables[digest].digests))
+        rows = sum(len(table.digests) for table in new)
+        count = ready(sorted([rows, *(len(tables[digest].digests) for digest in live)]), _FACTOR)
+        merged, alone = [*new], []
+        for place, digest in enumerate(order, 1):
+            table = tables[digest]
+            touched = any(pack.digest in retire for pack in table.packs)
+            if place < count or (touched and len(table.digests) <= rows):
+                merged.append(tables.pop(digest))
+                rows += len(table.digests)
+            elif touched:
+                alone.append(tables.pop(digest))
+        groups = [merged, *([table] for table in alone)]
+        made = [table for group in groups if len((table := merge_tables(group, retire)).digests)]
+        written = [self._write(table) for table in made]
+        return (*(name for name in tables if name not in written), *written)
+
+    def _write(self, table: IndexTable) -> Digest:
+        data = encode_index(table)
+        digest = digest_of(data)
+        self._backend.put(index_name(digest), data)
+        if self._cache is not None:
+            self._cache.put(index_name(digest), data)
+        return digest
+
+    def _fetch(self, name: str) -> Buffer:
+        try:
+            data = self._backend.map(name) if self._cache is None else None
+            return data if data is not None else self._backend.get(name)
+        except NotFoundError as error:
+            raise MissingIndexError(
+                f"The store at {self._backend.url} lacks an index object that its root lists: "
+                f"{error.message}"
+            ) from error
+
+    def _cached(self, name: str) -> memoryview | None:
+        if self._cache is None:
+            return None
+        try:
+            return self._cache.map(name)
+        except NotFoundError:
+            return None
+
+
+def _decode(data: Buffer, what: str) -> IndexTable:
+    table = decode_index(data, what)
+    if isinstance(data, memoryview):
+        # All of it was looked at, to verify it; from now on single rows are.
+        let_go(data)
+    return table
