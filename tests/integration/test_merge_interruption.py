@@ -63,28 +63,19 @@ def _commit(repository: Repository, tree: Tree) -> None:
     repository.commit("change", author=AUTHOR)
 
 
-@pytest.mark.parametrize("signal_name", ["SIGKILL", "SIGINT"])
-def test_merge(dsvc: Dsvc, home: Path, template: Path, signal_name: str) -> None:
+@pytest.mark.parametrize(("signal_name", "every"), [("SIGKILL", 3), ("SIGINT", 5)])
+def test_merge(dsvc: Dsvc, home: Path, template: Path, signal_name: str, every: int) -> None:
     arguments = ("-C", "{}/work", "merge", "other")
-    for case in cases(home, template, signal_name, *arguments, every=2):
+    for number, case in enumerate(cases(home, template, signal_name, *arguments, every=every)):
         _check_whole(case, OURS, MERGED)
         _check_taken_back(dsvc, case, OURS, MERGED)
+        unfinished = case.repository("work").merging.state() is not None
+        way = "--continue" if unfinished and number % 2 else "other"
 
-        again = dsvc(*words(arguments, case))
+        again = dsvc("-C", case.folder / "work", "merge", way)
 
         assert again.code == 0, (case, again)
         _check_merged(case, MERGED)
-
-
-def test_merge_can_be_continued(dsvc: Dsvc, home: Path, template: Path) -> None:
-    for case in cases(home, template, "SIGKILL", "-C", "{}/work", "merge", "other", every=3):
-        unfinished = case.repository("work").merging.state() is not None
-
-        done = dsvc("-C", case.folder / "work", "merge", "--continue")
-
-        assert done.code == (0 if unfinished else 2), (case, done)
-        if unfinished:
-            _check_merged(case, MERGED)
 
 
 def test_pull(dsvc: Dsvc, home: Path, template: Path) -> None:
@@ -95,7 +86,7 @@ def test_pull(dsvc: Dsvc, home: Path, template: Path) -> None:
     writer.remotes.add("origin", str(template / "remote"))
     writer.push()
     arguments = ("-C", "{}/work", "pull")
-    for case in cases(home, template, "SIGKILL", *arguments, every=3):
+    for case in cases(home, template, "SIGKILL", *arguments, every=5):
         _check_whole(case, OURS, MERGED)
 
         again = dsvc(*words(arguments, case))
@@ -107,7 +98,7 @@ def test_pull(dsvc: Dsvc, home: Path, template: Path) -> None:
 def test_merge_with_conflicts(dsvc: Dsvc, home: Path, clashing: Path) -> None:
     ours, merged = OURS | CLASHING, MERGED | CLASHING
     arguments = ("-C", "{}/work", "merge", "other")
-    for case in cases(home, clashing, "SIGKILL", *arguments, every=2, code=12):
+    for case in cases(home, clashing, "SIGKILL", *arguments, every=4, code=12):
         _check_whole(case, ours, merged)
         _check_taken_back(dsvc, case, ours, merged)
 
@@ -125,7 +116,7 @@ def test_resolving_and_aborting(
 ) -> None:
     assert dsvc("-C", clashing / "work", "merge", "other").code == 12
     arguments = ("-C", "{}/work", "merge", *resolution)
-    for case in cases(home, clashing, "SIGKILL", *arguments, every=2):
+    for case in cases(home, clashing, "SIGKILL", *arguments, every=3):
         unfinished = case.repository("work").merging.state() is not None
 
         again = dsvc(*words(arguments, case))
@@ -143,7 +134,7 @@ def test_continue(dsvc: Dsvc, home: Path, clashing: Path) -> None:
     edited = {"clash": (FILE, b"both")}
     make_tree(clashing / "work", MERGED | edited | MINE)
     arguments = ("-C", "{}/work", "merge", "--continue")
-    for case in cases(home, clashing, "SIGKILL", *arguments, every=2):
+    for case in cases(home, clashing, "SIGKILL", *arguments, every=3):
         unfinished = case.repository("work").merging.state() is not None
         _check_taken_back(dsvc, case, OURS | CLASHING, MERGED | edited)
 
