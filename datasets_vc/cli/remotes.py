@@ -99,6 +99,7 @@ def remove(
     "clone",
     "dsvc clone s3://bucket/signs\n"
     "dsvc clone /mnt/disk/signs work --rev v1.0 --no-checkout\n"
+    "dsvc clone s3://bucket/signs --only 'train/**'\n"
     "dsvc clone --from dataset.lock",
 )
 def clone(
@@ -115,6 +116,10 @@ def clone(
     no_checkout: Annotated[
         bool, typer.Option("--no-checkout", help="Only the store, no files: enough for training.")
     ] = False,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", metavar="PATTERN", help="Get only this part; see 'checkout'."),
+    ] = None,
     lock: Annotated[
         str | None, typer.Option("--from", metavar="FILE", help="What this dataset.lock pins.")
     ] = None,
@@ -124,6 +129,8 @@ def clone(
     With --from there is no URL, and DIR is by default where the lock file has the workspace. The
     workspace is on the default branch if that has the version, else on no branch.
     """
+    if only and (no_checkout or lock):
+        raise typer.BadParameter("not with --no-checkout or --from.", param_hint="--only")
     if lock is None:
         if url is None:
             raise typer.BadParameter("name a store, or a lock file with --from.", param_hint="URL")
@@ -133,6 +140,7 @@ def clone(
             folder,
             revision=revision,
             checkout=not no_checkout,
+            only=only or None,
             progress=session.progress,
         )
     else:

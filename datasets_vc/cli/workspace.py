@@ -15,7 +15,7 @@ from datasets_vc.cli.git import git_lines
 from datasets_vc.cli.locks import compared_json, compared_lines
 from datasets_vc.cli.render import count, short, shown, size
 from datasets_vc.cli.session import Session, new_app, verb
-from datasets_vc.repository import Repository
+from datasets_vc.repository import Part, Repository
 
 if TYPE_CHECKING:
     from datasets_vc.repository import CheckoutResult, CommitResult, Status
@@ -97,6 +97,8 @@ def _status_json(status: Status) -> dict[str, Any]:
         "modified": list(status.modified),
         "deleted": list(status.deleted),
         "skipped": _skipped_json(status.skipped),
+        "only": None if status.only is None else list(status.only),
+        "left_out": status.left_out,
         "merging": state_json(status.merging) if status.merging else None,
     }
 
@@ -111,6 +113,10 @@ def _status_lines(session: Session, status: Status) -> Iterator[str]:
         return
     if status.moved_on:
         yield f"The branch has moved on since; 'dsvc checkout {status.branch}' brings its files."
+    if status.only is not None:
+        part = ", ".join(map(shown, status.only)) or "nothing that was committed"
+        left_out = count(status.left_out, "file")
+        yield f"Only part of the version is here: {part}; {left_out} left out."
     yield from _skipped_lines(status.skipped)
     if status.clean:
         yield "Nothing changed."
@@ -145,11 +151,17 @@ def commit(
             help="Who commits; else DSVC_AUTHOR, 'author' in .dsvc/config.toml, git's user.",
         ),
     ] = None,
+    consume: Annotated[
+        bool,
+        typer.Option(
+            "--consume", help="Then remove the files here, each once it was read from the store."
+        ),
+    ] = False,
 ) -> None:
     """Record the changes as a new version.
 
     All of them, or those under PATH. Files that .dsvcignore names (as .gitignore would) are left
-    out.
+    out. What --consume removes counts as unchanged; 'dsvc restore PATH' brings it back.
     """
     repository = session.repository
     result = repository.commit(
@@ -157,6 +169,7 @@ def commit(
         session.dataset_paths(paths),
         author=author_of(author, repository.folder),
         time=datetime.now(UTC),
+        consume=consume,
         progress=session.progress,
     )
     session.done(result, _commit_json, _commit_lines)
@@ -172,6 +185,11 @@ def _commit_json(result: CommitResult) -> dict[str, Any]:
         "modified": result.modified,
         "deleted": result.deleted,
         "bytes_written": result.bytes_written,
+        "consumed": {
+            "files": result.consumed.files,
+            "bytes": result.consumed.bytes,
+            "kept": result.consumed.kept,
+        },
         "skipped": _skipped_json(result.skipped),
     }
 
@@ -184,6 +202,13 @@ def _commit_lines(result: CommitResult) -> Iterator[str]:
         f"now {count(result.files, 'file')}, {size(result.bytes)}; "
         f"{size(result.bytes_written)} written."
     )
+    consumed = result.consumed
+    if consumed.files:
+        removed = f"{count(consumed.files, 'file')}, {size(consumed.bytes)}"
+        yield f"Removed from the workspace, as the store has them: {removed}."
+    if consumed.kept:
+        kept = count(consumed.kept, "file")
+        yield f"Kept: {kept} that the store lacks, or that were written to meanwhile."
     yield from _skipped_lines(result.skipped)
 
 
@@ -201,7 +226,8 @@ def _skipped_lines(skipped: Skipped) -> Iterator[str]:
 @verb(
     app,
     "checkout",
-    "dsvc checkout v1.0\ndsvc checkout main~2 train/labels.csv\ndsvc checkout -b relabel",
+    "dsvc checkout v1.0\ndsvc checkout main~2 train/labels.csv\ndsvc checkout -b relabel\n"
+    "dsvc checkout main --only 'train/**' --only '*.csv'\ndsvc checkout --all",
 )
 def checkout(
     session: Session,
@@ -212,20 +238,31 @@ def checkout(
     branch: Annotated[
         str | None, typer.Option("-b", metavar="NAME", help="Start a branch there.")
     ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", metavar="PATTERN", help="From now on have only this part here."),
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="From now on have all files here again.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite uncommitted changes.")] = False,
 ) -> None:
     """Put a version's files into the workspace.
 
-    With PATH only what lies there, and the workspace stays on its branch. Uncommitted changes are
-    never overwritten without --force.
+    With PATH only what lies there, and the workspace stays on its branch. With --only (patterns as
+    in .dsvcignore; the last one that fits decides, '!' leaves out) other files go, and are not
+    missed. Uncommitted changes are never overwritten without --force.
     """
-    if revision is None and branch is None:
+    if not (revision or branch or only or everything):
         raise typer.BadParameter("name a version, or a new branch with -b.", param_hint="REV")
+    if bool(only) + everything + bool(paths) > 1:
+        raise typer.BadParameter("not together with other paths.", param_hint="--only, --all")
     result = session.repository.checkout(
-        revision or "HEAD",
+        revision or ("HEAD" if branch else None),
         session.dataset_paths(paths),
         force=force,
         create=branch,
+        part=Part(only or None) if only or everything else None,
         progress=session.progress,
     )
     session.done(result, _checkout_json, _checkout_lines)

@@ -19,6 +19,7 @@ from datasets_vc.repository.results import (
 from datasets_vc.runs.arguments import Overrides, TrainRequest
 from datasets_vc.runs.record import RunRecord
 from datasets_vc.runs.runs import Reproduction
+from datasets_vc.workspace.part import Part
 
 __all__ = [
     "CheckoutResult",
@@ -29,6 +30,7 @@ __all__ = [
     "MergeResult",
     "Merging",
     "Overrides",
+    "Part",
     "Pin",
     "PinResult",
     "PinStatus",

@@ -164,17 +164,24 @@ class Repository:
         *,
         author: str,
         time: datetime | None = None,
+        consume: bool = False,
         progress: Progress = SILENT,
     ) -> CommitResult:
         """Record all changes of the workspace, or those under some paths.
 
+        Args:
+            consume: remove the files that are as committed from the workspace afterwards, each
+                once its bytes have been read back from the store; they are no part of it then.
+
         Raises:
-            InvalidInputError: nothing changed, or the message is empty.
+            InvalidInputError: nothing changed (and nothing was consumed), or there is no message.
             UnreadableFileError: a file changed, vanished or could not be read meanwhile; nothing
                 is recorded.
             ConflictError: another workspace on this store moved the branch meanwhile.
         """
-        return working.commit(self._context, message, paths, author, time, progress)
+        return working.commit(
+            self._context, message, paths, author, time, progress, consume=consume
+        )
 
     def log(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from datasets_vc.digest import Digest
 from datasets_vc.format.tag import Tag
 from datasets_vc.history.names import CommitName
 from datasets_vc.samples import SampleSummary
+from datasets_vc.workspace.consume import Consumed
 
 if TYPE_CHECKING:
     from datasets_vc.workspace.mergestate import Kind, MergeState, OpenConflict
@@ -48,7 +49,8 @@ class Status:
 class CommitResult:
     """A new commit: its whole size, and how many files differ from the one before.
 
-    `bytes_written` counts what the store grew by; `skipped` is as in `Status`.
+    `bytes_written` counts what the store grew by; `skipped` is as in `Status`. `consumed` are the
+    files that were removed from the workspace afterwards.
     """
 
     commit: Digest
@@ -60,6 +62,7 @@ class CommitResult:
     deleted: int
     bytes_written: int
     skipped: Sequence[tuple[str, str]] = ()
+    consumed: Consumed = field(default_factory=Consumed)
 
 
 @dataclass(frozen=True, slots=True)

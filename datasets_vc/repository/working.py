@@ -22,6 +22,7 @@ from datasets_vc.repository.needed import Need
 from datasets_vc.repository.results import CheckoutResult, CommitResult, Status
 from datasets_vc.store.writer import ChunkWriter
 from datasets_vc.workspace import Ingested
+from datasets_vc.workspace.consume import Consumed
 from datasets_vc.workspace.part import Part
 
 
@@ -53,30 +54,51 @@ def commit(
     author: str,
     time: datetime | None,
     progress: Progress,
+    *,
+    consume: bool,
 ) -> CommitResult:
     if not message.strip():
         raise InvalidInputError("The message is empty.", "Say what changed: -m MESSAGE")
     context.need_files()
+    consumed = Consumed()
     with context.workspace.lock():
         context.refuse_unfinished()
-        head = context.head
-        context.store.refresh()
-        with context.store.writer() as writer:
-            dataset, made = _ingest(context, writer, paths, progress)
-            if dataset is None or _was_recorded(context, dataset):
-                raise InvalidInputError(
-                    "Nothing changed since the last commit.", "`dsvc status` shows what would be."
-                )
-            now = (time or datetime.now(UTC)).replace(microsecond=0)
-            parents = (head.commit,) if head.commit else ()
-            digest = writer.add_meta(encode_commit(Commit(dataset, parents, author, now, message)))
-            written = writer.finish()
-        if head.branch is None:
-            context.store.publish(written)
-        else:
-            context.branches.move(head.branch, head.commit, digest, written)
-        context.workspace.set_head(Head(head.branch, digest))
+        made = _record(context, message, paths, author, time, progress)
+        if consume:
+            version = context.entries_of(context.head.commit)
+            consumed = context.workspace.consume(version, context.store, paths, progress=progress)
+        if made is None and not consumed.files:
+            raise InvalidInputError(
+                "Nothing changed since the last commit.", "`dsvc status` shows what would be."
+            )
         context.tidy()
+    return replace(made or _as_it_is(context), consumed=consumed)
+
+
+def _record(
+    context: Context,
+    message: str,
+    paths: Sequence[str],
+    author: str,
+    time: datetime | None,
+    progress: Progress,
+) -> CommitResult | None:
+    """Make a commit; None if nothing changed."""
+    head = context.head
+    context.store.refresh()
+    with context.store.writer() as writer:
+        dataset, made = _ingest(context, writer, paths, progress)
+        if dataset is None or _was_recorded(context, dataset):
+            return None
+        now = (time or datetime.now(UTC)).replace(microsecond=0)
+        parents = (head.commit,) if head.commit else ()
+        digest = writer.add_meta(encode_commit(Commit(dataset, parents, author, now, message)))
+        written = writer.finish()
+    if head.branch is None:
+        context.store.publish(written)
+    else:
+        context.branches.move(head.branch, head.commit, digest, written)
+    context.workspace.set_head(Head(head.branch, digest))
     return CommitResult(
         commit=digest,
         dataset=dataset,
@@ -88,6 +110,14 @@ def commit(
         bytes_written=written.bytes,
         skipped=made.skipped,
     )
+
+
+def _as_it_is(context: Context) -> CommitResult:
+    """The commit that the workspace stands at, to which nothing was added."""
+    commit = context.commit_of("HEAD")
+    dataset = read_commit(context.store, commit).dataset
+    manifest = Manifest(context.store, dataset)
+    return CommitResult(commit, dataset, manifest.count, manifest.bytes, 0, 0, 0, 0)
 
 
 def _ingest(

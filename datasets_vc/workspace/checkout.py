@@ -36,7 +36,9 @@ from datasets_vc.workspace.statcache import TEMPORARY_DIR, StatCache
 
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 _SEGMENT_BYTES = 4 << 30
-_LET_GO_BYTES = 64 << 20
+
+LET_GO_BYTES = 64 << 20
+"""How much is read of mapped packs before their memory is given back."""
 
 
 class FileSource(Protocol):
@@ -148,7 +150,7 @@ class _Writer:
                 for column, values in zip(columns, np.array(found, np.int64).T, strict=True):
                     column[numbers[slice(*span)]] = values
                 read += int(sizes[slice(*span)].sum())
-                if read >= _LET_GO_BYTES:
+                if read >= LET_GO_BYTES:
                     self._source.let_go()
                     read = 0
 

@@ -69,7 +69,7 @@ class Part:
     def without(self, paths: Sequence[str]) -> Part:
         """This part less what lies at some paths; no paths, or ".", are everything."""
         if not paths or "." in paths or self.patterns == ():
-            return Part(())
+            return NOTHING
         base = (EVERYTHING,) if self.patterns is None else self.patterns
         more = dict.fromkeys(f"!/{_SPECIAL.sub(_escaped, path)}" for path in paths)
         return Part((*base, *(pattern for pattern in more if pattern not in base)))
@@ -101,6 +101,8 @@ class Part:
 
 
 WHOLE = Part()
+NOTHING = Part(())
+"""No files but those of ignore rules."""
 
 
 def _compile(pattern: str) -> tuple[re.Pattern[str], bool]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable
 
 from datasets_vc.errors import DatasetError, UnsavedChangesError
 from datasets_vc.workspace.columns import Rows
@@ -28,6 +27,7 @@ class Remover:
     def __init__(self, root: str, *, force: bool) -> None:
         self._root = root
         self._force = force
+        self._emptied: set[str] = set()
 
     def remove(self, listing: Listing, rows: Rows) -> None:
         """Remove listed files, and the folders that this leaves empty.
@@ -36,20 +36,23 @@ class Remover:
             UnsavedChangesError: one was changed since it was listed.
             DatasetError: one cannot be removed.
         """
-        emptied: set[str] = set()
         try:
             for start in range(0, len(rows), _AT_ONCE):
                 for file in listed_at(listing, rows[start : start + _AT_ONCE]):
-                    self.check_unchanged(file)
-                    self._unlink(file.path)
-                    emptied.add(file.path.rpartition("/")[0])
+                    self.unlink(file)
         finally:
-            self.remove_folders(emptied)
+            self.remove_emptied()
 
-    def remove_folders(self, folders: Iterable[str]) -> None:
-        """Remove those folders that are empty, and those above that this leaves empty."""
-        emptied = set(folders)
-        # The longest first: a folder before those above it.
+    def unlink(self, file: Listed) -> None:
+        """Remove one listed file; its folder stays until `remove_emptied`. Raises as `remove`."""
+        self.check_unchanged(file)
+        self._unlink(file.path)
+        self._emptied.add(file.path.rpartition("/")[0])
+
+    def remove_emptied(self) -> None:
+        """Remove the folders that lost files and are empty, and those above that become so."""
+        emptied, self._emptied = self._emptied, set()
+        # The deepest first: a folder before those above it.
         for depth in range(max((folder.count("/") for folder in emptied), default=-1), -1, -1):
             level = [folder for folder in emptied if folder and folder.count("/") == depth]
             emptied.difference_update(level)

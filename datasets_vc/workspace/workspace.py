@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from datasets_vc.config import Head, read_config, read_head, write_head
+from datasets_vc.config import Head, read_config, read_head, set_only, write_head
 from datasets_vc.errors import AlreadyExistsError, DatasetError, LockedError
 from datasets_vc.history.rows import differing
 from datasets_vc.paths import META_DIR
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.workspace.checkout import FileSource, apply_plan
 from datasets_vc.workspace.columns import align, whole_column
+from datasets_vc.workspace.consume import Consumed, consumable, consume
 from datasets_vc.workspace.git import GITIGNORE
 from datasets_vc.workspace.ingest import FileSink, Ingested, ingest
 from datasets_vc.workspace.listing import Listing
@@ -290,6 +291,37 @@ class Workspace:
     ) -> CheckedOut:
         """Make `paths` as they are in `target`, giving up what was changed in them."""
         return self.checkout(current, target, source, paths, force=True, progress=progress)
+
+    def consume(
+        self,
+        version: pa.Table,
+        source: FileSource,
+        paths: Sequence[str] = (),
+        *,
+        progress: Progress = SILENT,
+    ) -> Consumed:
+        """Remove the files that are as in `version`, and make them no part of the workspace.
+
+        Each goes only after the store has given its bytes back. Cut short, the rest is there.
+
+        Args:
+            version: a commit's, which nothing can take back any more.
+
+        Raises:
+            IntegrityError: the store has damaged bytes.
+            UnreadableFileError, DatasetError: a file cannot be read, or removed.
+        """
+        found = self.scan(paths)
+        comparison = compare(found.listing, found.cache, version, found.selection)
+        settle(str(self.folder), comparison)
+        rows = consumable(comparison)
+        if not len(rows):
+            return Consumed()
+        # Before anything goes, so that nothing is missed.
+        set_only(self.folder, self.part.without(paths).patterns)
+        gone = rows[consume(str(self.folder), comparison, rows, source, progress)]
+        save_cache(self.folder, found.known(comparison, gone))
+        return Consumed(len(gone), int(found.listing.size[gone].sum()), len(rows) - len(gone))
 
     def _compare(self, version: pa.Table, paths: Sequence[str]) -> tuple[Scan, Comparison]:
         found = self.scan(paths)

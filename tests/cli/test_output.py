@@ -15,6 +15,7 @@ from datasets_vc.format.tag import Tag
 from datasets_vc.history.describe import Description
 from datasets_vc.history.names import CommitName
 from datasets_vc.repository import Status, SyncResult
+from datasets_vc.workspace.consume import Consumed
 
 COMMIT, DATASET, PARENT = (digest_of(word) for word in (b"commit", b"dataset", b"parent"))
 TIME = datetime(2026, 11, 23, 4, 5, 6, tzinfo=UTC)
@@ -71,8 +72,21 @@ def test_status(dsvc, repository) -> None:
         "modified": ["m.txt"],
         "deleted": [],
         "skipped": [],
+        "only": None,
+        "left_out": 0,
         "merging": None,
     }
+
+
+def test_status_of_a_part(dsvc, repository) -> None:
+    repository.status = lambda _: Status("main", COMMIT, only=("a/**", "!\x1b"), left_out=3)
+    assert dsvc("status").out.splitlines()[1:] == [
+        "Only part of the version is here: a/**, !\\x1b; 3 files left out.",
+        "Nothing changed.",
+    ]
+    assert dsvc("status", "--json").data["only"] == ["a/**", "!\x1b"]
+    repository.status = lambda _: Status("main", COMMIT, only=(), left_out=1)
+    assert "here: nothing that was committed; 1 file left out." in dsvc("status").out
 
 
 def test_status_of_many_changes_is_cut_short_for_people(dsvc, repository) -> None:
@@ -101,6 +115,7 @@ def test_commit(dsvc, repository) -> None:
             deleted=3,
             bytes_written=1024,
             skipped=[("pipe", "a pipe")],
+            consumed=Consumed(2, 2048, 1),
         )
 
     repository.commit = commit
@@ -115,11 +130,59 @@ def test_commit(dsvc, repository) -> None:
         "modified": 2,
         "deleted": 3,
         "bytes_written": 1024,
+        "consumed": {"files": 2, "bytes": 2048, "kept": 1},
         "skipped": [{"path": "pipe", "reason": "a pipe"}],
     }
     assert (asked["message"], asked["paths"], asked["author"]) == ("Add", ["a"], "Ada")
     assert asked["time"].tzinfo is UTC
-    assert DATASET.hex() in dsvc("commit", "-m", "Add").out
+    assert not asked["consume"]
+    lines = dsvc("commit", "-m", "Add", "--consume", "--author", "Ada").out.splitlines()
+    assert asked["consume"]
+    assert lines[1:] == [
+        f"dataset {DATASET.hex()}",
+        "1 added, 2 modified, 3 deleted; now 10 files, 4.0 KiB; 1.0 KiB written.",
+        "Removed from the workspace, as the store has them: 2 files, 2.0 KiB.",
+        "Kept: 1 file that the store lacks, or that were written to meanwhile.",
+        "Left out: pipe (a pipe).",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "revision", "create", "patterns"),
+    [
+        (["v1.0"], "v1.0", None, "same"),
+        (["-b", "new"], "HEAD", "new", "same"),
+        (["--only", "a/**", "--only", "!*.raw"], None, None, ("a/**", "!*.raw")),
+        (["v1.0", "--only", "a"], "v1.0", None, ("a",)),
+        (["-b", "new", "--only", "a"], "HEAD", "new", ("a",)),
+        (["--all"], None, None, None),
+    ],
+)
+def test_checkout(dsvc, repository, words, revision, create, patterns) -> None:
+    def checkout(asked, paths, **options):
+        part = options["part"]
+        assert (asked, paths, options["create"]) == (revision, [], create)
+        assert (part.patterns if part else "same") == patterns
+        return SimpleNamespace(branch="main", commit=COMMIT, written=1, removed=2)
+
+    repository.checkout = checkout
+    outcome = dsvc("checkout", *words)
+    assert outcome.out == f"On branch main, at {COMMIT.hex()[:12]}: 1 written, 2 removed.\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["checkout"],
+        ["checkout", "main", "a", "--all"],
+        ["checkout", "--all", "--only", "a"],
+        ["checkout", "main", "a", "--only", "a"],
+        ["clone", "url", "--only", "a", "--no-checkout"],
+        ["clone", "--from", "dataset.lock", "--only", "a"],
+    ],
+)
+def test_wrong_ways_to_ask_for_a_part(dsvc, repository, words) -> None:
+    assert dsvc(*words).code == 2
 
 
 def test_log(dsvc, repository) -> None:

@@ -499,7 +499,7 @@ def test_folders_of_several_segments(bench: Bench, monkeypatch: pytest.MonkeyPat
 
 def test_memory_of_packs_is_given_back(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     target, _ = versions(bench, {str(number): (FILE, b"x" * number) for number in range(40)}, {})
-    monkeypatch.setattr(checkout_module, "_LET_GO_BYTES", 100)
+    monkeypatch.setattr(checkout_module, "LET_GO_BYTES", 100)
     let_go: list[bool] = []
     monkeypatch.setattr(type(bench.store), "let_go", lambda _: let_go.append(True))
     bench.checkout(target)
