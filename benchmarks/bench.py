@@ -64,13 +64,13 @@ class Bench:
     def __post_init__(self) -> None:
         self.work = self.work.resolve()
         self.runs = self.work / "runs"
-        remove(self.runs)
+        self.trees = Trees(self.work / "trees", self.scale, self.seed)
+        self.tidy()
         home = self.runs / "home"
         home.mkdir(parents=True)
         self.environment = _environment(home)
         for peer in self.peers:
             self.environment |= peer.environment(home)
-        self.trees = Trees(self.work / "trees", self.scale, self.seed)
         self.runner = Runner(self.runs, self.environment)
         if COLD in self.caches and not drop_caches():
             self.notes.append("Cold: not possible, since caches cannot be dropped here.")
@@ -103,9 +103,16 @@ class Bench:
         return json.loads(out)
 
     def close(self) -> None:
-        """End what runs beside this."""
+        """End what runs beside this, and leave nothing but the trees."""
         if self._server is not None:
             self._server.communicate()
+        self.tidy()
+
+    def tidy(self) -> None:
+        """Remove all but the trees; an earlier run may have been killed."""
+        roots = [self.trees.root(name) for name in self.trees.specs]
+        beside = [path for root in roots for path in root.glob("*") if path.name != TREE]
+        remove(self.runs, *beside)
 
     def quietly(self, command: Sequence[str], folder: Path) -> bytes:
         """Run any command unmeasured; what it printed."""

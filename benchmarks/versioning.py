@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks import committing, lasting, looking, restoring
 from benchmarks.bench import COLD, PROJECT, WARM, Bench
 from benchmarks.machine import header
-from benchmarks.measure import HAS_PROC, BenchmarkError, remove
+from benchmarks.measure import HAS_PROC, BenchmarkError
 from benchmarks.peers import KINDS, find
 from benchmarks.report import Row, markdown, raw
 from benchmarks.trees import Tree
@@ -84,7 +84,6 @@ def main() -> int:
         return 130
     finally:
         bench.close()
-        remove(bench.runs, *(bench.trees.root(case.tree) / ".dsvc" for case in CASES.values()))
 
 
 def _measure(bench: Bench, chosen: Sequence[str], output: Path | None, raw_to: Path | None) -> int:
