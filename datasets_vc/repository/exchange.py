@@ -29,6 +29,7 @@ from datasets_vc.errors import (
 )
 from datasets_vc.format.root import DEFAULT_BRANCH, Root
 from datasets_vc.history.commits import read_commit
+from datasets_vc.memory import give_back
 from datasets_vc.paths import META_DIR
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.repository.context import Context
@@ -107,8 +108,8 @@ def clone(
     dataset = context.dataset_of(commit)
     if dataset and not branch:
         transfer += ensure(context, dataset, progress, Need())
-    if commit and checkout:
-        context.write_files(None, context.entries_of(commit), progress=progress)
+    if dataset and checkout:
+        context.write_files(None, dataset, progress=progress)
     if branch and commit:
         context.branches.move(branch, None, commit)
     context.workspace.set_head(Head(branch, commit))
@@ -188,10 +189,14 @@ def ensure(
     Raises:
         MissingDataError: no remote has it; says which could not be asked.
     """
-    if lacks_needed(context, dataset, need):
+    lacks = lacks_needed(context, dataset, need)
+    if lacks:
         # Another process may have brought it since the index was read.
         context.store.refresh()
-    if not lacks_needed(context, dataset, need):
+        lacks = lacks_needed(context, dataset, need)
+    context.store.let_go()
+    give_back()
+    if not lacks:
         return Transfer()
     trouble = []
     for config in context.remotes.list().values():

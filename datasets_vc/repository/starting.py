@@ -123,9 +123,9 @@ def go_to(
     """
     counts = (0, 0)
     if target != head.commit and context.has_files:
-        entries = context.entries_of(target)
+        dataset = read_commit(context.store, target).dataset
         with unforced():
-            counts = context.write_files(head.commit, entries, progress=progress)
+            counts = context.write_files(head.commit, dataset, progress=progress)
     if head.branch and tip != target:
         context.branches.move(head.branch, tip, target)
     context.workspace.set_head(Head(head.branch, target))

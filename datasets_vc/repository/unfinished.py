@@ -140,7 +140,7 @@ def _write(
         with unforced():
             counts = context.write_files(
                 state.ours,
-                Manifest(context.store, state.dataset).entries(),
+                state.dataset,
                 progress=progress,
                 ready=lambda: write_state(context.folder, state),
             )

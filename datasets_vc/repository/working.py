@@ -192,8 +192,7 @@ def _bring(
     """Put the files of one commit in the place of another's; returns how many came and went."""
     dataset = read_commit(context.store, target).dataset
     ensure(context, dataset, progress, Need(part=part))
-    entries = Manifest(context.store, dataset).entries()
-    return context.write_files(old, entries, part=part, force=force, progress=progress)
+    return context.write_files(old, dataset, part=part, force=force, progress=progress)
 
 
 def restore(
@@ -204,8 +203,9 @@ def restore(
         head = context.head
         found = context.resolve(revision)
         ensure(context, found.dataset, progress, Need(paths))
-        entries = Manifest(context.store, found.dataset).entries()
-        counts = context.write_files(head.commit, entries, paths, force=force, progress=progress)
+        counts = context.write_files(
+            head.commit, found.dataset, paths, force=force, progress=progress
+        )
     return CheckoutResult(head.branch, head.commit, *counts)
 
 

@@ -61,6 +61,7 @@ class Places:
         ]
 
 
+_AT_ONCE = 1 << 16
 _PLACE_COLUMNS = ("pack", "offset", "stored", "raw", "codec", "checksum")
 
 
@@ -130,17 +131,23 @@ class ChunkIndex:
         Args:
             digests: shape (chunks, 32); those that are not in the index come last.
         """
-        keys = digest_keys(digests.tobytes())
         nowhere = len(self.packs)
-        packs, offsets = np.full(len(keys), nowhere, np.uint32), np.zeros(len(keys), np.uint64)
-        for table, first_pack in zip(self.tables, self._first_pack, strict=False):
-            if not len(table.digests):
-                continue
-            at = np.searchsorted(table.digests, keys)
-            at[at == len(table.digests)] = 0
-            new = (table.digests[at] == keys) & (packs == nowhere)
-            packs[new] = table.locations["pack"][at[new]] + first_pack
-            offsets[new] = table.locations["offset"][at[new]]
+        packs, offsets = (
+            np.full(len(digests), nowhere, np.uint32),
+            np.zeros(len(digests), np.uint64),
+        )
+        for start in range(0, len(digests), _AT_ONCE):
+            piece = slice(start, start + _AT_ONCE)
+            keys = digest_keys(digests[piece].tobytes())
+            for table, first_pack in zip(self.tables, self._first_pack, strict=False):
+                if not len(table.digests):
+                    continue
+                at = np.searchsorted(table.digests, keys)
+                at[at == len(table.digests)] = 0
+                new = (table.digests[at] == keys) & (packs[piece] == nowhere)
+                packs[piece][new] = table.locations["pack"][at[new]] + first_pack
+                offsets[piece][new] = table.locations["offset"][at[new]]
+        self.let_go()
         return np.lexsort((offsets, packs))
 
     def places_in(self, *packs: PackInfo) -> list[Place]:

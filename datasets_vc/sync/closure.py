@@ -16,6 +16,8 @@ from datasets_vc.history.manifest import read_nodes
 from datasets_vc.store import Store
 from datasets_vc.store.index import ChunkIndex
 
+_NODES_AT_ONCE = 256
+
 Prepare = Callable[[Sequence[Digest]], None]
 Present = Callable[[Sequence[Digest]], NDArray[np.bool_]]
 
@@ -62,18 +64,26 @@ def file_chunks(store: Store, files: Sequence[Digest]) -> list[Digest]:
 def lacking(store: Store, dataset: Digest) -> bool:
     """Whether a store lacks any part of a dataset."""
     level = [dataset]
-    index = store.index
     while level:
-        if not index.contains(level).all():
+        if not store.index.contains(level).all():
             return True
-        nodes = read_nodes(store, level)
-        files = [digest for node in nodes if not node.level for digest in _digests(node)]
-        if not index.contains(files).all():
-            return True
-        if not index.contains(_pieces(store, _with_recipe(index, files))).all():
-            return True
-        level = [digest for node in nodes if node.level for digest in _digests(node)]
+        inner: list[Digest] = []
+        # A few nodes at a time: their digests are half of what a dataset takes.
+        for start in range(0, len(level), _NODES_AT_ONCE):
+            nodes = read_nodes(store, level[start : start + _NODES_AT_ONCE])
+            if _lacks_files(
+                store, [each for node in nodes if not node.level for each in _digests(node)]
+            ):
+                return True
+            inner += [digest for node in nodes if node.level for digest in _digests(node)]
+        level = inner
     return False
+
+
+def _lacks_files(store: Store, files: Sequence[Digest]) -> bool:
+    if not store.index.contains(files).all():
+        return True
+    return not store.index.contains(_pieces(store, _with_recipe(store.index, files))).all()
 
 
 def lacks_nodes(store: Store, dataset: Digest) -> bool:

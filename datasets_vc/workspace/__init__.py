@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from datasets_vc.workspace.change import CheckedOut
 from datasets_vc.workspace.ingest import Ingested
 from datasets_vc.workspace.status import Changes
-from datasets_vc.workspace.workspace import CheckedOut, Workspace
+from datasets_vc.workspace.workspace import Workspace
 
 __all__ = ["Changes", "CheckedOut", "Ingested", "Workspace"]

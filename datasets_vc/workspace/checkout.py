@@ -36,9 +36,13 @@ from datasets_vc.workspace.statcache import TEMPORARY_DIR, StatCache
 
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 _SEGMENT_BYTES = 4 << 30
+_AT_ONCE = 1 << 16
 
 LET_GO_BYTES = 64 << 20
-"""How much is read of mapped packs before their memory is given back."""
+"""How much is read of mapped packs and indexes before their memory is given back."""
+
+ROW_BYTES = 1 << 10
+"""What looking for a chunk in an index counts for: a page is read, which several share."""
 
 
 class FileSource(Protocol):
@@ -126,7 +130,8 @@ class _Writer:
 
     def _write_segments(self, columns: Sequence[NDArray[np.int64]]) -> None:
         target, rows = self._plan.target, self._plan.write
-        order = self._source.reading_order(target.digest[rows])
+        digests = target.digest if len(rows) == len(target) else target.digest[rows]
+        order = self._source.reading_order(digests)
         ends = np.cumsum(target.size[rows[order]])
         cuts = np.array(range(_SEGMENT_BYTES, int(ends[-1]), _SEGMENT_BYTES), np.uint64)
         for numbers in np.split(order, np.unique(np.searchsorted(ends, cuts))):
@@ -138,7 +143,9 @@ class _Writer:
                 self._staging.settle()
 
     def _folders(self, rows: Rows) -> set[str]:
-        return {path.rpartition("/")[0] for path in paths_at(self._plan.target.path, rows)}
+        pieces = (rows[start : start + _AT_ONCE] for start in range(0, len(rows), _AT_ONCE))
+        paths = (path for piece in pieces for path in paths_at(self._plan.target.path, piece))
+        return {path.rpartition("/")[0] for path in paths}
 
     def _write_segment(self, numbers: Rows, columns: Sequence[NDArray[np.int64]]) -> None:
         """Write some of the files, a few at a time."""
@@ -149,7 +156,7 @@ class _Writer:
             for span, found in zip(todo, results, strict=True):
                 for column, values in zip(columns, np.array(found, np.int64).T, strict=True):
                     column[numbers[slice(*span)]] = values
-                read += int(sizes[slice(*span)].sum())
+                read += int(sizes[slice(*span)].sum()) + (span[1] - span[0]) * ROW_BYTES
                 if read >= LET_GO_BYTES:
                     self._source.let_go()
                     read = 0

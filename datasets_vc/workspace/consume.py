@@ -11,7 +11,7 @@ from datasets_vc.digest import Digest
 from datasets_vc.errors import MissingDataError, UnsavedChangesError
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.workspace.ahead import LARGE, spans
-from datasets_vc.workspace.checkout import LET_GO_BYTES, FileSource
+from datasets_vc.workspace.checkout import LET_GO_BYTES, ROW_BYTES, FileSource
 from datasets_vc.workspace.columns import Mask, Rows, digest_at, gather
 from datasets_vc.workspace.part import NOTHING
 from datasets_vc.workspace.reading import Listed, listed_at
@@ -71,7 +71,7 @@ def consume(
             gone[stored] = [_remove(remover, file) for file in listed_at(listing, rows[stored])]
             size = int(sizes[start:stop].sum())
             progress.advance(size)
-            read += size
+            read += size + len(numbers) * ROW_BYTES
             if read >= LET_GO_BYTES:
                 source.let_go()
                 read = 0

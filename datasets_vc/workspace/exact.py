@@ -8,10 +8,11 @@ import numpy as np
 
 from datasets_vc.format.entries import ENTRY_SCHEMA, Entry, entry_table, rows_of
 from datasets_vc.progress import SILENT, Progress
+from datasets_vc.workspace.change import CheckedOut
 from datasets_vc.workspace.checkout import FileSource
 from datasets_vc.workspace.columns import gather, table_of
 from datasets_vc.workspace.status import compare, settle
-from datasets_vc.workspace.workspace import CheckedOut, Workspace
+from datasets_vc.workspace.workspace import Workspace
 
 
 def found_at(workspace: Workspace, paths: Iterable[str]) -> dict[str, Entry]:

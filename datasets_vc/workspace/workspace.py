@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from datasets_vc.config import Head, read_config, read_head, set_only, write_head
-from datasets_vc.errors import AlreadyExistsError, DatasetError, LockedError
+from datasets_vc.errors import AlreadyExistsError, DatasetError
 from datasets_vc.history.rows import differing
 from datasets_vc.paths import META_DIR
 from datasets_vc.progress import SILENT, Progress
-from datasets_vc.workspace.checkout import FileSource, apply_plan
+from datasets_vc.workspace.change import CheckedOut, Order, change_files
+from datasets_vc.workspace.checkout import FileSource
 from datasets_vc.workspace.columns import align, whole_column
 from datasets_vc.workspace.consume import Consumed, consumable, consume
 from datasets_vc.workspace.git import GITIGNORE
 from datasets_vc.workspace.ingest import FileSink, Ingested, ingest
 from datasets_vc.workspace.listing import Listing
-from datasets_vc.workspace.naming import check_distinct, folding_of
+from datasets_vc.workspace.locking import locked
 from datasets_vc.workspace.part import Part
-from datasets_vc.workspace.plan import Plan, plan_checkout
 from datasets_vc.workspace.scan import Scan
 from datasets_vc.workspace.selection import Selection
 from datasets_vc.workspace.statcache import (
@@ -36,15 +35,8 @@ from datasets_vc.workspace.statcache import (
 from datasets_vc.workspace.status import Changes, Comparison, compare, settle
 from datasets_vc.workspace.walk import walk
 
-LOCK_FILE = "lock"
-
-
-@dataclass(frozen=True, slots=True)
-class CheckedOut:
-    """How many files a checkout wrote and removed."""
-
-    written: int
-    removed: int
+_FEW = 4096
+"""Paths that are looked for one by one; for more all files are listed."""
 
 
 class Workspace:
@@ -84,34 +76,9 @@ class Workspace:
             ) from error
         return cls(folder)
 
-    @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Keep other processes, and other threads, from changing the workspace.
-
-        Raises:
-            LockedError: one is at it now.
-            DatasetError: the workspace cannot be written to.
-        """
-        # Takes 70 ms to import, and a status needs no lock.
-        from filelock import FileLock, Timeout
-
-        lock = FileLock(self.folder / META_DIR / LOCK_FILE, timeout=0, thread_local=False)
-        try:
-            lock.acquire()
-        except Timeout as error:
-            raise LockedError(
-                f"Another dsvc is at work in '{self.folder}'.",
-                "Wait until it is done, then try again.",
-            ) from error
-        except OSError as error:
-            raise DatasetError(
-                f"'{self.folder}' cannot be locked: {error.strerror or error}.",
-                "Changing it needs permission to write to it.",
-            ) from error
-        try:
-            yield
-        finally:
-            lock.release()
+    def lock(self) -> AbstractContextManager[None]:
+        """Keep other processes, and other threads, from changing the workspace; see `locked`."""
+        return locked(self.folder)
 
     @property
     def head(self) -> Head:
@@ -234,20 +201,39 @@ class Workspace:
             IntegrityError, MissingDataError: from the store.
             DatasetError: a file cannot be written; running it again does the rest.
         """
-        found = self.scan(paths)
         columns = [whole_column(version, "path") for version in (current, target)]
+        order = Order(source, lambda: columns[1], self._clock, force, progress, ready)
+        found = self.scan(paths)
         found.check_matched(*columns)
         comparison = compare(found.listing, found.cache, current, found.selection, self.part)
         target = self.wanted(target, paths, part, found.listing)
-        plan = plan_checkout(str(self.folder), comparison, target, found.selection, force=force)
-        self._check_names(plan, whole_column(target, "path"))
-        ready()
-        written = apply_plan(self.folder, plan, source, force=force, progress=progress)
-        # Under the lock nobody else writes: what we wrote is as it was in that moment.
-        written = written.older_than(clock_of(self.folder))
-        known = found.known(comparison, plan.gone)
-        save_cache(self.folder, known.joined(written))
-        return CheckedOut(len(plan.write), len(plan.remove))
+        return change_files(self.folder, found, comparison, target, order)
+
+    def switch(
+        self,
+        old: pa.Table,
+        new: pa.Table,
+        source: FileSource,
+        names: Callable[[], pa.StringArray],
+        *,
+        progress: Progress = SILENT,
+        ready: Callable[[], None] = lambda: None,
+    ) -> CheckedOut:
+        """Go from one version to another, of which only the entries that differ are given.
+
+        The same as `checkout` without paths, a part or force, in memory for what differs.
+
+        Args:
+            old: the entries of the one that the other does not have.
+            new: the other way round.
+            names: all paths of the new version.
+        """
+        paths = [*old.column("path").to_pylist(), *new.column("path").to_pylist()]
+        found = self.scan(paths if 0 < len(paths) <= _FEW else ())
+        comparison = compare(found.listing, found.cache, old, found.selection, self.part)
+        target = self.wanted(new, (), None, found.listing)
+        order = Order(source, names, self._clock, False, progress, ready)
+        return change_files(self.folder, found, comparison, target, order)
 
     def wanted(
         self,
@@ -339,7 +325,5 @@ class Workspace:
     def _is_there(self, path: str) -> bool:
         return os.path.lexists(self.folder / path)
 
-    def _check_names(self, plan: Plan, paths: pa.StringArray) -> None:
-        folding = folding_of(self.folder) if len(plan.write) else None
-        if folding:
-            check_distinct(paths.to_pylist(), folding)
+    def _clock(self) -> int:
+        return clock_of(self.folder)

@@ -21,6 +21,7 @@ from datasets_vc.format.entries import FILE, SYMLINK, Entry, entry_table
 from datasets_vc.format.location import RECIPE
 from datasets_vc.format.pack import METADATA
 from datasets_vc.format.recipe import Recipe, encode_recipe
+from datasets_vc.workspace import change as change_module
 from datasets_vc.workspace import checkout as checkout_module
 from datasets_vc.workspace import workspace as workspace_module
 from datasets_vc.workspace.removing import Remover
@@ -456,7 +457,7 @@ def test_a_committed_link_makes_room_for_a_folder(bench: Bench) -> None:
 
 def test_names_that_collide_here_are_refused(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     target, _ = versions(bench, files(a="1", A="2"), {})
-    monkeypatch.setattr(workspace_module, "folding_of", lambda _: str.casefold)
+    monkeypatch.setattr(change_module, "folding_of", lambda _: str.casefold)
     with pytest.raises(InvalidInputError, match=r"'A' and 'a' are one name"):
         bench.checkout(target)
     assert bench.tree() == {}

@@ -1,0 +1,90 @@
+"""Change the files of a workspace, and remember what they have become."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from datasets_vc.memory import give_back
+from datasets_vc.progress import SILENT, Progress
+from datasets_vc.workspace.checkout import FileSource, apply_plan
+from datasets_vc.workspace.naming import check_distinct, folding_of
+from datasets_vc.workspace.plan import plan_checkout
+from datasets_vc.workspace.scan import Scan
+from datasets_vc.workspace.statcache import StatCache, save_cache
+from datasets_vc.workspace.status import Comparison
+
+_TICKS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedOut:
+    """How many files a checkout wrote and removed."""
+
+    written: int
+    removed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """How files are to be changed.
+
+    Attributes:
+        source: the store that has them.
+        names: all paths of the version that is brought.
+        clock: the time by the workspace's file system, in ns.
+        force: give up uncommitted changes.
+        progress: hears of bytes.
+        ready: called when nothing is in the way, before anything is changed.
+    """
+
+    source: FileSource
+    names: Callable[[], pa.StringArray]
+    clock: Callable[[], int]
+    force: bool = False
+    progress: Progress = SILENT
+    ready: Callable[[], None] = lambda: None
+
+
+def change_files(
+    folder: Path, found: Scan, comparison: Comparison, target: pa.Table, order: Order
+) -> CheckedOut:
+    """Make the files of the workspace `folder` those of `target`; raises as `Workspace.checkout`.
+
+    Args:
+        found: what is there.
+        comparison: that beside the current version.
+        target: what to bring; see `plan_checkout`.
+    """
+    plan = plan_checkout(str(folder), comparison, target, found.selection, force=order.force)
+    folding = folding_of(folder) if len(plan.write) else None
+    if folding:
+        check_distinct(order.names().to_pylist(), folding)
+    order.ready()
+    give_back()
+    written = apply_plan(folder, plan, order.source, force=order.force, progress=order.progress)
+    counts = CheckedOut(len(plan.write), len(plan.remove))
+    known = found.known(comparison, plan.gone)
+    # Of a million files each of these is as large as what comes next.
+    del plan, found, comparison, target
+    give_back()
+    # Under the lock nobody else writes: what we wrote is as it was in that moment.
+    written = written.older_than(_after(written, order.clock))
+    save_cache(folder, known.joined(written))
+    return counts
+
+
+def _after(written: StatCache, clock: Callable[[], int]) -> int:
+    """The time, if it can be soon, after the tick of the clock in which the last file came."""
+    files = written.files
+    newest = int(np.maximum(files.mtime_ns, files.ctime_ns).max(initial=0))
+    moment = clock()
+    for _ in range(_TICKS):
+        if moment > newest:
+            break
+        moment = clock()
+    return moment
