@@ -19,7 +19,7 @@ _MIN_CHUNK = 1 << 18
 _AVERAGE_CHUNK = 1 << 20
 _MAX_CHUNK = 1 << 22
 _SAMPLE = 1 << 16
-_ZSTD_LEVEL = 3
+_ZSTD_LEVEL = 1
 
 
 class _Reader:

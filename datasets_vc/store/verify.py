@@ -5,11 +5,13 @@ from __future__ import annotations
 from datasets_vc.digest import Buffer, Digest, checksum_of, digest_of
 from datasets_vc.errors import IntegrityError
 from datasets_vc.format.index import IndexTable, PackInfo
-from datasets_vc.format.location import RECIPE, digest_list
+from datasets_vc.format.location import RAW, RECIPE, digest_list
 from datasets_vc.format.pack import decode_pack
 from datasets_vc.format.recipe import decode_recipe
 from datasets_vc.store.chunking import decode
 from datasets_vc.store.index import Place, merge_tables
+
+_ROWS_AT_ONCE = 4096
 
 
 def verify_pack(data: Buffer, digest: Digest, where: str) -> IndexTable:
@@ -24,10 +26,13 @@ def verify_pack(data: Buffer, digest: Digest, where: str) -> IndexTable:
     contents = decode_pack(data, what)
     info = PackInfo(digest, len(data), contents.category)
     view = memoryview(data)
-    for name, row in zip(digest_list(contents.digests), contents.locations.tolist(), strict=True):
-        checksum, offset, stored, raw, _, codec, _ = row
-        place = Place(name, info, offset, stored, raw, codec, checksum)
-        verify_chunk(place, view[place.offset : place.end], where)
+    for start in range(0, len(contents.digests), _ROWS_AT_ONCE):
+        rows = slice(start, start + _ROWS_AT_ONCE)
+        names = digest_list(contents.digests[rows])
+        for name, row in zip(names, contents.locations[rows].tolist(), strict=True):
+            checksum, offset, stored, raw, _, codec, _ = row
+            place = Place(name, info, offset, stored, raw, codec, checksum)
+            verify_chunk(place, view[place.offset : place.end], where)
     return merge_tables([IndexTable((info,), contents.digests, contents.locations)], frozenset())
 
 
@@ -40,11 +45,16 @@ def verify_chunk(place: Place, payload: Buffer, where: str) -> None:
     Raises:
         IntegrityError: they do not match; names chunk and pack.
     """
-    what = f"Chunk {place.digest.hex()} in pack {place.pack.digest.hex()} of {where}"
     if len(payload) != place.stored or checksum_of(payload) != place.checksum:
-        raise IntegrityError(f"{what} is damaged: it does not match its checksum.")
-    data = decode(payload, place.codec, place.raw, what)
+        raise IntegrityError(f"{_named(place, where)} is damaged: it does not match its checksum.")
+    data = payload
+    if place.codec != RAW or len(payload) != place.raw:
+        data = decode(payload, place.codec, place.raw, _named(place, where))
     if place.codec == RECIPE:
-        decode_recipe(data, what)
+        decode_recipe(data, _named(place, where))
     elif digest_of(data) != place.digest:
-        raise IntegrityError(f"{what} is damaged: it does not match its digest.")
+        raise IntegrityError(f"{_named(place, where)} is damaged: it does not match its digest.")
+
+
+def _named(place: Place, where: str) -> str:
+    return f"Chunk {place.digest.hex()} in pack {place.pack.digest.hex()} of {where}"

@@ -337,7 +337,12 @@ class RepositoryMachine(RuleBasedStateMachine):
         assert repository.push().commit == tip
         self.there.branches[workspace.branch] = tip
         self.there.tags |= tags
-        known = {name: tip for name, tip in self.there.tags.items() if tip in workspace.known}
+        # A push brings nothing, so no tag that is an object of its own.
+        known = {
+            name: tip
+            for name, tip in self.there.tags.items()
+            if tip in workspace.known and name != ANNOTATED
+        }
         workspace.tags = known | workspace.tags
 
     @rule(which=WHICH)
