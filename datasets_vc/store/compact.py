@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
 from datasets_vc.digest import Buffer, Digest
 from datasets_vc.errors import ConflictError, DatasetError, IntegrityError, NotFoundError
@@ -29,27 +28,19 @@ GROWTH = 8
 HISTORY_BELOW = 2048
 """Bytes; chunks of metadata that are shorter are mostly commits. They come first in a pack."""
 
-_BATCH_BYTES = 1 << 20
+SMALL = 4 << 20
+"""Bytes; packs that are as large, or larger, are left alone."""
 
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Bytes from which on a pack of each class is large, and left alone."""
-
-    data: int
-    metadata: int
-
-
-LOCAL = Limits(data=4 << 20, metadata=4 << 20)
-
-REMOTE = Limits(data=1 << 20, metadata=4 << 20)
+SMALL_AT_REMOTE = 1 << 20
 """What is merged at a remote is sent again, and takes space there until it is collected."""
+
+_BATCH_BYTES = 1 << 20
 
 _Chunks = Sequence[tuple[Place, Buffer]]
 
 
 def compact(
-    store: Store, limits: Limits = LOCAL, *, source: Store | None = None, delete: bool = False
+    store: Store, small: int = SMALL, *, source: Store | None = None, delete: bool = False
 ) -> Written:
     """Merge small packs where there are many, but none that a run pinned.
 
@@ -58,9 +49,10 @@ def compact(
     the packs meanwhile, nothing changes.
 
     Args:
+        small: packs of fewer bytes are merged.
         source: a store to take those chunks from that it has in the same encoding.
-        delete: remove the old packs at once. Readers on this machine keep what they have mapped,
-            and read the root again where a pack is gone; those on others may not be so lucky.
+        delete: remove what is not needed any more at once. Readers on this machine keep what they
+            have mapped, and read the root again where a pack is gone; on others they may not.
 
     Returns:
         What was written; nothing if there was nothing to merge.
@@ -68,18 +60,16 @@ def compact(
     Raises:
         DatasetError: it could not be done; all chunks are where they were.
     """
-    below = {DATA: limits.data, METADATA: limits.metadata}
-    if not any(due(store.index.packs, *limit) for limit in below.items()):
+    if not any(due(store.index.packs, category, small) for category in (DATA, METADATA)):
         return Written()
     pinned = _pinned_packs(store)
     free = [pack for pack in store.index.packs if pack.digest not in pinned]
     tables: list[IndexTable] = []
     merged: set[Digest] = set()
-    for category, limit in below.items():
-        sound = _sound_packs(store, source, due(free, category, limit))
-        if len(sound) > 1:
-            merged.update(sound)
-            tables += _write(store, category, sound.values())
+    for category in (DATA, METADATA):
+        packs, new = _merge(store, source, due(free, category, small), category)
+        merged.update(packs)
+        tables += new
     written = Written(
         tables=tuple(tables),
         bytes=sum(pack.size for table in tables for pack in table.packs),
@@ -87,21 +77,19 @@ def compact(
     )
     # What is merged with copies of some of its own chunks only is the same pack again.
     retired = frozenset(merged - {pack.digest for pack in written.packs})
-    if not retired or not _replace(store, retired, written):
-        return Written()
+    replaced = bool(retired) and _replace(store, retired, written)
     if delete:
-        _delete_unlisted(store, retired)
-    return written
+        _delete_unlisted(store, merged.union(pack.digest for pack in written.packs))
+    return written if replaced else Written()
 
 
-def due(packs: Iterable[PackInfo], category: int, below: int) -> list[PackInfo]:
-    """Which packs of a class to merge now, the largest first: none, or at least two.
+def due(packs: Iterable[PackInfo], category: int, small: int) -> list[PackInfo]:
+    """Which packs of a class, of less than `small` bytes, to merge now: none, or at least two.
 
-    Args:
-        below: bytes from which on a pack is large.
+    The largest comes first: it is the oldest, mostly.
     """
-    small = {pack for pack in packs if pack.category == category and pack.size < below}
-    ordered = sorted(small, key=lambda pack: (pack.size, pack.digest))
+    some = {pack for pack in packs if pack.category == category and pack.size < small}
+    ordered = sorted(some, key=lambda pack: (pack.size, pack.digest))
     count = ready([pack.size for pack in ordered], GROWTH, TARGET_SIZE)
     return ordered[:count][::-1]
 
@@ -113,6 +101,14 @@ def _pinned_packs(store: Store) -> set[Digest]:
         for name in names
         for pack in decode_run_packs(store.backend.get(name), f"The object {name} of {store.url}")
     }
+
+
+def _merge(
+    store: Store, source: Store | None, packs: Sequence[PackInfo], category: int
+) -> tuple[Iterable[Digest], Sequence[IndexTable]]:
+    """Write the chunks of packs to a new one; returns those that are in it, and its table."""
+    sound = _sound_packs(store, source, packs)
+    return (list(sound), _write(store, category, sound.values())) if len(sound) > 1 else ((), ())
 
 
 def _sound_packs(
@@ -222,13 +218,12 @@ def _replace(store: Store, retired: frozenset[Digest], written: Written) -> bool
         store.publish(written, unless_overtaken, retire=retired)
     except ConflictError:
         store.refresh()
-        _delete_unlisted(store, frozenset(pack.digest for pack in written.packs))
         return False
     return True
 
 
-def _delete_unlisted(store: Store, packs: frozenset[Digest]) -> None:
-    """Delete packs, but for those that the index lists: others may have made the same."""
+def _delete_unlisted(store: Store, packs: set[Digest]) -> None:
+    """Delete those of some packs that the index does not list: others may have made the same."""
     store.forget_packs(packs)
     for pack in packs - {pack.digest for pack in store.index.packs}:
         # Windows keeps what is mapped: it is garbage then, and a collection finds it.

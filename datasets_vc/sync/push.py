@@ -16,7 +16,7 @@ from datasets_vc.history.commits import is_ancestor, read_commit, walk
 from datasets_vc.history.tagobjects import peeled
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.store import Store
-from datasets_vc.store.compact import REMOTE, compact
+from datasets_vc.store.compact import SMALL_AT_REMOTE, compact
 from datasets_vc.sync.closure import dataset_chunks
 from datasets_vc.sync.transfer import Moved, send
 
@@ -72,7 +72,7 @@ def push_branch(
 
     root = remote.publish(written, change)
     with suppress(DatasetError):  # The push is done, whatever comes of tidying up.
-        compact(remote, REMOTE, source=local)
+        compact(remote, SMALL_AT_REMOTE, source=local)
     return Moved(len(written.packs), written.chunks), root
 
 

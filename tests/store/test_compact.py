@@ -21,7 +21,7 @@ from datasets_vc.format.location import RAW, ZSTD
 from datasets_vc.format.pack import ALIGNMENT, DATA, METADATA, TARGET_SIZE
 from datasets_vc.format.run import decode_run_packs, encode_run_packs
 from datasets_vc.store import Store
-from datasets_vc.store.compact import GROWTH, HISTORY_BELOW, LOCAL, Limits, compact, due
+from datasets_vc.store.compact import GROWTH, HISTORY_BELOW, SMALL, compact, due
 from datasets_vc.store.heal import heal
 from datasets_vc.store.names import damaged_name, index_name, pack_name
 from tests.fault.faults import Crash, FailingBackend, LimitedBackend
@@ -83,18 +83,18 @@ def test_what_is_merged_is_much_larger_than_each_of_its_parts(sizes: list[tuple[
         for number, (size, shift) in enumerate(sizes)
     ]
     for category in (DATA, METADATA):
-        chosen = due(packs, category, LOCAL.data)
+        chosen = due(packs, category, SMALL)
         left = [pack for pack in packs if pack not in chosen]
         assert {pack.category for pack in chosen} <= {category}
         if chosen:
             total = sum(pack.size for pack in chosen)
             largest = max(pack.size for pack in chosen)
             assert len(chosen) > 1
-            assert chosen[0].size == largest < LOCAL.data
+            assert chosen[0].size == largest < SMALL
             assert GROWTH * largest <= total <= TARGET_SIZE
         # What is left is left because it is large, or not enough of it.
         merged = PackInfo(digest_of(b"new"), sum(pack.size for pack in chosen) or 1 << 40, category)
-        assert not due([*left, merged], category, LOCAL.data) or merged.size < LOCAL.data
+        assert not due([*left, merged], category, SMALL) or merged.size < SMALL
 
 
 @pytest.mark.parametrize("size", [700, 30_000, 500_000])
@@ -103,15 +103,15 @@ def test_a_thousand_equal_packs_become_few_and_are_not_written_often(size: int) 
     again = 0
     for number in range(1000):
         packs.add(PackInfo(digest_of(b"%d" % number), size, DATA))
-        chosen = due(packs, DATA, LOCAL.data)
+        chosen = due(packs, DATA, SMALL)
         if chosen:
             total = sum(pack.size for pack in chosen)
             again += total
             packs -= set(chosen)
             packs.add(PackInfo(digest_of(b"to %d" % number), total, DATA))
-        small = [pack for pack in packs if pack.size < LOCAL.data]
+        small = [pack for pack in packs if pack.size < SMALL]
         assert len(small) <= (GROWTH - 1) * (1 + np.log(1000) / np.log(GROWTH))
-    assert len(packs) <= len(small) + 1000 * size / LOCAL.data
+    assert len(packs) <= len(small) + 1000 * size / SMALL
     assert again <= 1000 * size * np.log(1000) / np.log(GROWTH)
 
 
@@ -502,7 +502,7 @@ def test_a_remote_gets_from_a_source_what_that_has(backend: MemoryBackend) -> No
 
     remote.get = get  # type: ignore[method-assign]
     there = Store.open(remote)
-    assert len(compact(there, Limits(1 << 20, 1 << 20), source=source).packs) == 2
+    assert len(compact(there, 1 << 20, source=source).packs) == 2
     assert sum(name.startswith("packs/") for name in asked) == 3
     check(backend, files)
     assert len(packs_of(backend)) == 2 * GROWTH + 1 + 2
