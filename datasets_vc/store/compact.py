@@ -9,7 +9,7 @@ from datasets_vc.digest import Buffer, Digest
 from datasets_vc.errors import ConflictError, DatasetError, IntegrityError, NotFoundError
 from datasets_vc.format.header import HEADER_SIZE
 from datasets_vc.format.index import IndexTable, PackInfo
-from datasets_vc.format.location import digest_list
+from datasets_vc.format.location import RECIPE, digest_list
 from datasets_vc.format.pack import ALIGNMENT, DATA, METADATA, TARGET_SIZE
 from datasets_vc.format.root import Root
 from datasets_vc.format.run import decode_run_packs
@@ -26,7 +26,10 @@ GROWTH = 8
 """Packs are merged once together they are so many times as large as the largest of them."""
 
 HISTORY_BELOW = 2048
-"""Bytes; chunks of metadata that are shorter are mostly commits. They come first in a pack."""
+"""Bytes; chunks of metadata that are shorter, and no recipes, are commits mostly.
+
+They come first in a pack, so that who fetches history finds it in one place.
+"""
 
 SMALL = 4 << 20
 """Bytes; packs that are as large, or larger, are left alone."""
@@ -92,6 +95,12 @@ def due(packs: Iterable[PackInfo], category: int, small: int) -> list[PackInfo]:
     ordered = sorted(some, key=lambda pack: (pack.size, pack.digest))
     count = ready([pack.size for pack in ordered], GROWTH, TARGET_SIZE)
     return ordered[:count][::-1]
+
+
+def is_history(place: Place) -> bool:
+    """Whether a chunk is a commit, as far as one can tell from outside."""
+    short = place.raw < HISTORY_BELOW and place.codec != RECIPE
+    return short and place.pack.category == METADATA
 
 
 def _pinned_packs(store: Store) -> set[Digest]:
@@ -176,9 +185,8 @@ def _write(store: Store, category: int, packs: Iterable[_Chunks]) -> Sequence[In
 
 
 def _history_first(packs: Iterable[_Chunks]) -> _Chunks:
-    """Small chunks before others: who fetches history finds most of it in one place."""
     chunks = [chunk for pack in packs for chunk in pack]
-    return sorted(chunks, key=lambda chunk: chunk[0].raw >= HISTORY_BELOW)
+    return sorted(chunks, key=lambda chunk: not is_history(chunk[0]))
 
 
 def _batches(chunks: _Chunks) -> Iterator[tuple[list[Encoded], Origin | None]]:

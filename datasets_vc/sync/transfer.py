@@ -15,6 +15,7 @@ from datasets_vc.format.index import IndexTable, PackInfo
 from datasets_vc.format.pack import DATA
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.store import ChunkWriter, Store, Written
+from datasets_vc.store.compact import is_history
 from datasets_vc.store.index import Place
 from datasets_vc.store.names import pack_name
 from datasets_vc.store.reader import MissingPackError, Span, coalesce
@@ -111,13 +112,15 @@ def send(
             f"such as {found.missing()[0].hex()}, and so does the remote.",
             "Fetch that version first from a remote that has it: dsvc fetch REMOTE REV",
         )
-    by_pack = _by_pack(found.places())
+    places = found.places()
+    history = [place for place in places if is_history(place)]
+    by_pack = _by_pack([place for place in places if not is_history(place)])
     whole = [
         pack
         for pack, places in by_pack.items()
         if pack.category == DATA and pack.size >= SEND_WHOLE_FROM and _mostly(pack, places)
     ]
-    parts = [places for pack, places in by_pack.items() if pack not in whole]
+    parts = [history, *(places for pack, places in by_pack.items() if pack not in whole)]
     total = sum(place.stored for places in parts for place in places)
     progress.begin("Sending", total + sum(pack.size for pack in whole), "B")
     with ThreadPoolExecutor(_PARALLEL) as pool:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
+from datasets_vc.digest import Digest
+from datasets_vc.history.commits import walk
+from datasets_vc.sync.fetch import fetch_history
 from datasets_vc.sync.push import push_branch
 from datasets_vc.sync.runs import receive_runs
 from tests.sync.stores import commit, contents, link, new_store, noise, pull
@@ -94,6 +98,25 @@ def test_many_commits_pushed_at_once_are_cloned_in_few_requests() -> None:
     pull(machine, cloning.store)
     assert cloning.backend.requests <= 6
     assert contents(machine, tip) == {"a.txt": b"199"}
+
+
+def test_history_comes_without_the_lists_of_files_between(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Large packs of metadata are not brought whole for the sake of the commits in them."""
+    monkeypatch.setattr("datasets_vc.sync.transfer.WHOLE_PACK_BELOW", 0)
+    local, machine, server = new_store(), new_store(), new_store()
+    files = {f"{n:03d}": b"x" for n in range(100)}
+    tips: list[Digest] = []
+    for step in range(100):
+        tips.append(commit(local, files | {"a": b"%d" % step}, tips[-1:], step=step))
+    push_branch(local, link(server.backend, local).store, "main", tips[-1])
+    fetching = link(server.backend, machine)
+    fetch_history(machine, fetching.store, tips[-1:])
+    assert [digest for digest, _ in walk(machine, tips[-1:])] == tips[::-1]
+    assert fetching.backend.requests <= 4
+    index = sum(info.size for info in server.backend.list("index/"))
+    assert fetching.backend.bytes_received < index + 100 * 500
 
 
 def test_appending_to_a_large_text() -> None:
