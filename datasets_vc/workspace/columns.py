@@ -22,6 +22,7 @@ Rows = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 _SMALL = 20_000
+_AT_ONCE = 1 << 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,6 +91,15 @@ def same_digests(left: Digests, right: Digests) -> Mask:
     """Row by row, whether two columns are equal."""
     words = np.ascontiguousarray(left).view(np.uint64), np.ascontiguousarray(right).view(np.uint64)
     equal: Mask = np.all(words[0] == words[1], axis=1)
+    return equal
+
+
+def same_digests_at(left: Digests, rows: Rows, right: Digests) -> Mask:
+    """Row by row, whether `left[rows]` and `right` are equal; a few rows at a time."""
+    equal = np.zeros(len(rows), np.bool_)
+    for start in range(0, len(rows) if len(left) else 0, _AT_ONCE):
+        piece = slice(start, start + _AT_ONCE)
+        equal[piece] = same_digests(left[rows[piece]], right[piece])
     return equal
 
 

@@ -15,7 +15,7 @@ from datasets_vc.workspace.columns import (
     align,
     entries_of,
     paths_at,
-    same_digests,
+    same_digests_at,
 )
 from datasets_vc.workspace.listing import Listing
 from datasets_vc.workspace.obstacles import Obstacles
@@ -99,7 +99,7 @@ def _same_in(comparison: Comparison, target: Entries) -> Mask:
     here = np.ones(len(version), np.bool_)
     here[comparison.left_out] = False
     same: Mask = (rows >= 0) & here[rows] & (target.kind == version.kind[rows])
-    return same & same_digests(target.digest, version.digest[rows])
+    return same & same_digests_at(version.digest, rows, target.digest)
 
 
 def _there(comparison: Comparison, target: Entries, place: Rows) -> Mask:
@@ -108,7 +108,7 @@ def _there(comparison: Comparison, target: Entries, place: Rows) -> Mask:
     if not len(listing):
         return place >= 0
     there: Mask = (place >= 0) & comparison.known[place] & (listing.kind[place] == target.kind)
-    return there & same_digests(comparison.digest[place], target.digest)
+    return there & same_digests_at(comparison.digest, place, target.digest)
 
 
 def _leaving(comparison: Comparison, target: Entries, selection: Selection) -> Mask:

@@ -23,7 +23,7 @@ from datasets_vc.workspace.columns import (
     not_hit,
     path_order,
     paths_at,
-    same_digests,
+    same_digests_at,
     table_of,
 )
 from datasets_vc.workspace.listing import Listing, Skipped
@@ -84,9 +84,9 @@ class Comparison:
     @property
     def equal(self) -> Mask:
         """Which files are known to equal their row of the version."""
-        if not len(self.version):
-            return np.zeros(len(self.listing), np.bool_)
-        return self.alike & self.known & same_digests(self.digest, self.version.digest[self.rows])
+        return (
+            self.alike & self.known & same_digests_at(self.version.digest, self.rows, self.digest)
+        )
 
     def learn(self, rows: Rows, digests: Digests, known: Mask | bool) -> None:
         """Fill in what reading the files at `rows` has shown."""

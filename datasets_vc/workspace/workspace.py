@@ -13,6 +13,7 @@ import pyarrow as pa
 from datasets_vc.config import Head, read_config, read_head, set_only, write_head
 from datasets_vc.errors import AlreadyExistsError, DatasetError
 from datasets_vc.history.rows import differing
+from datasets_vc.memory import give_back
 from datasets_vc.paths import META_DIR
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.workspace.change import CheckedOut, Order, change_files
@@ -37,6 +38,9 @@ from datasets_vc.workspace.walk import walk
 
 _FEW = 4096
 """Paths that are looked for one by one; for more all files are listed."""
+
+_MANY = 100_000
+"""Files whose listing leaves memory worth giving back."""
 
 
 class Workspace:
@@ -106,7 +110,10 @@ class Workspace:
         """
         selection = Selection(paths)
         moment = clock_of(self.folder)
-        return Scan(selection, walk(self.folder, selection), load_cache(self.folder), moment)
+        listing = walk(self.folder, selection)
+        if len(listing) > _MANY:
+            give_back()
+        return Scan(selection, listing, load_cache(self.folder), moment)
 
     def status(self, version: pa.Table, paths: Sequence[str] = ()) -> Changes:
         """What differs from `version`; reads only files that may be alike and are not remembered.
