@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
@@ -17,13 +17,10 @@ from datasets_vc.errors import ConflictError, DatasetError, InvalidInputError
 from datasets_vc.format.entries import ENTRY_SCHEMA
 from datasets_vc.history.branches import Branches
 from datasets_vc.history.commits import read_commit
-from datasets_vc.history.diff import differing_rows
 from datasets_vc.history.manifest import Manifest
 from datasets_vc.history.revisions import Revision, resolve
 from datasets_vc.history.tags import Tags
-from datasets_vc.memory import give_back
 from datasets_vc.paths import META_DIR
-from datasets_vc.progress import SILENT, Progress
 from datasets_vc.store import Store
 from datasets_vc.store.compact import compact
 from datasets_vc.sync.remotes import Remotes
@@ -151,7 +148,12 @@ class Context:
 
     def entries_of(self, commit: Digest | None) -> pa.Table:
         """The entries of a commit; none before the first."""
-        return self._entries(self.dataset_of(commit))
+        dataset = self.dataset_of(commit)
+        if dataset is None:
+            return ENTRY_SCHEMA.empty_table()
+        entries = Manifest(self.store, dataset).entries()
+        self.store.let_go()
+        return entries
 
     def table_keys(self, declared: Buffer | None) -> Mapping[str, str]:
         """Which tables have which key: pattern -> column, for `tables.key_of`.
@@ -170,63 +172,3 @@ class Context:
             raise InvalidInputError(f"'{where}': {error.message}", error.hint) from error
         # Of several patterns that fit the last one counts.
         return {name: travelling[name] for name in travelling if name not in own} | dict(own)
-
-    def write_files(
-        self,
-        old: Digest | None,
-        new: Digest,
-        paths: Sequence[str] = (),
-        *,
-        part: Part | None = None,
-        force: bool = False,
-        progress: Progress = SILENT,
-        ready: Callable[[], None] = lambda: None,
-    ) -> tuple[int, int]:
-        """Make the workspace's files those of a dataset; see `Workspace.checkout`.
-
-        Args:
-            old: the commit whose files they are now.
-            new: the dataset.
-
-        Returns:
-            How many files were written, and how many removed.
-        """
-        before = self.dataset_of(old)
-        if paths or part is not None or force:
-            target = self._entries(new)
-            done = self.workspace.checkout(
-                target if before == new else self._entries(before),
-                target,
-                self.store,
-                paths,
-                part=part,
-                force=force,
-                progress=progress,
-                ready=ready,
-            )
-        else:
-            left, right = self._differing(before, new)
-            done = self.workspace.switch(
-                left,
-                right,
-                self.store,
-                lambda: self._entries(new).column("path"),
-                progress=progress,
-                ready=ready,
-            )
-        return done.written, done.removed
-
-    def _entries(self, dataset: Digest | None) -> pa.Table:
-        if dataset is None:
-            return ENTRY_SCHEMA.empty_table()
-        entries = Manifest(self.store, dataset).entries()
-        self.store.let_go()
-        return entries
-
-    def _differing(self, old: Digest | None, new: Digest) -> tuple[pa.Table, pa.Table]:
-        if old is None:
-            return ENTRY_SCHEMA.empty_table(), self._entries(new)
-        tables = differing_rows(self.store, old, new)
-        self.store.let_go()
-        give_back()
-        return tables

@@ -33,6 +33,7 @@ from datasets_vc.memory import give_back
 from datasets_vc.paths import META_DIR
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.repository.context import Context
+from datasets_vc.repository.files import write_files
 from datasets_vc.repository.needed import EVERYTHING, Need, fetch_needed, lacks_needed
 from datasets_vc.repository.results import CloneResult, SyncResult, Transfer
 from datasets_vc.store import Store
@@ -109,7 +110,7 @@ def clone(
     if dataset and not branch:
         transfer += ensure(context, dataset, progress, Need())
     if dataset and checkout:
-        context.write_files(None, dataset, progress=progress)
+        write_files(context, None, dataset, progress=progress)
     if branch and commit:
         context.branches.move(branch, None, commit)
     context.workspace.set_head(Head(branch, commit))

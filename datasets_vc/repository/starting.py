@@ -15,8 +15,7 @@ from datasets_vc.history.merge import Merge, merge_datasets
 from datasets_vc.progress import Progress
 from datasets_vc.repository.bringing import ensure_nodes
 from datasets_vc.repository.context import Context
-from datasets_vc.repository.exchange import ensure
-from datasets_vc.repository.needed import Need
+from datasets_vc.repository.files import write_files
 from datasets_vc.repository.results import MergeResult
 from datasets_vc.repository.threeway import carry_out
 from datasets_vc.repository.unfinished import Recorder, begin, go_on, unforced
@@ -95,10 +94,7 @@ def _advance(context: Context, head: Head, request: Request, progress: Progress)
     """Let the branch go forward; as after any checkout, doing it again finishes what was cut."""
     target = request.other
     dataset = read_commit(context.store, target).dataset
-    if context.has_files:
-        ensure(context, dataset, progress, Need())
-    else:
-        ensure_nodes(context, [dataset])
+    ensure_nodes(context, [dataset])
     written, removed = go_to(context, head, head.commit, target, progress)
     return MergeResult(
         "merge",
@@ -125,7 +121,8 @@ def go_to(
     if target != head.commit and context.has_files:
         dataset = read_commit(context.store, target).dataset
         with unforced():
-            counts = context.write_files(head.commit, dataset, progress=progress)
+            done = write_files(context, head.commit, dataset, progress=progress)
+        counts = done.written, done.removed
     if head.branch and tip != target:
         context.branches.move(head.branch, tip, target)
     context.workspace.set_head(Head(head.branch, target))

@@ -28,6 +28,7 @@ from datasets_vc.paths import is_under
 from datasets_vc.progress import Progress
 from datasets_vc.repository.bringing import ensure_files
 from datasets_vc.repository.context import Context
+from datasets_vc.repository.files import write_files
 from datasets_vc.repository.results import CheckoutResult, MergeResult
 from datasets_vc.repository.threeway import Outcome, table_of_side
 from datasets_vc.store import ChunkWriter, Written
@@ -133,17 +134,15 @@ def _write(
 ) -> MergeResult:
     counts = (0, 0)
     if context.has_files:
-        _, merged = _touched(context, state)
-        left_out = context.workspace.left_out(merged)
-        files = [entry.digest for path, entry in merged.items() if path not in left_out]
-        ensure_files(context, files, "merged files", progress)
         with unforced():
-            counts = context.write_files(
+            done = write_files(
+                context,
                 state.ours,
                 state.dataset,
                 progress=progress,
                 ready=lambda: write_state(context.folder, state),
             )
+        counts = done.written, done.removed
     state = replace(state, written=True)
     write_state(context.folder, state)
     result = go_on(context, state, recorder, progress)

@@ -17,11 +17,10 @@ from datasets_vc.history.manifest import Manifest, write_manifest
 from datasets_vc.memory import give_back
 from datasets_vc.progress import Progress
 from datasets_vc.repository.context import Context
-from datasets_vc.repository.exchange import ensure
-from datasets_vc.repository.needed import Need
+from datasets_vc.repository.files import write_files
 from datasets_vc.repository.results import CheckoutResult, CommitResult, Status
 from datasets_vc.store.writer import ChunkWriter
-from datasets_vc.workspace import Ingested
+from datasets_vc.workspace import CheckedOut, Ingested
 from datasets_vc.workspace.consume import Consumed
 from datasets_vc.workspace.part import Part
 
@@ -149,7 +148,9 @@ def checkout(
         _check_new_branch(context, create)
         branch, target = _destination(context, revision)
         old = context.head.commit if context.has_files else None
-        counts = _bring(context, old, target, part, progress, force=force) if target else (0, 0)
+        done = CheckedOut(0, 0)
+        if target:
+            done = _bring(context, old, target, part, progress, force=force)
         if create and target:
             branch = create
             context.branches.move(create, None, target)
@@ -158,7 +159,7 @@ def checkout(
             set_only(context.folder, part.patterns)
         if not context.has_files:
             set_files(context.folder, True)
-    return CheckoutResult(branch, target, *counts)
+    return CheckoutResult(branch, target, done.written, done.removed)
 
 
 def _check_new_branch(context: Context, name: str | None) -> None:
@@ -188,11 +189,10 @@ def _bring(
     progress: Progress,
     *,
     force: bool,
-) -> tuple[int, int]:
+) -> CheckedOut:
     """Put the files of one commit in the place of another's; returns how many came and went."""
     dataset = read_commit(context.store, target).dataset
-    ensure(context, dataset, progress, Need(part=part))
-    return context.write_files(old, dataset, part=part, force=force, progress=progress)
+    return write_files(context, old, dataset, part=part, force=force, progress=progress)
 
 
 def restore(
@@ -202,11 +202,10 @@ def restore(
     with context.workspace.lock():
         head = context.head
         found = context.resolve(revision)
-        ensure(context, found.dataset, progress, Need(paths))
-        counts = context.write_files(
-            head.commit, found.dataset, paths, force=force, progress=progress
+        done = write_files(
+            context, head.commit, found.dataset, paths, force=force, progress=progress
         )
-    return CheckoutResult(head.branch, head.commit, *counts)
+    return CheckoutResult(head.branch, head.commit, done.written, done.removed)
 
 
 def _adopt_branch(context: Context, name: str) -> None:

@@ -101,10 +101,11 @@ def lacking_files(store: Store, files: Sequence[Digest]) -> list[Digest]:
     """Which files a store does not have, or not all pieces of."""
     here = store.index.contains(files).tolist()
     absent = [file for file, found in zip(files, here, strict=True) if not found]
+    recipes = _with_recipe(store.index, files)
+    if store.index.contains(_pieces(store, recipes)).all():
+        return absent
     return absent + [
-        file
-        for file in _with_recipe(store.index, files)
-        if not store.index.contains(_pieces(store, [file])).all()
+        file for file in recipes if not store.index.contains(_pieces(store, [file])).all()
     ]
 
 

@@ -12,11 +12,14 @@ import pyarrow as pa
 from datasets_vc.memory import give_back
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.workspace.checkout import FileSource, apply_plan
+from datasets_vc.workspace.columns import Digests
 from datasets_vc.workspace.naming import check_distinct, folding_of
 from datasets_vc.workspace.plan import plan_checkout
 from datasets_vc.workspace.scan import Scan
 from datasets_vc.workspace.statcache import StatCache, save_cache
 from datasets_vc.workspace.status import Comparison
+
+Ready = Callable[[Digests], None]
 
 _TICKS = 200
 
@@ -39,7 +42,8 @@ class Order:
         clock: the time by the workspace's file system, in ns.
         force: give up uncommitted changes.
         progress: hears of bytes.
-        ready: called when nothing is in the way, before anything is changed.
+        ready: called with the digests of the files to write, shape (files, 32), when nothing is in
+            the way and nothing has been changed yet.
     """
 
     source: FileSource
@@ -47,7 +51,7 @@ class Order:
     clock: Callable[[], int]
     force: bool = False
     progress: Progress = SILENT
-    ready: Callable[[], None] = lambda: None
+    ready: Ready = lambda _: None
 
 
 def change_files(
@@ -64,7 +68,7 @@ def change_files(
     folding = folding_of(folder) if len(plan.write) else None
     if folding:
         check_distinct(order.names().to_pylist(), folding)
-    order.ready()
+    order.ready(plan.digests)
     give_back()
     written = apply_plan(folder, plan, order.source, force=order.force, progress=order.progress)
     counts = CheckedOut(len(plan.write), len(plan.remove))

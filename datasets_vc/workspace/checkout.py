@@ -124,14 +124,11 @@ class _Writer:
                 self._write_segments(columns)
             finally:
                 shutil.rmtree(self._temporary, ignore_errors=True)
-        whole = len(rows) == len(plan.target)
-        digests = plan.target.digest if whole else plan.target.digest[rows]
-        return StatCache(Listing(gather(plan.target.path, rows), *columns), digests)
+        return StatCache(Listing(gather(plan.target.path, rows), *columns), plan.digests)
 
     def _write_segments(self, columns: Sequence[NDArray[np.int64]]) -> None:
         target, rows = self._plan.target, self._plan.write
-        digests = target.digest if len(rows) == len(target) else target.digest[rows]
-        order = self._source.reading_order(digests)
+        order = self._source.reading_order(self._plan.digests)
         ends = np.cumsum(target.size[rows[order]])
         cuts = np.array(range(_SEGMENT_BYTES, int(ends[-1]), _SEGMENT_BYTES), np.uint64)
         for numbers in np.split(order, np.unique(np.searchsorted(ends, cuts))):

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from datasets_vc.errors import UnsavedChangesError
 from datasets_vc.workspace.columns import (
+    Digests,
     Entries,
     Mask,
     Rows,
@@ -39,6 +40,12 @@ class Plan:
     clear: list[str]
     write: Rows
     replaces: Rows
+
+    @property
+    def digests(self) -> Digests:
+        """Those of the files to write."""
+        whole = len(self.write) == len(self.target)
+        return self.target.digest if whole else self.target.digest[self.write]
 
     @property
     def gone(self) -> Rows:

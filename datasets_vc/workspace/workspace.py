@@ -16,7 +16,7 @@ from datasets_vc.history.rows import differing
 from datasets_vc.memory import give_back
 from datasets_vc.paths import META_DIR
 from datasets_vc.progress import SILENT, Progress
-from datasets_vc.workspace.change import CheckedOut, Order, change_files
+from datasets_vc.workspace.change import CheckedOut, Order, Ready, change_files
 from datasets_vc.workspace.checkout import FileSource
 from datasets_vc.workspace.columns import align, whole_column
 from datasets_vc.workspace.consume import Consumed, consumable, consume
@@ -186,7 +186,7 @@ class Workspace:
         part: Part | None = None,
         force: bool = False,
         progress: Progress = SILENT,
-        ready: Callable[[], None] = lambda: None,
+        ready: Ready = lambda _: None,
     ) -> CheckedOut:
         """Bring the files of `target` in place of those of `current`; see `plan_checkout`.
 
@@ -199,7 +199,7 @@ class Workspace:
                 the same as now, and outside it what is present.
             force: give up uncommitted changes; untracked files go only where they are in the way.
             progress: hears of bytes.
-            ready: called when nothing is in the way, before anything is changed.
+            ready: see `Order`.
 
         Raises:
             UnsavedChangesError: uncommitted work is in the way; nothing was changed.
@@ -224,7 +224,7 @@ class Workspace:
         names: Callable[[], pa.StringArray],
         *,
         progress: Progress = SILENT,
-        ready: Callable[[], None] = lambda: None,
+        ready: Ready = lambda _: None,
     ) -> CheckedOut:
         """Go from one version to another, of which only the entries that differ are given.
 

@@ -79,7 +79,7 @@ def commit_paths(bench: Bench, current: Tree, before: Tree, path: str) -> Tree:
     }
     # A file above the path is covered, too: the path can only be there if the file is not.
     covered = {each: entry for each, entry in before.items() if is_at(path, each)}
-    above = {each: before[each] for each in kept if is_at(each, path) and each in before}
+    above = {each: entry for each, entry in before.items() if is_at(each, path)}
     wanted = {**kept, **covered, **above}
     assert bench.version.equals(table_from(wanted))
     return wanted
