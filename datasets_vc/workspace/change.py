@@ -12,12 +12,14 @@ import pyarrow as pa
 from datasets_vc.memory import give_back
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.workspace.checkout import FileSource, apply_plan
-from datasets_vc.workspace.columns import Digests
+from datasets_vc.workspace.columns import Digests, whole_column
+from datasets_vc.workspace.listing import Listing
 from datasets_vc.workspace.naming import check_distinct, folding_of
+from datasets_vc.workspace.part import Part
 from datasets_vc.workspace.plan import plan_checkout
 from datasets_vc.workspace.scan import Scan
 from datasets_vc.workspace.statcache import StatCache, save_cache
-from datasets_vc.workspace.status import Comparison
+from datasets_vc.workspace.status import compare
 
 Ready = Callable[[Digests], None]
 
@@ -37,7 +39,10 @@ class Order:
     """How files are to be changed.
 
     Attributes:
-        source: the store that has them.
+        scan: lists what is there.
+        part: what the workspace has of the current version.
+        wanted: which entries of the version that is brought it is to have, given what is there.
+        source: the store that has the files.
         names: all paths of the version that is brought.
         clock: the time by the workspace's file system, in ns.
         force: give up uncommitted changes.
@@ -46,6 +51,9 @@ class Order:
             the way and nothing has been changed yet.
     """
 
+    scan: Callable[[], Scan]
+    part: Part
+    wanted: Callable[[pa.Table, Listing], pa.Table]
     source: FileSource
     names: Callable[[], pa.StringArray]
     clock: Callable[[], int]
@@ -54,16 +62,19 @@ class Order:
     ready: Ready = lambda _: None
 
 
-def change_files(
-    folder: Path, found: Scan, comparison: Comparison, target: pa.Table, order: Order
-) -> CheckedOut:
-    """Make the files of the workspace `folder` those of `target`; raises as `Workspace.checkout`.
+def change_files(folder: Path, current: pa.Table, target: pa.Table, order: Order) -> CheckedOut:
+    """Make the files of the workspace `folder` those of another version.
 
     Args:
-        found: what is there.
-        comparison: that beside the current version.
-        target: what to bring; see `plan_checkout`.
+        current: the entries of the version that it stands on.
+        target: those of the other.
+
+    Raises: as `Workspace.checkout`.
     """
+    found = order.scan()
+    found.check_matched(*(whole_column(version, "path") for version in (current, target)))
+    comparison = compare(found.listing, found.cache, current, found.selection, order.part)
+    target = order.wanted(target, found.listing)
     plan = plan_checkout(str(folder), comparison, target, found.selection, force=order.force)
     folding = folding_of(folder) if len(plan.write) else None
     if folding:

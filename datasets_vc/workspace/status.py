@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from datasets_vc.digest import DIGEST_SIZE
 from datasets_vc.workspace.collisions import colliding
 from datasets_vc.workspace.columns import (
     Digests,
@@ -31,6 +32,8 @@ from datasets_vc.workspace.part import WHOLE, Part
 from datasets_vc.workspace.reading import hash_files
 from datasets_vc.workspace.selection import Selection
 from datasets_vc.workspace.statcache import StatCache
+
+_AT_ONCE = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,17 +114,23 @@ class Comparison:
         What was left out, and what the selection does not cover, is as in the version beside.
         """
         listing, version = self.listing, self.version
-        kept = np.concatenate([self.left_out, self.outside])
+        kept = np.sort(np.concatenate([self.left_out, self.outside]))
         if not len(kept):
             return table_of(listing.path, listing.kind, listing.size, self.digest)
         paths = pa.concat_arrays([listing.path, gather(version.path, kept)])
         order = path_order(paths)
-        return table_of(
-            gather(paths, order),
-            np.concatenate([listing.kind, version.kind[kept]])[order],
-            np.concatenate([listing.size.astype(np.uint64), version.size[kept]])[order],
-            np.concatenate([self.digest, version.digest[kept]])[order],
-        )
+        paths = gather(paths, order)
+        kind = np.concatenate([listing.kind.astype(np.uint8), version.kind[kept]])[order]
+        size = np.concatenate([listing.size.astype(np.uint64), version.size[kept]])[order]
+        # Half of all that a version is: filled in place, a few rows at a time.
+        digest = np.empty((len(order), DIGEST_SIZE), np.uint8)
+        for start in range(0, len(order), _AT_ONCE):
+            rows = order[start : start + _AT_ONCE]
+            here = rows < len(listing)
+            piece = digest[start : start + _AT_ONCE]
+            piece[here] = self.digest[rows[here]]
+            piece[~here] = version.digest[kept[rows[~here] - len(listing)]]
+        return table_of(paths, kind, size, digest)
 
     def differing(self) -> tuple[pa.Table, pa.Table]:
         """The entries of the version and of the listing that the other lacks, all digests known."""

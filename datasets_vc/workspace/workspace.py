@@ -208,13 +208,18 @@ class Workspace:
             IntegrityError, MissingDataError: from the store.
             DatasetError: a file cannot be written; running it again does the rest.
         """
-        columns = [whole_column(version, "path") for version in (current, target)]
-        order = Order(source, lambda: columns[1], self._clock, force, progress, ready)
-        found = self.scan(paths)
-        found.check_matched(*columns)
-        comparison = compare(found.listing, found.cache, current, found.selection, self.part)
-        target = self.wanted(target, paths, part, found.listing)
-        return change_files(self.folder, found, comparison, target, order)
+        order = Order(
+            scan=lambda: self.scan(paths),
+            part=self.part,
+            wanted=lambda entries, listing: self.wanted(entries, paths, part, listing),
+            source=source,
+            names=lambda: whole_column(target, "path"),
+            clock=self._clock,
+            force=force,
+            progress=progress,
+            ready=ready,
+        )
+        return change_files(self.folder, current, target, order)
 
     def switch(
         self,
@@ -236,11 +241,17 @@ class Workspace:
             names: all paths of the new version.
         """
         paths = [*old.column("path").to_pylist(), *new.column("path").to_pylist()]
-        found = self.scan(paths if 0 < len(paths) <= _FEW else ())
-        comparison = compare(found.listing, found.cache, old, found.selection, self.part)
-        target = self.wanted(new, (), None, found.listing)
-        order = Order(source, names, self._clock, False, progress, ready)
-        return change_files(self.folder, found, comparison, target, order)
+        order = Order(
+            scan=lambda: self.scan(paths if 0 < len(paths) <= _FEW else ()),
+            part=self.part,
+            wanted=lambda entries, listing: self.wanted(entries, (), None, listing),
+            source=source,
+            names=names,
+            clock=self._clock,
+            progress=progress,
+            ready=ready,
+        )
+        return change_files(self.folder, old, new, order)
 
     def wanted(
         self,
