@@ -38,9 +38,7 @@ class Recorder:
         self.files += [bytes(chunk.payload) for chunk in files.new]
         return files.digests
 
-    def add_stream(
-        self, read: Callable[[int], bytes], size: int, source: int | None
-    ) -> Digest:
+    def add_stream(self, read: Callable[[int], bytes], size: int, source: int | None) -> Digest:
         data = b"".join(iter(lambda: read(100_000), b""))
         assert len(data) == size
         self.streams.append(data)
