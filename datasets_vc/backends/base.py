@@ -136,6 +136,14 @@ class Backend(ABC):
             RemoteError: if `transient`, the root may or may not have been replaced.
         """
 
+    def open_local(self, name: str) -> int | None:
+        """A descriptor of the local file that is the object, for reading; None if there is none.
+
+        The caller closes it.
+        """
+        check_name(name)
+        return None
+
     def map(self, name: str) -> memoryview | None:
         """A read-only memory map of a whole object; None where objects cannot be mapped.
 

@@ -125,6 +125,11 @@ class LocalBackend(Backend):
             with _our_errors("write", path):
                 self._write(path, (data,))
 
+    def open_local(self, name: str) -> int | None:
+        path = self._path(name)
+        with _our_errors("read", path):
+            return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
     def map(self, name: str) -> memoryview | None:
         path = self._path(name)
         with _our_errors("read", path), path.open("rb") as file:

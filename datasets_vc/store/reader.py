@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Lock
+from typing import NamedTuple
 
 from datasets_vc.backends.base import Backend
 from datasets_vc.digest import Buffer, Digest, checksum_of, digest_of
@@ -21,6 +22,14 @@ from datasets_vc.store.names import damaged_name, pack_name
 _MAX_MAPS = 1024
 _MAX_GAP = 1 << 20
 _PARALLEL_REQUESTS = 8
+
+
+class Extent(NamedTuple):
+    """Bytes of a file; with a pack, they are those from `offset` on of that pack, a local file."""
+
+    data: Buffer
+    pack: Digest | None = None
+    offset: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +86,13 @@ class Reader:
                 data = self._assemble(index, place, decode_recipe(data, _recipe_of(place)))
             files.append(data)
         return files
+
+    def extent(self, index: ChunkIndex, digest: Digest) -> Extent:
+        """A chunk, verified and decoded, and where in a local pack exactly its bytes lie."""
+        (place,) = self.locate(index, [digest])
+        data = self._decode(place, self._payloads([place])[digest])
+        raw = place.codec == RAW and self._map(place) is not None
+        return Extent(data, place.pack.digest if raw else None, place.offset)
 
     def pieces(self, index: ChunkIndex, digest: Digest) -> Sequence[Digest]:
         """The chunks of a file; itself, where it is one."""

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -25,8 +26,8 @@ from datasets_vc.errors import (
 from datasets_vc.format.root import Root, check_writable, decode_root, encode_root
 from datasets_vc.store.index import ChunkIndex, Place
 from datasets_vc.store.indexes import IndexObjects, MissingIndexError
-from datasets_vc.store.names import ROOT, index_name
-from datasets_vc.store.reader import MissingPackError, Reader
+from datasets_vc.store.names import ROOT, index_name, pack_name
+from datasets_vc.store.reader import Extent, MissingPackError, Reader
 from datasets_vc.store.writer import ChunkWriter, Written
 
 _SWAP_ATTEMPTS = 64
@@ -142,16 +143,24 @@ class Store:
 
     def iter_file(self, digest: Digest) -> Iterator[Buffer]:
         """A file's bytes, piece by piece; see `read`."""
+        return (extent.data for extent in self.iter_extents(digest))
+
+    def iter_extents(self, digest: Digest) -> Iterator[Extent]:
+        """A file's bytes, piece by piece, and where they lie; see `read`."""
         pieces = self._read(lambda index: self._reader.pieces(index, digest))
         whole = Hasher()
         confirmed = len(pieces) == 1 or self._reader.is_confirmed(digest)
         for piece in pieces:
-            data = self.read(piece)
+            extent = self._read(partial(self._reader.extent, digest=piece))
             if not confirmed:
-                whole.update(data)
-            yield data
+                whole.update(extent.data)
+            yield extent
         if not confirmed:
             self._reader.confirm(digest, Digest(whole.digest()))
+
+    def open_pack(self, pack: Digest) -> int | None:
+        """A descriptor of a pack that is a local file, for reading; the caller closes it."""
+        return self.backend.open_local(pack_name(pack))
 
     def reading_order(self, digests: NDArray[np.uint8]) -> NDArray[np.int64]:
         """In which order chunks are read from packs front to back; see `ChunkIndex`."""

@@ -23,9 +23,11 @@ from datasets_vc.errors import IntegrityError
 from datasets_vc.format.entries import SYMLINK
 from datasets_vc.paths import META_DIR
 from datasets_vc.progress import SILENT, Progress
+from datasets_vc.store.reader import Extent
 from datasets_vc.workspace.ahead import LARGE, ahead, spans
 from datasets_vc.workspace.collisions import colliding
 from datasets_vc.workspace.columns import Digests, Rows, digest_at, gather, paths_at
+from datasets_vc.workspace.filling import fill
 from datasets_vc.workspace.links import check_link
 from datasets_vc.workspace.listing import FIELDS, INODE_MASK, Listing
 from datasets_vc.workspace.plan import Plan
@@ -52,7 +54,9 @@ class FileSource(Protocol):
 
     def read_files(self, digests: Sequence[Digest]) -> list[Buffer]: ...
 
-    def iter_file(self, digest: Digest) -> Iterator[Buffer]: ...
+    def iter_extents(self, digest: Digest) -> Iterator[Extent]: ...
+
+    def open_pack(self, pack: Digest) -> int | None: ...
 
     def let_go(self) -> None: ...
 
@@ -162,38 +166,30 @@ class _Writer:
         target, rows = self._plan.target, self._plan.write[numbers]
         digests = [digest_at(target.digest, row) for row in rows.tolist()]
         sizes = target.size[rows].tolist()
-        contents: Iterable[Iterable[Buffer]]
-        if sizes[0] < LARGE:
-            contents = ([data] for data in self._source.read_files(digests))
-        else:
-            contents = (self._counted(self._source.iter_file(digest)) for digest in digests)
-        columns = paths_at(target.path, rows), target.kind[rows].tolist(), sizes
+        paths, kinds = paths_at(target.path, rows), target.kind[rows].tolist()
         replaced = self._plan.replaces[numbers].tolist()
-        found = [
-            self._write_one(path, kind, size, old, pieces)
-            for path, kind, size, old, pieces in zip(*columns, replaced, contents, strict=True)
-        ]
+        if sizes[0] < LARGE:
+            contents: Iterable[Buffer | None] = self._source.read_files(digests)
+        else:
+            contents = itertools.repeat(None, len(digests))  # a large file is not held in memory
+        columns = paths, kinds, sizes, digests, contents, replaced
+        found = [self._write_one(*file) for file in zip(*columns, strict=True)]
         if sizes[0] < LARGE:
             self._progress.advance(sum(sizes))
         return found
 
-    def _counted(self, pieces: Iterable[Buffer]) -> Iterator[Buffer]:
-        for piece in pieces:
-            yield piece
-            self._progress.advance(len(piece))
-
     def _write_one(
-        self, path: str, kind: int, size: int, old: int, pieces: Iterable[Buffer]
+        self, path: str, kind: int, size: int, digest: Digest, data: Buffer | None, old: int
     ) -> _Stat:
         folder, _, name = path.rpartition("/")
         staged = self._staging.place(folder)
         place = f"{staged}/{name}" if staged else f"{self._temporary}/{next(self._numbers)}"
         try:
-            if kind == SYMLINK:
-                os.symlink(check_link(path, b"".join(pieces)), place)
+            if kind == SYMLINK and data is not None:
+                os.symlink(check_link(path, bytes(data)), place)
                 found = os.lstat(place)
             else:
-                found = _make_file(place, pieces)
+                found = self._make_file(place, digest, data)
             if found.st_size != size:
                 raise _mismatch(path)
             if not staged:
@@ -207,6 +203,18 @@ class _Writer:
         times = found.st_mtime_ns, found.st_ctime_ns
         return kind, found.st_size, *times, found.st_ino & INODE_MASK
 
+    def _make_file(self, place: str, digest: Digest, data: Buffer | None) -> os.stat_result:
+        handle = os.open(place, _FLAGS, 0o666)
+        try:
+            if data is None:
+                fill(handle, self._source.iter_extents(digest), self._source, self._progress)
+            else:
+                while (written := os.write(handle, data)) < len(data):
+                    data = memoryview(data)[written:]
+            return os.fstat(handle)
+        finally:
+            os.close(handle)
+
     def _move(self, path: str, old: int, temporary: str) -> os.stat_result:
         """Give a file its name, in place of the listed row `old`, if that is one."""
         if old >= 0:
@@ -216,18 +224,6 @@ class _Writer:
         _move(temporary, place)
         # The renaming has set the time of change.
         return os.lstat(place)
-
-
-def _make_file(place: str, pieces: Iterable[Buffer]) -> os.stat_result:
-    handle = os.open(place, _FLAGS, 0o666)
-    try:
-        for piece in pieces:
-            rest = piece
-            while (written := os.write(handle, rest)) < len(rest):
-                rest = memoryview(rest)[written:]
-        return os.fstat(handle)
-    finally:
-        os.close(handle)
 
 
 def _mismatch(path: str) -> IntegrityError:

@@ -105,7 +105,7 @@ def _read(source: FileSource, digests: Sequence[Digest], *, large: bool) -> None
         source.read_files(digests)
         return
     for digest in digests:
-        for _ in source.iter_file(digest):
+        for _ in source.iter_extents(digest):
             pass
 
 

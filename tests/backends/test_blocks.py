@@ -97,6 +97,28 @@ def test_a_commit_of_large_files_needs_no_room(sharing_folder: Path) -> None:
         assert bytes(repository.store.read_file(digest)) == (work / name).read_bytes()
 
 
+def test_a_checkout_of_large_files_needs_no_room(sharing_folder: Path) -> None:
+    work = sharing_folder / "work"
+    repository = Repository.init(work)
+    contents = {name: os.urandom(70 * MIB + 123) for name in ("a", "b")}
+    for name, data in contents.items():
+        (work / name).write_bytes(data)
+    repository.commit("two", author="somebody")
+    for name in contents:
+        (work / name).unlink()
+    before = _used(sharing_folder)
+    repository.restore(["."])
+    assert _used(sharing_folder) - before < 4 * MIB
+    for name, data in contents.items():
+        assert (work / name).read_bytes() == data
+    with (work / "a").open("r+b") as file:
+        file.write(b"edited")
+    assert (
+        bytes(repository.store.read_file(repository.ls("HEAD", "a")["digest"][0].as_py()))
+        == (contents["a"])
+    )
+
+
 def _used(folder: Path) -> int:
     os.sync()
     status = os.statvfs(folder)
