@@ -6,6 +6,7 @@ columns are handled in plain Python, and only large ones by its kernels.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,16 +105,38 @@ def same_digests_at(left: Digests, rows: Rows, right: Digests) -> Mask:
 
 
 def align(paths: pa.StringArray, others: pa.StringArray) -> Rows:
-    """For each of `paths` its row in `others`, -1 where it is not there. Neither repeats a path."""
+    """For each of `paths` its row in `others`, -1 where it is not there.
+
+    Both are in order of path and repeat none.
+    """
     if paths.equals(others):
         return np.arange(len(paths))
-    if max(len(paths), len(others)) > _SMALL:
-        import pyarrow.compute as pc
+    if max(len(paths), len(others)) <= _SMALL:
+        rows = {path: row for row, path in enumerate(others.to_pylist())}
+        return np.array([rows.get(path, -1) for path in paths.to_pylist()], np.int64)
+    # A few at a time: a table of all paths would take several times their memory.
+    pieces = [paths.slice(start, _AT_ONCE) for start in range(0, len(paths), _AT_ONCE)]
+    return np.concatenate([_align_piece(piece, others) for piece in pieces] or [_no_rows()])
 
-        found = pc.index_in(paths, value_set=others)
-        return np.asarray(pc.fill_null(found, -1), np.int64)
-    rows = {path: row for row, path in enumerate(others.to_pylist())}
-    return np.array([rows.get(path, -1) for path in paths.to_pylist()], np.int64)
+
+def _align_piece(paths: pa.StringArray, others: pa.StringArray) -> Rows:
+    import pyarrow.compute as pc
+
+    first, last = (position(others, paths[row].as_py()) for row in (0, -1))
+    there = others.slice(first, last + 1 - first)
+    if paths.equals(there):
+        return np.arange(first, last + 1)
+    found = np.asarray(pc.fill_null(pc.index_in(paths, value_set=there), -1), np.int64)
+    return np.where(found < 0, found, found + first)
+
+
+def position(paths: pa.StringArray, path: str) -> int:
+    """The first row of `paths`, which are in order, that does not come before `path`."""
+    return bisect_left(range(len(paths)), path, key=lambda row: paths[row].as_py())
+
+
+def _no_rows() -> Rows:
+    return np.zeros(0, np.int64)
 
 
 def not_hit(count: int, rows: Rows) -> Rows:

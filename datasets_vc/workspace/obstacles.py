@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import stat
-from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -16,7 +15,7 @@ import pyarrow as pa
 from datasets_vc.errors import InvalidInputError, UnreadableFileError
 from datasets_vc.format.entries import FILE, SYMLINK, Entry
 from datasets_vc.paths import META_DIR, check_path, parents_of
-from datasets_vc.workspace.columns import Entries, Mask, Rows, digest_at, paths_at
+from datasets_vc.workspace.columns import Entries, Mask, Rows, digest_at, paths_at, position
 from datasets_vc.workspace.reading import hash_file, listed_from
 from datasets_vc.workspace.walk import GIT_DIR
 
@@ -127,7 +126,7 @@ class Obstacles:
             self.blocking.update(staying)
 
     def _leaves(self, path: str) -> bool:
-        row = bisect_left(range(len(self._listed)), path, key=lambda row: self._listed[row].as_py())
+        row = position(self._listed, path)
         here = row < len(self._listed) and self._listed[row].as_py() == path
         return here and bool(self._leaving[row])
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterable
 
 import numpy as np
@@ -10,6 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from datasets_vc.paths import check_path, is_under, parents_of
+from datasets_vc.workspace.columns import position
 
 # The character after "/": every path below "a/" sorts before "a0".
 _AFTER_SLASH = "0"
@@ -50,10 +50,10 @@ class Selection:
             return np.ones(len(paths), np.bool_)
         chosen = np.zeros(len(paths), np.bool_)
         for path in self.paths:
-            start = _position(paths, path + "/")
-            chosen[start : _position(paths, path + _AFTER_SLASH)] = True
+            start = position(paths, path + "/")
+            chosen[start : position(paths, path + _AFTER_SLASH)] = True
         for path in (*self.paths, *(self._above if above else ())):
-            chosen[_position(paths, path) : _position(paths, path + "\0")] = True
+            chosen[position(paths, path) : position(paths, path + "\0")] = True
         return chosen
 
     def unmatched(self, *columns: pa.StringArray) -> list[str]:
@@ -64,11 +64,7 @@ class Selection:
 def _occurs(path: str, column: pa.StringArray) -> bool:
     # The path itself, or else the first below it; "path-x" may sort between the two.
     for wanted in (path, path + "/"):
-        row = _position(column, wanted)
+        row = position(column, wanted)
         if row < len(column) and is_under(column[row].as_py(), path):
             return True
     return False
-
-
-def _position(column: pa.StringArray, path: str) -> int:
-    return bisect_left(range(len(column)), path, key=lambda row: column[row].as_py())
