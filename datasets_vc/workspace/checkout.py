@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,6 @@ from datasets_vc.errors import IntegrityError
 from datasets_vc.format.entries import SYMLINK
 from datasets_vc.paths import META_DIR
 from datasets_vc.progress import SILENT, Progress
-from datasets_vc.store.reader import Extent
 from datasets_vc.workspace.ahead import LARGE, ahead, spans
 from datasets_vc.workspace.collisions import colliding
 from datasets_vc.workspace.columns import Digests, Rows, digest_at, gather, paths_at
@@ -35,6 +34,9 @@ from datasets_vc.workspace.reading import listed_at
 from datasets_vc.workspace.removing import Remover, cannot
 from datasets_vc.workspace.staging import Staging
 from datasets_vc.workspace.statcache import TEMPORARY_DIR, StatCache
+
+if TYPE_CHECKING:
+    from datasets_vc.store.reader import Extent
 
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 _SEGMENT_BYTES = 4 << 30

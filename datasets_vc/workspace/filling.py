@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from datasets_vc.backends.blocks import BLOCK
 from datasets_vc.digest import Buffer, Digest
 from datasets_vc.progress import Progress
-from datasets_vc.store.reader import Extent
 
+if TYPE_CHECKING:
+    from datasets_vc.store.reader import Extent
+
+_BLOCK = 4096
 _LET_GO_BYTES = 64 << 20
 _HOLE = 1 << 16
 
@@ -78,7 +80,7 @@ def _copied(first: Extent, size: int, handle: int, position: int, source: PackSo
         return False
     done = 0
     # Only whole blocks can be shared: what comes before the first is copied by itself.
-    end = min(size, -position % BLOCK) or size
+    end = min(size, -position % _BLOCK) or size
     try:
         while done < size:
             places = first.offset + done, position + done
