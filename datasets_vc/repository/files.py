@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from datasets_vc.digest import DIGEST_SIZE, Digest
+from datasets_vc.digest import DIGEST_SIZE, Buffer, Digest
 from datasets_vc.errors import MissingDataError
 from datasets_vc.format.entries import ENTRY_SCHEMA
 from datasets_vc.history.diff import differing_rows
@@ -19,6 +19,7 @@ from datasets_vc.paths import is_under
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.repository.bringing import ensure_files, ensure_nodes
 from datasets_vc.repository.context import Context
+from datasets_vc.store import Store
 from datasets_vc.sync.closure import lacking_files
 from datasets_vc.workspace import CheckedOut
 from datasets_vc.workspace.columns import path_order, whole_column
@@ -26,6 +27,7 @@ from datasets_vc.workspace.part import Part
 
 _FEW = 64
 _AT_ONCE = 1 << 16
+_NODES_AT_ONCE = 512
 
 Result = TypeVar("Result")
 
@@ -71,13 +73,11 @@ def write_files(
     def sides() -> tuple[pa.Table, pa.Table]:
         if not paths and part is None and not force:
             return _differing(context, before, new)
-        target = _entries(context, new, paths)
-        if before == new:
-            return target, target
         if force and not paths:
             # What the target has is overwritten whatever it is: all that counts is what it lacks.
-            return _differing(context, before, new)[0], target
-        return _entries(context, before, paths), target
+            return _differing(context, before, new)[0], _entries(context, new)
+        target = _entries(context, new, paths)
+        return target if before == new else _entries(context, before, paths), target
 
     current, target = _with_nodes(context, [each for each in (before, new) if each], sides)
     if paths or part is not None or force:
@@ -99,10 +99,23 @@ def _with_nodes(context: Context, datasets: Sequence[Digest], read: Callable[[],
 def _differing(context: Context, old: Digest | None, new: Digest) -> tuple[pa.Table, pa.Table]:
     if old is None:
         return ENTRY_SCHEMA.empty_table(), _entries(context, new)
-    tables = differing_rows(context.store, old, new)
-    context.store.let_go()
+    tables = differing_rows(_Sparing(context.store), old, new)
     give_back()
     return tables
+
+
+class _Sparing:
+    """Reads nodes of a store a few at a time, and gives back the memory of mapped packs."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def read_many(self, digests: Sequence[Digest]) -> list[Buffer]:
+        read: list[Buffer] = []
+        for start in range(0, len(digests), _NODES_AT_ONCE):
+            read += self._store.read_many(digests[start : start + _NODES_AT_ONCE])
+            self._store.let_go()
+        return read
 
 
 def _entries(context: Context, dataset: Digest | None, paths: Sequence[str] = ()) -> pa.Table:

@@ -126,8 +126,9 @@ def _ingest(
 
     Of a million files the tables end with this call: the index of all their chunks comes next.
     """
-    version = context.entries_of(context.head.commit)
-    made = context.workspace.ingest(version, writer, paths, progress=progress)
+    head = context.head.commit
+    made = context.workspace.ingest(context.entries_of(head), writer, paths, progress=progress)
+    give_back()
     dataset = write_manifest(writer, made.entries) if made.changed else None
     made = replace(made, entries=ENTRY_SCHEMA.empty_table())
     give_back()

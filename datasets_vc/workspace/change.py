@@ -88,8 +88,10 @@ def change_files(folder: Path, current: pa.Table, target: pa.Table, order: Order
     del plan, found, comparison, target
     give_back()
     # Under the lock nobody else writes: what we wrote is as it was in that moment.
-    written = written.older_than(_after(written, order.clock))
-    save_cache(folder, known.joined(written))
+    known = known.joined(written.older_than(_after(written, order.clock)))
+    del written
+    give_back()
+    save_cache(folder, known)
     return counts
 
 

@@ -104,6 +104,17 @@ def same_digests_at(left: Digests, rows: Rows, right: Digests) -> Mask:
     return equal
 
 
+def joined_digests(left: Digests, right: Digests, order: Rows) -> Digests:
+    """The rows `order` of two columns that follow each other; never held twice as a whole."""
+    joined = np.empty((len(order), DIGEST_SIZE), np.uint8)
+    for start in range(0, len(order), _AT_ONCE):
+        rows = order[start : start + _AT_ONCE]
+        piece, first = joined[start : start + _AT_ONCE], rows < len(left)
+        piece[first] = left[rows[first]]
+        piece[~first] = right[rows[~first] - len(left)]
+    return joined
+
+
 def align(paths: pa.StringArray, others: pa.StringArray) -> Rows:
     """For each of `paths` its row in `others`, -1 where it is not there.
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from datasets_vc.errors import NotFoundError
+from datasets_vc.memory import let_go
 from datasets_vc.workspace.columns import Rows
 from datasets_vc.workspace.listing import Listing
 from datasets_vc.workspace.selection import Selection
@@ -36,7 +37,10 @@ class Scan:
         cache = cache.picked(known).older_than(self.moment)
         if self.selection.everything:
             return cache
-        return cache.joined(self.cache.picked(~self.selection.mask(self.cache.files.path)))
+        cache = cache.joined(self.cache, ~self.selection.mask(self.cache.files.path))
+        if self.cache.mapped is not None:
+            let_go(self.cache.mapped)
+        return cache
 
     def check_matched(self, *columns: pa.StringArray) -> None:
         """Check that each selected path occurs in one of these columns of paths.

@@ -33,6 +33,7 @@ from datasets_vc.workspace.columns import (
     digest_array,
     digests_of,
     gather,
+    joined_digests,
     path_order,
     whole_column,
 )
@@ -85,18 +86,20 @@ class StatCache:
         columns = [getattr(self.files, name)[rows] for name in FIELDS]
         return StatCache(Listing(gather(self.files.path, rows), *columns), self.digest[rows])
 
-    def joined(self, other: StatCache) -> StatCache:
-        """The rows of both, which have no path in common."""
+    def joined(self, other: StatCache, keep: Mask | None = None) -> StatCache:
+        """The rows of both, or of the other only those that `keep` marks; no path is in both."""
         if not len(self) or not len(other):
-            return self if len(self) else other
+            return self if len(self) else other.picked(_all(other) if keep is None else keep)
         paths = pa.concat_arrays([self.files.path, other.files.path])
         order = path_order(paths)
+        if keep is not None:
+            order = order[np.concatenate([_all(self), keep])[order]]
+        paths = gather(paths, order)
         columns = [
             np.concatenate([getattr(self.files, name), getattr(other.files, name)])[order]
             for name in FIELDS
         ]
-        digest = np.concatenate([self.digest, other.digest])[order]
-        return StatCache(Listing(gather(paths, order), *columns), digest)
+        return StatCache(Listing(paths, *columns), joined_digests(self.digest, other.digest, order))
 
     def older_than(self, moment: int) -> StatCache:
         """Only the rows that can be believed if their files were read after `moment`."""
@@ -106,6 +109,10 @@ class StatCache:
         newest = np.where(newest % _SECOND == 0, newest + 2 * _SECOND, newest)
         keep = newest < moment
         return self if keep.all() else self.picked(keep)
+
+
+def _all(cache: StatCache) -> Mask:
+    return np.ones(len(cache), np.bool_)
 
 
 def empty_cache() -> StatCache:

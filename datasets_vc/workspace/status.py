@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from datasets_vc.digest import DIGEST_SIZE
 from datasets_vc.workspace.collisions import colliding
 from datasets_vc.workspace.columns import (
     Digests,
@@ -21,6 +20,7 @@ from datasets_vc.workspace.columns import (
     align,
     entries_of,
     gather,
+    joined_digests,
     not_hit,
     path_order,
     paths_at,
@@ -32,8 +32,6 @@ from datasets_vc.workspace.part import WHOLE, Part
 from datasets_vc.workspace.reading import hash_files
 from datasets_vc.workspace.selection import Selection
 from datasets_vc.workspace.statcache import StatCache
-
-_AT_ONCE = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +120,7 @@ class Comparison:
         paths = gather(paths, order)
         kind = np.concatenate([listing.kind.astype(np.uint8), version.kind[kept]])[order]
         size = np.concatenate([listing.size.astype(np.uint64), version.size[kept]])[order]
-        # Half of all that a version is: filled in place, a few rows at a time.
-        digest = np.empty((len(order), DIGEST_SIZE), np.uint8)
-        for start in range(0, len(order), _AT_ONCE):
-            rows = order[start : start + _AT_ONCE]
-            here = rows < len(listing)
-            piece = digest[start : start + _AT_ONCE]
-            piece[here] = self.digest[rows[here]]
-            piece[~here] = version.digest[kept[rows[~here] - len(listing)]]
+        digest = joined_digests(self.digest, version.digest[kept], order)
         return table_of(paths, kind, size, digest)
 
     def differing(self) -> tuple[pa.Table, pa.Table]:
