@@ -10,11 +10,12 @@ from typing import NamedTuple
 import numpy as np
 
 from datasets_vc.backends.base import Backend
-from datasets_vc.digest import Buffer, Digest, Hasher
-from datasets_vc.format.header import HEADER_SIZE, PACK, encode_header
+from datasets_vc.digest import Buffer, Digest
+from datasets_vc.format.header import PACK, encode_header
 from datasets_vc.format.index import IndexTable, PackInfo
 from datasets_vc.format.location import LOCATION, RAW, Locations, digest_keys
 from datasets_vc.format.pack import ALIGNMENT, TARGET_SIZE, encode_footer
+from datasets_vc.store.behind import WriterBehind
 from datasets_vc.store.index import ChunkIndex, merge_tables
 from datasets_vc.store.names import PACKS, pack_name
 
@@ -40,13 +41,11 @@ class _OpenPack:
     """A pack that is being filled."""
 
     def __init__(self, backend: Backend) -> None:
-        header = encode_header(PACK)
-        self.size = HEADER_SIZE
+        self.size = 0
         self.digests: dict[Digest, None] = {}
         self._rows: list[Locations] = []
-        self._hasher = Hasher(header)
-        self._writer = backend.start(PACKS)
-        self._writer.write(header)
+        self._writer = WriterBehind(backend.start(PACKS))
+        self._write(encode_header(PACK))
 
     def append(self, chunks: Sequence[Encoded], data: Buffer, origin: Origin | None) -> None:
         """Append chunks, whose payloads end to end are `data`."""
@@ -59,11 +58,7 @@ class _OpenPack:
         rows["offset"][1:] = self.size + np.cumsum(rows["stored"][:-1], dtype=np.uint64)
         self._rows.append(rows)
         self.digests.update((chunk.digest, None) for chunk in chunks)
-        if origin and origin.source is not None:
-            self._writer.write_from(origin.source, origin.position, data)
-            self._count(data)
-        else:
-            self._write(data)
+        self._write(data, origin)
 
     def align(self, position: int) -> None:
         """Fill up to an offset that is `position`, but for a multiple of a block.
@@ -77,20 +72,23 @@ class _OpenPack:
         locations = np.concatenate(self._rows)
         digests = b"".join(self.digests)
         self._write(encode_footer(digests, locations, category, self.size))
-        info = PackInfo(Digest(self._hasher.digest()), self.size, category)
+        info = PackInfo(self._writer.settle(), self.size, category)
         unsorted = IndexTable((info,), digest_keys(digests), locations)
         finish = partial(self._writer.finish, pack_name(info.digest))
         return merge_tables([unsorted], frozenset()), finish
 
+    def settle(self) -> None:
+        """Wait until all that was appended is written."""
+        self._writer.settle()
+
     def abort(self) -> None:
         self._writer.abort()
 
-    def _write(self, data: Buffer) -> None:
-        self._writer.write(data)
-        self._count(data)
-
-    def _count(self, data: Buffer) -> None:
-        self._hasher.update(data)
+    def _write(self, data: Buffer, origin: Origin | None = None) -> None:
+        if not len(data):
+            return
+        position, source = origin or (0, None)
+        self._writer.write(data, source, position)
         self.size += len(data)
 
 
@@ -127,6 +125,11 @@ class PackBuilder:
         pack.append(new, data, origin)
         if pack.size >= TARGET_SIZE:
             self._close(pack)
+
+    def settle(self) -> None:
+        """Wait until all chunks are written: the files that they are from may be closed then."""
+        if self._open:
+            self._open.settle()
 
     def finish(self) -> Sequence[IndexTable]:
         """Write what is left; what was written is durable then."""

@@ -173,6 +173,9 @@ class ChunkWriter:
                     self._add(piece, DATA, Origin(sum(lengths), source))
                 digests.append(piece.digest)
                 lengths.append(piece.raw)
+        if source is not None:
+            with self._lock:
+                self._builders[DATA].settle()
         if not digests:
             return None
         file = Digest(whole.digest())

@@ -7,24 +7,15 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets_vc.workspace.waiting import blocks_read
-
-
-class Sized(Protocol):
-    """A file of `size` bytes."""
-
-    @property
-    def size(self) -> int: ...
-
+from datasets_vc.workspace.waiting import Disk
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-File = TypeVar("File", bound=Sized)
 
 _CORES = os.cpu_count() or 1
 
@@ -34,39 +25,37 @@ THREADS = max(8, _CORES)
 LARGE = 1 << 20
 """Bytes from which on a file is handled piece by piece; smaller ones are held in memory whole."""
 
-_BLOCKS_AN_ITEM = 64
 _BATCH_BYTES = 1 << 20
 _BATCH_FILES = 256
 
 
 @contextmanager
 def ahead(
-    work: Callable[[Item], Result], items: Iterable[Item], threads: int = THREADS
+    work: Callable[[Item], Result],
+    items: Iterable[Item],
+    threads: int = THREADS,
+    disk: Disk | None = None,
 ) -> Iterator[Iterator[Result]]:
     """Give `work(item)` for all items in their order, at most `2 * threads` items ahead.
 
-    There are as many threads as cores until it shows that they wait for a disk. The first failure
-    is raised where its result would have come. On leaving, what was not begun is dropped and what
-    was begun has ended.
+    There are as many threads as cores until it shows that they wait for a disk; `disk` tells the
+    work, too. The first failure is raised where its result would have come. On leaving, what was
+    not begun is dropped and what was begun has ended.
     """
-    with closing(_results(work, items, threads)) as results:
+    with closing(_results(work, items, threads, disk or Disk())) as results:
         yield results
 
 
 def _results(
-    work: Callable[[Item], Result], items: Iterable[Item], threads: int
+    work: Callable[[Item], Result], items: Iterable[Item], threads: int, disk: Disk
 ) -> Generator[Result, None, None]:
     pending: deque[Future[Result]] = deque()
     narrow, wide = ThreadPoolExecutor(min(_CORES, threads)), ThreadPoolExecutor(threads)
     with narrow, wide:
-        pool = narrow
-        before = blocks_read()
         try:
-            for done, item in enumerate(items):
-                pending.append(pool.submit(work, item))
-                if pool is narrow and blocks_read() - before > _BLOCKS_AN_ITEM * (done + 1):
-                    pool = wide
-                if len(pending) >= 2 * (threads if pool is wide else _CORES):
+            for begun, item in enumerate(items, 1):
+                pending.append((wide if disk.waits else narrow).submit(work, item))
+                if len(pending) >= 2 * (threads if disk.look(begun) else _CORES):
                     yield pending.popleft().result()
             while pending:
                 yield pending.popleft().result()
@@ -76,7 +65,10 @@ def _results(
 
 
 def spans(sizes: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
-    """The batches of files of these sizes (bytes), as ranges of rows; see `batches`."""
+    """Runs of files of these sizes (bytes), as ranges of rows, each worth a task of its own.
+
+    A large file stands alone.
+    """
     ends = np.cumsum(sizes)
     large = [*np.flatnonzero(sizes >= LARGE).tolist(), len(sizes)]
     start = 0
@@ -90,21 +82,3 @@ def spans(sizes: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
         if row < len(sizes):
             yield row, row + 1
             start = row + 1
-
-
-def batches(files: Iterable[File]) -> Iterator[list[File]]:
-    """Runs of files, in their order, each worth a task of its own; a large file stands alone."""
-    batch: list[File] = []
-    size = 0
-    for file in files:
-        full = len(batch) == _BATCH_FILES or size + file.size > _BATCH_BYTES
-        if batch and (full or file.size >= LARGE):
-            yield batch
-            batch, size = [], 0
-        batch.append(file)
-        size += file.size
-        if file.size >= LARGE:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch

@@ -18,8 +18,9 @@ from datasets_vc.workspace.ahead import LARGE, ahead, spans
 from datasets_vc.workspace.columns import Digests, Rows, paths_at
 from datasets_vc.workspace.links import check_link
 from datasets_vc.workspace.listing import Listing, Skipped
-from datasets_vc.workspace.reading import Listed, OpenFile, listed_at, read_whole
+from datasets_vc.workspace.reading import Listed, OpenFile, listed_at, read_from_disk, read_whole
 from datasets_vc.workspace.status import Comparison
+from datasets_vc.workspace.waiting import Disk
 
 if TYPE_CHECKING:
     from datasets_vc.store.writer import Prepared
@@ -146,16 +147,19 @@ def _store_files(
     root: str, listing: Listing, rows: Rows, sink: FileSink, progress: Progress
 ) -> Iterator[Sequence[Digest]]:
     """Store files, in the order given, while threads read, hash and encode the next ones."""
+    disk = Disk()
 
     def prepare(span: tuple[int, int]) -> Prepared | Listed:
         files = listed_at(listing, rows[slice(*span)])
         if files[0].size >= LARGE:
             return files[0]
+        if disk.waits:
+            return sink.prepare(read_from_disk(root, files))
         return sink.prepare([read_whole(root, file) for file in files])
 
     sizes = listing.size[rows]
     todo = list(spans(sizes))
-    with ahead(prepare, todo) as results:
+    with ahead(prepare, todo, disk=disk) as results:
         for span, prepared in zip(todo, results, strict=True):
             if isinstance(prepared, Listed):
                 yield [_store_large(root, prepared, sink, progress)]

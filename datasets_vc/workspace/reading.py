@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import NamedTuple
 
@@ -19,6 +22,7 @@ from datasets_vc.workspace.listing import INODE_MASK, Listing
 PIECE = 1 << 20
 """Bytes that are read at a time from large files."""
 
+_ASKED_AT_ONCE = 64
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _TRY_AGAIN = "Wait until nothing writes to it, then try again."
 
@@ -113,7 +117,38 @@ def read_whole(root: str, file: Listed) -> bytes:
     """All bytes of a listed file, or the target of a listed link; raises what `OpenFile` does."""
     if file.kind == SYMLINK:
         return _read_link(root, file)
-    handle = _open(root, file)
+    return _read_open(root, file, _open(root, file))
+
+
+def read_from_disk(root: str, files: Sequence[Listed]) -> list[bytes]:
+    """All bytes of listed files below LARGE that are not in memory; raises what `OpenFile` does.
+
+    The system hears of many before one waits for the first: a disk that has many requests to choose
+    from is several times as fast, and so are few threads that wait together.
+    """
+    data: list[bytes] = []
+    for start in range(0, len(files), _ASKED_AT_ONCE):
+        some = files[start : start + _ASKED_AT_ONCE]
+        handles: deque[int] = deque()
+        try:
+            for file in some:
+                handles.append(_open(root, file))
+                _ask_for(handles[-1], file.size)
+            data += (_read_open(root, file, handles.popleft()) for file in some)
+        finally:
+            for handle in handles:
+                os.close(handle)
+    return data
+
+
+def _ask_for(handle: int, size: int) -> None:
+    if hasattr(os, "posix_fadvise"):
+        with suppress(OSError):  # it may be a pipe by now: reading will tell
+            os.posix_fadvise(handle, 0, size, os.POSIX_FADV_WILLNEED)
+
+
+def _read_open(root: str, file: Listed, handle: int) -> bytes:
+    """All bytes of a listed file, by a descriptor that is closed then."""
     try:
         data = os.read(handle, file.size)
         # Its times are as they were when it was listed: nobody has written since.

@@ -17,6 +17,21 @@ def blocks_read() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_inblock if resource else 0
 
 
+class Disk:
+    """Whether some work waits for a disk, told by what this process has had read meanwhile."""
+
+    _BLOCKS_AN_ITEM = 64
+
+    def __init__(self) -> None:
+        self.waits = False
+        self._before = blocks_read()
+
+    def look(self, items: int) -> bool:
+        """Whether it does, now that so many items have been begun; it stays so then."""
+        self.waits = self.waits or blocks_read() - self._before > self._BLOCKS_AN_ITEM * items
+        return self.waits
+
+
 def waits() -> int:
     """How often this thread has waited so far; the process, where threads are not counted."""
     if not resource:

@@ -1,19 +1,16 @@
 from __future__ import annotations
 
+import itertools
 import threading
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datasets_vc.workspace.ahead import LARGE, ahead, batches, spans
-
-
-@dataclass(frozen=True)
-class File:
-    size: int
+from datasets_vc.workspace import waiting
+from datasets_vc.workspace.ahead import LARGE, ahead, spans
+from datasets_vc.workspace.waiting import Disk
 
 
 @pytest.mark.parametrize("count", [0, 1, 5, 100])
@@ -46,26 +43,36 @@ def test_on_leaving_nothing_is_at_work_any_more() -> None:
     assert threading.active_count() == before
 
 
-@given(st.lists(st.integers(0, 2 * LARGE).map(File), max_size=300))
-def test_batches_keep_all_files_in_order(files: list[File]) -> None:
-    found = list(batches(files))
-    assert [file for batch in found for file in batch] == files
-    assert all(batch for batch in found)
-    for batch in found:
-        assert len(batch) == 1 or all(file.size < LARGE for file in batch)
-        assert len(batch) <= 256
-        assert sum(file.size for file in batch) <= LARGE or len(batch) == 1
-
-
 @given(
     st.lists(st.integers(0, 2 * LARGE), max_size=300) | st.lists(st.integers(0, 9), min_size=500)
 )
-def test_spans_are_the_same_batches(sizes: list[int]) -> None:
-    lengths = [len(batch) for batch in batches(map(File, sizes))]
+def test_spans_are_all_files_in_order(sizes: list[int]) -> None:
     found = list(spans(np.array(sizes, np.int64)))
-    assert [stop - start for start, stop in found] == lengths
-    assert [start for start, _ in found] == [sum(lengths[:row]) for row in range(len(lengths))]
+    assert [row for span in found for row in range(*span)] == list(range(len(sizes)))
+    for start, stop in found:
+        some = sizes[start:stop]
+        assert len(some) == 1 or all(size < LARGE for size in some)
+        assert 0 < len(some) <= 256
+        assert sum(some) <= LARGE or len(some) == 1
 
 
-def test_small_files_share_a_batch() -> None:
-    assert [len(batch) for batch in batches([File(10)] * 600)] == [256, 256, 88]
+def test_small_files_share_a_span() -> None:
+    assert list(spans(np.full(600, 10))) == [(0, 256), (256, 512), (512, 600)]
+
+
+def test_who_waits_for_a_disk_gets_more_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks = itertools.count(0, 1000)
+    monkeypatch.setattr(waiting, "blocks_read", lambda: next(blocks))
+    disk = Disk()
+    told: list[bool] = []
+    with ahead(lambda _: told.append(disk.waits), range(100), threads=3, disk=disk) as results:
+        list(results)
+    assert told[-1]
+
+
+def test_who_reads_from_memory_is_not_told_to_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "blocks_read", lambda: 7)
+    disk = Disk()
+    with ahead(abs, range(100), disk=disk) as results:
+        list(results)
+    assert not disk.waits

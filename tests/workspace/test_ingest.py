@@ -13,7 +13,7 @@ from datasets_vc.errors import InvalidInputError, NotFoundError, UnreadableFileE
 from datasets_vc.format.location import RAW
 from datasets_vc.store.packing import Encoded
 from datasets_vc.store.writer import Prepared
-from datasets_vc.workspace import reading
+from datasets_vc.workspace import reading, waiting
 from datasets_vc.workspace.ingest import read_order
 from datasets_vc.workspace.listing import Listing
 from datasets_vc.workspace.statcache import load_cache
@@ -84,6 +84,18 @@ def after_read(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> No
 def replace_by_pipe(place: Path) -> None:
     place.unlink()
     os.mkfifo(place)
+
+
+@pytest.fixture(params=[False, True], ids=["in memory", "on disk"], autouse=True)
+def where_files_are(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files whose disk one waits for are read in another way, to the same end."""
+    waits = request.param
+
+    def init(disk: waiting.Disk) -> None:
+        disk.waits = waits
+        disk._before = waiting.blocks_read()
+
+    monkeypatch.setattr(waiting.Disk, "__init__", init)
 
 
 def test_the_version_is_what_lies_there(bench: Bench) -> None:
@@ -283,6 +295,37 @@ def test_a_disk_that_fails_stops_the_commit(bench: Bench, monkeypatch: pytest.Mo
     monkeypatch.setattr(os, "read", fail)
     with pytest.raises(UnreadableFileError, match="'a' cannot be read: Input/output error"):
         bench.ingest()
+
+
+def test_many_files_are_read_and_no_descriptor_stays_open(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(200):
+        bench.put(f"{number:03}", b"%d" % number)
+    opened: set[int] = set()
+    real_open, real_close = reading._open, os.close
+
+    def note(root: str, file: reading.Listed) -> int:
+        handle = real_open(root, file)
+        opened.add(handle)
+        return handle
+
+    def close(handle: int) -> None:
+        opened.discard(handle)
+        real_close(handle)
+
+    monkeypatch.setattr(reading, "_open", note)
+    monkeypatch.setattr(os, "close", close)
+    sink = Recorder()
+    bench.workspace.ingest(bench.version, sink)
+    assert sorted(sink.files) == sorted(b"%d" % number for number in range(200))
+    assert not opened
+    (bench.folder / "100").unlink()
+    bench.put("100", b"new")
+    monkeypatch.setattr(reading, "check_same", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        bench.ingest()
+    assert not opened
 
 
 def test_short_reads_are_completed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
