@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -194,7 +193,7 @@ class _HashingWriter(io.RawIOBase):
 
 
 def _temporary(folder: Path) -> Path:
-    return folder / META_DIR / TEMPORARY_DIR / f"{CACHE_FILE}-{secrets.token_hex(8)}"
+    return folder / META_DIR / TEMPORARY_DIR / f"{CACHE_FILE}-{os.urandom(8).hex()}"
 
 
 def _header(body: memoryview) -> bytes:
