@@ -130,7 +130,7 @@ class Difference:
         if not paths:
             return
         come = [*files.added, *(new for _, new in files.renamed)]
-        places = places_by_folder(_with(self._sides.entries(), come), set(paths))
+        places = places_by_folder(lambda: _with(self._sides.entries(), come), set(paths))
         for entry in files.added:
             if entry.path in places:
                 tally.add(places[entry.path])
