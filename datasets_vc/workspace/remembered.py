@@ -109,6 +109,7 @@ class Remembered:
         if len(base):
             same &= same_digests_at(base.digest, rows, cache.digest)
             for name in FIELDS:
+                self.let_go()  # of a million rows each column is much of what a command may take
                 same &= getattr(base.files, name)[rows] == getattr(cache.files, name)
         gone = not_hit(len(base), rows)
         self.let_go()
