@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -279,7 +278,7 @@ def write_head(folder: Path, head: Head) -> None:
 
 def replace_file(path: Path, data: bytes) -> None:
     """Put `data` at `path`: a reader, or a crash, meets the old file or the new, never a part."""
-    temporary = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
+    temporary = path.with_name(f".{path.name}-{os.urandom(8).hex()}")
     try:
         with temporary.open("xb") as file:
             file.write(data)

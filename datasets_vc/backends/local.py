@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
-
-from filelock import FileLock, Timeout
 
 from datasets_vc.backends.base import (
     LOCK_SUFFIX,
@@ -140,14 +137,18 @@ class LocalBackend(Backend):
 
     @contextmanager
     def _locked(self, path: Path) -> Iterator[None]:
+        # Slow to import, and what only reads needs no lock.
+        from filelock import FileLock, Timeout
+
         lock = FileLock(f"{path}{LOCK_SUFFIX}", timeout=self._lock_timeout)
         try:
-            with _our_errors("lock", path):
-                lock.acquire()
+            lock.acquire()
         except Timeout:
             raise LockedError(
                 f"'{path}' is locked by another process.", "Wait until it ends, then try again."
             ) from None
+        except OSError as error:
+            raise _translated(error, "lock", path) from error
         try:
             yield
         finally:
@@ -165,7 +166,7 @@ class LocalBackend(Backend):
 
     def _write(self, path: Path, parts: tuple[Buffer, ...]) -> None:
         """A crash at any instant leaves the old object, or the new one, or a temporary file."""
-        temporary = path.parent / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
+        temporary = path.parent / f"{TEMPORARY_PREFIX}{os.urandom(8).hex()}"
         try:
             with temporary.open("xb") as file:
                 file.writelines(parts)
@@ -204,7 +205,7 @@ class _LocalWriter(ObjectWriter):
 
     def __init__(self, backend: LocalBackend, folder: Path) -> None:
         self._backend = backend
-        self._temporary = folder / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
+        self._temporary = folder / f"{TEMPORARY_PREFIX}{os.urandom(8).hex()}"
         with _our_errors("write", self._temporary):
             self._file = self._temporary.open("x+b", buffering=0)
 
@@ -269,11 +270,9 @@ def _scan(folder: Path, prefix: str) -> Iterator[ObjectInfo]:
 
 @contextmanager
 def _our_errors(act: str, path: Path) -> Iterator[None]:
-    """Turn what the operating system says into our errors; a lock's time-out is the caller's."""
+    """Turn what the operating system says into our errors."""
     try:
         yield
-    except Timeout:
-        raise
     except OSError as error:
         raise _translated(error, act, path) from error
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ def probe(backend: Backend) -> ProbeResult:
     Servers exist that take a conditional write and ignore the condition, so that conditions are
     tried out: writes that have to be refused must be refused.
     """
-    name = f"{TEMPORARY_PREFIX}probe-{secrets.token_hex(8)}"
+    name = f"{TEMPORARY_PREFIX}probe-{os.urandom(8).hex()}"
     try:
         backend.read_root(name)
     except DatasetError as error:

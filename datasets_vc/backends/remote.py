@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -205,7 +204,7 @@ class _PlainFiles:
             self._filesystem.pipe_file(path, data)
             return
         folder = path.rpartition("/")[0]
-        temporary = f"{folder}/{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
+        temporary = f"{folder}/{TEMPORARY_PREFIX}{os.urandom(8).hex()}"
         self._filesystem.makedirs(folder, exist_ok=True)
         try:
             self._filesystem.pipe_file(temporary, data)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from datasets_vc.cli.render import shown
 from datasets_vc.cli.session import Session
-from datasets_vc.repository import Repository
+
+if TYPE_CHECKING:
+    from datasets_vc.repository import Repository
 
 
 def git_lines(session: Session, repository: Repository) -> Iterator[str]:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import typer
 
+from datasets_vc import repository as facade
 from datasets_vc.cli.author import author_of
 from datasets_vc.cli.conflicts import conflict_lines, conflicts_json
 from datasets_vc.cli.failure import CONFLICT
@@ -16,7 +17,6 @@ from datasets_vc.cli.git import git_lines
 from datasets_vc.cli.options import keep_options
 from datasets_vc.cli.render import count, short, shown, size, table
 from datasets_vc.cli.session import Session, new_app, verb
-from datasets_vc.repository import Pin, Repository
 
 if TYPE_CHECKING:
     from datasets_vc.config import RemoteConfig
@@ -135,7 +135,7 @@ def clone(
         if url is None:
             raise typer.BadParameter("name a store, or a lock file with --from.", param_hint="URL")
         folder = session.located(directory or _last_part(url))
-        result = Repository.clone(
+        result = facade.Repository.clone(
             session.address(url),
             folder,
             revision=revision,
@@ -147,8 +147,8 @@ def clone(
         if directory is not None or revision is not None:
             raise typer.BadParameter("it says which store and version.", param_hint="--from")
         file = session.located(lock)
-        folder = session.located(url) if url else Pin.place_for(file)
-        result = Pin.clone(file, folder, checkout=not no_checkout, progress=session.progress)
+        folder = session.located(url) if url else facade.Pin.place_for(file)
+        result = facade.Pin.clone(file, folder, checkout=not no_checkout, progress=session.progress)
     session.done(
         result,
         lambda made: {**_sync_json(made, "received"), "workspace": str(folder)},
@@ -158,7 +158,7 @@ def clone(
 
 def _clone_lines(session: Session, folder: Path, result: CloneResult) -> Iterator[str]:
     yield f"Cloned into {shown(str(folder))}."
-    yield from git_lines(session, Repository.open(folder))
+    yield from git_lines(session, facade.Repository.open(folder))
     yield from _sync_lines(result, "received")
 
 

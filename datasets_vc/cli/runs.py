@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from datasets_vc import repository as facade
 from datasets_vc.cli.failure import DIFFERS, DONE, NOT_RESTORABLE, as_data
 from datasets_vc.cli.options import keep_options
 from datasets_vc.cli.render import moment, number, short, shown, table
 from datasets_vc.cli.session import Session, new_app, verb
 from datasets_vc.errors import InvalidInputError, NotFoundError, NotRestorableError
 from datasets_vc.format.lock import LOCK_SUFFIX
-from datasets_vc.repository import Repository
 from datasets_vc.runs.arguments import Overrides, TrainRequest
 from datasets_vc.runs.compare import DIVERGED
 
 if TYPE_CHECKING:
+    from datasets_vc.repository import Repository
     from datasets_vc.runs.compare import Difference, InputDifference
     from datasets_vc.runs.record import RunRecord
     from datasets_vc.runs.runs import Reproduction
@@ -107,7 +108,7 @@ def _version(session: Session, revision: str) -> tuple[Repository, str]:
     if not revision.endswith(LOCK_SUFFIX):
         return session.repository, revision
     pin = session.pin(revision)
-    return Repository.open(pin.folder), pin.fetch(session.progress).commit.hex()
+    return facade.Repository.open(pin.folder), pin.fetch(session.progress).commit.hex()
 
 
 def _settings(given: list[str] | None, **named: int | None) -> dict[str, str]:

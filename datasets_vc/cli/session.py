@@ -13,13 +13,13 @@ from typing import Any, TextIO, TypeVar
 
 import typer
 
+from datasets_vc import repository as facade
 from datasets_vc.cli.commands import AFTER_DASHES, Command, Group
 from datasets_vc.cli.failure import ReaderGoneError, WorkInterruptedError
 from datasets_vc.cli.options import Options, keep_options, options_of
 from datasets_vc.cli.progress import TerminalProgress
 from datasets_vc.errors import InvalidInputError
 from datasets_vc.progress import SILENT, Progress
-from datasets_vc.repository import Pin, Repository
 
 Result = TypeVar("Result")
 Verb = Callable[..., int | None]
@@ -40,9 +40,9 @@ class Session:
         self.folder = Path.cwd() / (options.folder or "")
 
     @cached_property
-    def repository(self) -> Repository:
+    def repository(self) -> facade.Repository:
         """The repository that the folder lies in."""
-        return Repository.open(self.folder)
+        return facade.Repository.open(self.folder)
 
     @cached_property
     def progress(self) -> Progress:
@@ -95,9 +95,9 @@ class Session:
         """A path as typed, from the root of the file system."""
         return Path(os.path.normpath(self.folder / path))
 
-    def pin(self, file: str | None = None) -> Pin:
+    def pin(self, file: str | None = None) -> facade.Pin:
         """A lock file as typed, or the one that counts here, and the workspace that follows it."""
-        return Pin.find(self.folder, self.located(file) if file else None)
+        return facade.Pin.find(self.folder, self.located(file) if file else None)
 
     def address(self, url: str) -> str:
         """Where a store is: a URL as typed, a folder from the root of the file system."""

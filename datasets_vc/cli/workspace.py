@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from datasets_vc import repository as facade
 from datasets_vc.cli.author import author_of
 from datasets_vc.cli.conflicts import state_json, state_lines
 from datasets_vc.cli.failure import DONE, FAILED
@@ -15,7 +16,6 @@ from datasets_vc.cli.git import git_lines
 from datasets_vc.cli.locks import compared_json, compared_lines
 from datasets_vc.cli.render import count, short, shown, size
 from datasets_vc.cli.session import Session, new_app, verb
-from datasets_vc.repository import Part, Repository
 
 if TYPE_CHECKING:
     from datasets_vc.repository import CheckoutResult, CommitResult, Status
@@ -42,7 +42,9 @@ def init(
 
     Its files stay as they are; 'dsvc commit' records them.
     """
-    repository = Repository.init(session.located(directory), store and session.address(store))
+    repository = facade.Repository.init(
+        session.located(directory), store and session.address(store)
+    )
     session.done(
         repository,
         lambda made: {"workspace": str(made.folder), "store": made.store.url},
@@ -262,7 +264,7 @@ def checkout(
         session.dataset_paths(paths),
         force=force,
         create=branch,
-        part=Part(only or None) if only or everything else None,
+        part=facade.Part(only or None) if only or everything else None,
         progress=session.progress,
     )
     session.done(result, _checkout_json, _checkout_lines)

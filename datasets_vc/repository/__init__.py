@@ -1,25 +1,31 @@
 """The facade: what the rooms do, wired together. The command line calls nothing else."""
 
-from datasets_vc.repository.differences import Difference, TableDiff
-from datasets_vc.repository.following import PinStatus
-from datasets_vc.repository.merging import Merging
-from datasets_vc.repository.pinning import Pin, PinResult
-from datasets_vc.repository.repository import Repository
-from datasets_vc.repository.results import (
-    CheckoutResult,
-    CloneResult,
-    CommitInfo,
-    CommitResult,
-    MergeResult,
-    Status,
-    SyncResult,
-    Transfer,
-    Version,
-)
-from datasets_vc.runs.arguments import Overrides, TrainRequest
-from datasets_vc.runs.record import RunRecord
-from datasets_vc.runs.runs import Reproduction
-from datasets_vc.workspace.part import Part
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datasets_vc.repository.differences import Difference, TableDiff
+    from datasets_vc.repository.following import PinStatus
+    from datasets_vc.repository.merging import Merging
+    from datasets_vc.repository.pinning import Pin, PinResult
+    from datasets_vc.repository.repository import Repository
+    from datasets_vc.repository.results import (
+        CheckoutResult,
+        CloneResult,
+        CommitInfo,
+        CommitResult,
+        MergeResult,
+        Status,
+        SyncResult,
+        Transfer,
+        Version,
+    )
+    from datasets_vc.runs.arguments import Overrides, TrainRequest
+    from datasets_vc.runs.record import RunRecord
+    from datasets_vc.runs.runs import Reproduction
+    from datasets_vc.workspace.part import Part
 
 __all__ = [
     "CheckoutResult",
@@ -44,3 +50,35 @@ __all__ = [
     "Transfer",
     "Version",
 ]
+
+_HOMES = {
+    "CheckoutResult": "repository.results",
+    "CloneResult": "repository.results",
+    "CommitInfo": "repository.results",
+    "CommitResult": "repository.results",
+    "Difference": "repository.differences",
+    "MergeResult": "repository.results",
+    "Merging": "repository.merging",
+    "Overrides": "runs.arguments",
+    "Part": "workspace.part",
+    "Pin": "repository.pinning",
+    "PinResult": "repository.pinning",
+    "PinStatus": "repository.following",
+    "Repository": "repository.repository",
+    "Reproduction": "runs.runs",
+    "RunRecord": "runs.record",
+    "Status": "repository.results",
+    "SyncResult": "repository.results",
+    "TableDiff": "repository.differences",
+    "TrainRequest": "runs.arguments",
+    "Transfer": "repository.results",
+    "Version": "repository.results",
+}
+
+
+def __getattr__(name: str) -> object:
+    # A verb needs few of them: each is loaded when somebody asks for it.
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"datasets_vc.{home}"), name)

@@ -7,11 +7,13 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from datasets_vc.backends import open_backend
 from datasets_vc.config import CONFIG_FILE, Head, read_config, store_location
+from datasets_vc.deferred import Deferred
 from datasets_vc.digest import Buffer, Digest
 from datasets_vc.errors import ConflictError, DatasetError, InvalidInputError
 from datasets_vc.format.entries import ENTRY_SCHEMA
@@ -24,11 +26,15 @@ from datasets_vc.paths import META_DIR
 from datasets_vc.store import Store
 from datasets_vc.store.compact import compact
 from datasets_vc.sync.remotes import Remotes
-from datasets_vc.tables import check_keys, declared_keys
 from datasets_vc.workspace import Workspace
 from datasets_vc.workspace.exact import found_at
 from datasets_vc.workspace.mergestate import MergeState, read_state
 from datasets_vc.workspace.part import WHOLE, Part
+
+if TYPE_CHECKING:
+    from datasets_vc import tables
+else:
+    tables = Deferred("datasets_vc.tables")
 
 
 class Context:
@@ -164,9 +170,9 @@ class Context:
         Raises:
             InvalidInputError: one of the two says nonsense.
         """
-        travelling = declared_keys(bytes(declared)) if declared else {}
+        travelling = tables.declared_keys(bytes(declared)) if declared else {}
         try:
-            own = check_keys(read_config(self.folder).tables)
+            own = tables.check_keys(read_config(self.folder).tables)
         except InvalidInputError as error:
             where = self.folder / META_DIR / CONFIG_FILE
             raise InvalidInputError(f"'{where}': {error.message}", error.hint) from error

@@ -6,22 +6,29 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import pyarrow as pa
 
+from datasets_vc.deferred import Deferred
 from datasets_vc.digest import Buffer, Digest, digest_of
 from datasets_vc.errors import InvalidInputError, MissingDataError, UnreadableFileError
 from datasets_vc.format.entries import FILE, SYMLINK, Entry, rows_of
 from datasets_vc.history.diff import Diff, compare, diff
 from datasets_vc.history.manifest import Manifest
 from datasets_vc.history.moves import files_below
-from datasets_vc.repository.bringing import ensure_nodes
 from datasets_vc.repository.context import Context
 from datasets_vc.repository.patches import NOT_HERE, Patch, patch_of
-from datasets_vc.samples.changes import Tally, place_of, places_by_folder
 from datasets_vc.store import Store
 from datasets_vc.tables import KEYS_FILE, RowDiff, compare_tables, is_table, key_of
+
+if TYPE_CHECKING:
+    from datasets_vc.repository import bringing
+    from datasets_vc.samples import changes
+    from datasets_vc.samples.changes import Tally
+else:
+    bringing = Deferred("datasets_vc.repository.bringing")
+    changes = Deferred("datasets_vc.samples.changes")
 
 Read = Callable[[Entry], Buffer]
 Result = TypeVar("Result")
@@ -84,7 +91,7 @@ class Difference:
     @cached_property
     def tally(self) -> Tally:
         """The samples that came, went and changed: by tables with a key, and by folders."""
-        tally = Tally()
+        tally = changes.Tally()
         for table in self.tables:
             if table.rows:
                 _count_rows(table.rows, tally)
@@ -130,7 +137,7 @@ class Difference:
         if not paths:
             return
         come = [*files.added, *(new for _, new in files.renamed)]
-        places = places_by_folder(_with(self._sides.entries(), come), set(paths))
+        places = changes.places_by_folder(lambda: _with(self._sides.entries(), come), set(paths))
         for entry in files.added:
             if entry.path in places:
                 tally.add(places[entry.path])
@@ -184,7 +191,7 @@ def _with_nodes(context: Context, datasets: Sequence[Digest], read: Callable[[],
     try:
         return read()
     except MissingDataError:
-        ensure_nodes(context, datasets)
+        bringing.ensure_nodes(context, datasets)
         return read()
 
 
@@ -222,13 +229,13 @@ def _keys_file(store: Store, dataset: Digest) -> Buffer | None:
 
 def _count_rows(rows: RowDiff, tally: Tally) -> None:
     for row in rows.added:
-        tally.add(place_of(row.fields.get("split"), row.fields.get("label")))
+        tally.add(changes.place_of(row.fields.get("split"), row.fields.get("label")))
     for row in rows.removed:
-        tally.remove(place_of(row.fields.get("split"), row.fields.get("label")))
+        tally.remove(changes.place_of(row.fields.get("split"), row.fields.get("label")))
     for change in rows.changed:
         was = {"split": change.split, "label": change.label}
         was |= {field.column: field.old for field in change.fields if field.column in was}
-        tally.change(place_of(**was), place_of(change.split, change.label))
+        tally.change(changes.place_of(**was), changes.place_of(change.split, change.label))
 
 
 def _with(entries: pa.Table, come: Sequence[Entry]) -> pa.Table:

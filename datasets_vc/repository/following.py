@@ -13,11 +13,12 @@ from datasets_vc.format.lock import Lock
 from datasets_vc.history.commits import is_ancestor
 from datasets_vc.history.pinned import check_pinned, pinned_url, read_lock
 from datasets_vc.progress import Progress
-from datasets_vc.repository import exchange, working
+from datasets_vc.repository import exchange
 from datasets_vc.repository.context import Context
 from datasets_vc.repository.needed import Need
 from datasets_vc.repository.results import CloneResult, Status, SyncResult, Transfer
 from datasets_vc.repository.starting import go_to
+from datasets_vc.repository.status import status
 from datasets_vc.sync.fetch import fetch_history
 from datasets_vc.sync.remotes import DEFAULT_REMOTE, Connection
 from datasets_vc.workspace.git import hide_from_git
@@ -43,10 +44,10 @@ class PinStatus:
 
 def compare(context: Context, file: Path) -> PinStatus:
     lock = read_lock(file)
-    status = working.status(context, ())
-    same = context.dataset_of(status.commit) == lock.dataset
-    relation = _relation(context, status.commit, lock.commit)
-    return PinStatus(file, lock, status, relation, same and status.clean)
+    found = status(context, ())
+    same = context.dataset_of(found.commit) == lock.dataset
+    relation = _relation(context, found.commit, lock.commit)
+    return PinStatus(file, lock, found, relation, same and found.clean)
 
 
 def fetch(context: Context, file: Path, progress: Progress) -> Transfer:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -15,15 +16,10 @@ from datasets_vc.errors import NotFoundError
 from datasets_vc.history.branches import Branches
 from datasets_vc.history.manifest import Manifest
 from datasets_vc.history.revisions import Revision
-from datasets_vc.history.snapshot import Snapshot
 from datasets_vc.history.tags import Tags
 from datasets_vc.progress import SILENT, Progress
-from datasets_vc.repository import exchange, working
+from datasets_vc.repository import families
 from datasets_vc.repository.context import Context
-from datasets_vc.repository.differences import Difference, diff_versions, diff_workspace
-from datasets_vc.repository.looking import every_tip, log_of, show
-from datasets_vc.repository.merging import Merging
-from datasets_vc.repository.pulling import pull
 from datasets_vc.repository.results import (
     CheckoutResult,
     CloneResult,
@@ -33,12 +29,17 @@ from datasets_vc.repository.results import (
     SyncResult,
     Version,
 )
-from datasets_vc.repository.unfinished import Recorder
-from datasets_vc.runs.runs import Runs
+from datasets_vc.repository.status import status
 from datasets_vc.store import Store
 from datasets_vc.sync.remotes import DEFAULT_REMOTE, Remotes
-from datasets_vc.workspace.git import GitPlace, git_place
 from datasets_vc.workspace.part import Part
+
+if TYPE_CHECKING:
+    from datasets_vc.history.snapshot import Snapshot
+    from datasets_vc.repository.differences import Difference
+    from datasets_vc.repository.merging import Merging
+    from datasets_vc.runs.runs import Runs
+    from datasets_vc.workspace.git import GitPlace
 
 
 class Repository:
@@ -58,7 +59,7 @@ class Repository:
         Raises:
             AlreadyExistsError: it is a workspace already.
         """
-        return cls(exchange.init(folder, store_url))
+        return cls(families.exchange.init(folder, store_url))
 
     @classmethod
     def open(cls, folder: Path) -> Repository:
@@ -93,7 +94,7 @@ class Repository:
         Raises:
             AlreadyExistsError: the folder exists and is not empty.
         """
-        return exchange.clone(
+        return families.exchange.clone(
             url, folder, revision=revision, checkout=checkout, only=only, progress=progress
         )
 
@@ -105,7 +106,7 @@ class Repository:
     @property
     def git(self) -> GitPlace | None:
         """How the workspace lies in a git work tree, if it does."""
-        return git_place(self.folder)
+        return families.git.git_place(self.folder)
 
     @property
     def store(self) -> Store:
@@ -130,7 +131,7 @@ class Repository:
 
     @cached_property
     def runs(self) -> Runs:
-        return Runs(
+        return families.runs.Runs(
             self.folder,
             self.store,
             resolve=self.resolve,
@@ -141,7 +142,7 @@ class Repository:
     @cached_property
     def merging(self) -> Merging:
         """Merge, revert, cherry-pick."""
-        return Merging(self._context)
+        return families.merging.Merging(self._context)
 
     def resolve(self, revision: str) -> Revision:
         """What a revision names; see `history.revisions`."""
@@ -151,11 +152,11 @@ class Repository:
         """A read-only view of a version."""
         found = self.resolve(revision)
         commit = found.commit.hex() if found.commit else None
-        return Snapshot(self.store.url, found.dataset.hex(), commit)
+        return families.snapshot.Snapshot(self.store.url, found.dataset.hex(), commit)
 
     def status(self, paths: Sequence[str] = ()) -> Status:
         """What changed in the workspace, or under some paths of it, since HEAD."""
-        return working.status(self._context, paths)
+        return status(self._context, paths)
 
     def commit(
         self,
@@ -179,7 +180,7 @@ class Repository:
                 is recorded.
             ConflictError: another workspace on this store moved the branch meanwhile.
         """
-        return working.commit(
+        return families.working.commit(
             self._context, message, paths, author, time, progress, consume=consume
         )
 
@@ -199,19 +200,25 @@ class Repository:
             follow: go on with the old name of a file that was renamed.
             graph: in the order in which lines of development are drawn, see `history.log`.
         """
-        tips = [self._context.commit_of(revision)] if revision else every_tip(self._context)
-        return log_of(self._context, tips, paths, limit=limit, follow=follow, graph=graph)
+        tips = (
+            [self._context.commit_of(revision)]
+            if revision
+            else families.looking.every_tip(self._context)
+        )
+        return families.looking.log_of(
+            self._context, tips, paths, limit=limit, follow=follow, graph=graph
+        )
 
     def show(self, revision: str) -> Version:
         """One version and what samples it has."""
-        return show(self._context, revision, self.snapshot(revision))
+        return families.looking.show(self._context, revision, self.snapshot(revision))
 
     def diff(self, a: str | None = None, b: str | None = None) -> Difference:
         """From one version to another; without `b` to the workspace, without `a` from HEAD."""
         if b is None:
-            return diff_workspace(self._context, a)
+            return families.differences.diff_workspace(self._context, a)
         old, new = (self.resolve(revision).dataset for revision in (a or "HEAD", b))
-        return diff_versions(self._context, old, new)
+        return families.differences.diff_versions(self._context, old, new)
 
     def checkout(
         self,
@@ -237,8 +244,10 @@ class Repository:
         """
         if paths:
             source = revision or "HEAD"
-            return working.restore(self._context, paths, source, force=force, progress=progress)
-        return working.checkout(
+            return families.working.restore(
+                self._context, paths, source, force=force, progress=progress
+            )
+        return families.working.checkout(
             self._context, revision, force=force, create=create, part=part, progress=progress
         )
 
@@ -246,7 +255,7 @@ class Repository:
         self, paths: Sequence[str], *, source: str = "HEAD", progress: Progress = SILENT
     ) -> CheckoutResult:
         """Put files back as a version has them; changes under `paths` are overwritten."""
-        return working.restore(self._context, paths, source, force=True, progress=progress)
+        return families.working.restore(self._context, paths, source, force=True, progress=progress)
 
     def ls(self, revision: str, path: str = "") -> pa.Table:
         """The entries of a version at or below a path.
@@ -287,7 +296,7 @@ class Repository:
         Args:
             revisions: bring the files of these versions too.
         """
-        return exchange.fetch(self._context, remote, revisions, progress)
+        return families.exchange.fetch(self._context, remote, revisions, progress)
 
     def pull(
         self,
@@ -312,8 +321,8 @@ class Repository:
             UnsavedChangesError: it would overwrite changes; they were fetched, nothing written.
             InvalidInputError: on no branch, or the histories have nothing in common.
         """
-        recorder = Recorder(author, time) if author else None
-        return pull(self._context, remote, recorder, progress)
+        recorder = families.unfinished.Recorder(author, time) if author else None
+        return families.pulling.pull(self._context, remote, recorder, progress)
 
     def push(
         self,
@@ -327,12 +336,12 @@ class Repository:
         Raises:
             ConflictError: the branch has commits there that ours does not build on.
         """
-        return exchange.push(self._context, remote, branch, progress)
+        return families.exchange.push(self._context, remote, branch, progress)
 
     def _ensure(self, dataset: Digest, progress: Progress) -> None:
-        exchange.ensure(self._context, dataset, progress)
+        families.exchange.ensure(self._context, dataset, progress)
 
     def _fetch_runs(self) -> None:
         with self._context.workspace.lock():
             for name in self.remotes.list():
-                exchange.fetch_all(self._context, self.remotes.connect(name), name, [])
+                families.exchange.fetch_all(self._context, self.remotes.connect(name), name, [])

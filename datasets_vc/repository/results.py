@@ -8,12 +8,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from datasets_vc.digest import Digest
-from datasets_vc.format.tag import Tag
-from datasets_vc.history.names import CommitName
-from datasets_vc.samples import SampleSummary
 from datasets_vc.workspace.consume import Consumed
 
 if TYPE_CHECKING:
+    from datasets_vc.format.tag import Tag
+    from datasets_vc.history.names import CommitName
+    from datasets_vc.samples import SampleSummary
     from datasets_vc.workspace.mergestate import Kind, MergeState, OpenConflict
 
 

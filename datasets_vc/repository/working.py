@@ -1,4 +1,4 @@
-"""Verbs between the workspace and its store: status, commit, diff, checkout, restore."""
+"""Verbs between the workspace and its store: commit, checkout, restore."""
 
 from __future__ import annotations
 
@@ -18,32 +18,11 @@ from datasets_vc.memory import give_back
 from datasets_vc.progress import Progress
 from datasets_vc.repository.context import Context
 from datasets_vc.repository.files import write_files
-from datasets_vc.repository.results import CheckoutResult, CommitResult, Status
+from datasets_vc.repository.results import CheckoutResult, CommitResult
 from datasets_vc.store.writer import ChunkWriter
 from datasets_vc.workspace import CheckedOut, Ingested
 from datasets_vc.workspace.consume import Consumed
 from datasets_vc.workspace.part import Part
-
-
-def status(context: Context, paths: Sequence[str]) -> Status:
-    head = context.head
-    unfinished = context.unfinished
-    merging = context.looked_at(unfinished) if unfinished else None
-    if not context.has_files:
-        return Status(head.branch, head.commit, files=False, merging=merging)
-    changes = context.workspace.status(context.entries_of(head.commit), paths)
-    return Status(
-        branch=head.branch,
-        commit=head.commit,
-        added=changes.added,
-        modified=changes.modified,
-        deleted=changes.deleted,
-        moved_on=context.tip != head.commit,
-        skipped=changes.skipped,
-        merging=merging,
-        only=context.workspace.part.patterns,
-        left_out=changes.left_out,
-    )
 
 
 def commit(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import pyarrow as pa
 
 from datasets_vc.errors import InvalidInputError
+from datasets_vc.format.entries import FILE
 from datasets_vc.samples.folders import folders_above, read_folders
 from datasets_vc.samples.media import (
     MEDIA,
@@ -90,24 +91,29 @@ def place_of(split: str | None, label: str | None) -> Place:
     return Place(canonical_split(split or ""), label or "")
 
 
-def places_by_folder(entries: pa.Table, paths: Collection[str]) -> Mapping[str, Place]:
+def places_by_folder(
+    entries: Callable[[], pa.Table], paths: Collection[str]
+) -> Mapping[str, Place]:
     """What folders say of some paths: of those that are samples, by the conventions for folders.
 
     Samples that metadata files describe are left out: their labels are there.
 
     Args:
         entries: columns `path` and `kind`, in the order of the paths; of all files, since what a
-            folder means depends on those beside it.
+            folder means depends on those beside it. Not asked for if no path can be a sample.
     """
     import pyarrow.compute as pc
 
-    everything = visible_files(entries)
+    possible = _possible_media(paths)
+    if not possible:
+        return {}
+    everything = visible_files(entries())
     described = {
         path.rpartition("/")[0] for path in metadata_files(everything).column("path").to_pylist()
     }
     wanted = pa.array(paths, pa.string())
     places: dict[str, Place] = {}
-    for media in MEDIA:
+    for media in possible:
         found = media_files(everything, media)
         if not found.num_rows or described & folders_above(found.column("path")):
             continue
@@ -123,6 +129,16 @@ def places_by_folder(entries: pa.Table, paths: Collection[str]) -> Mapping[str, 
             if row["split"] or row["label"]:
                 places[row["path"]] = Place(row["split"] or "", row["label"] or "")
     return places
+
+
+def _possible_media(paths: Collection[str]) -> list[str]:
+    """Of which media some of these paths may be samples, going by their names."""
+    import pyarrow.compute as pc
+
+    table = pa.table({"path": pa.array(paths, pa.string())})
+    named = visible_files(table.append_column("kind", pa.array([FILE] * len(paths), pa.uint8())))
+    files = named.filter(pc.invert(with_suffix(named.column("path"), ROW_SUFFIXES)))
+    return [media for media in MEDIA if media_files(files, media).num_rows]
 
 
 _NAMES = ["path", "split", "label"]

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import zstandard
-from pyfastcdc import FastCDC
 
 from datasets_vc.digest import Buffer
 from datasets_vc.errors import IntegrityError
 from datasets_vc.format.location import RAW, ZSTD
+
+if TYPE_CHECKING:
+    from pyfastcdc import FastCDC
 
 WHOLE_BELOW = 1 << 20
 """Bytes; a smaller file is one chunk."""
@@ -112,6 +115,9 @@ _CODECS = _Codecs()
 
 
 def _chunker() -> FastCDC:
+    # Slow to import, and what only reads cuts nothing.
+    from pyfastcdc import FastCDC
+
     # One for each file: a chunker keeps state and must not be shared by threads.
     return FastCDC(
         _AVERAGE_CHUNK, min_size=_MIN_CHUNK, max_size=_MAX_CHUNK, normalized_chunking=1, seed=0

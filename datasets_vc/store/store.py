@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -299,4 +299,4 @@ class Store:
 
 
 def _new_write_id() -> str:
-    return secrets.token_hex(16)
+    return os.urandom(16).hex()

@@ -17,8 +17,9 @@ from datasets_vc.workspace.listing import Listing
 from datasets_vc.workspace.naming import check_distinct, folding_of
 from datasets_vc.workspace.part import Part
 from datasets_vc.workspace.plan import plan_checkout
+from datasets_vc.workspace.remembered import save_cache
 from datasets_vc.workspace.scan import Scan
-from datasets_vc.workspace.statcache import StatCache, save_cache
+from datasets_vc.workspace.statcache import StatCache
 from datasets_vc.workspace.status import compare
 
 Ready = Callable[[Digests], None]
@@ -83,7 +84,7 @@ def change_files(folder: Path, current: pa.Table, target: pa.Table, order: Order
     give_back()
     written = apply_plan(folder, plan, order.source, force=order.force, progress=order.progress)
     counts = CheckedOut(len(plan.write), len(plan.remove))
-    known = found.known(comparison, plan.gone)
+    known, before = found.known(comparison, plan.gone), found.cache
     # Of a million files each of these is as large as what comes next.
     del plan, found, comparison, target
     give_back()
@@ -91,7 +92,7 @@ def change_files(folder: Path, current: pa.Table, target: pa.Table, order: Order
     known = known.joined(written.older_than(_after(written, order.clock)))
     del written
     give_back()
-    save_cache(folder, known)
+    save_cache(folder, known, before)
     return counts
 
 

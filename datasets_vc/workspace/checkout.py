@@ -8,7 +8,6 @@ from __future__ import annotations
 import errno
 import itertools
 import os
-import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -113,7 +112,7 @@ class _Writer:
         self._source = source
         self._remover = remover
         self._progress = progress
-        self._temporary = f"{folder}/{META_DIR}/{TEMPORARY_DIR}/checkout-{secrets.token_hex(8)}"
+        self._temporary = f"{folder}/{META_DIR}/{TEMPORARY_DIR}/checkout-{os.urandom(8).hex()}"
         self._staging = Staging(self._root, self._temporary)
         self._numbers = itertools.count()
 
@@ -242,7 +241,7 @@ def _move(temporary: str, place: str) -> None:
         if error.errno != errno.EXDEV:
             raise
         # Part of the workspace is another file system: the last step must be a renaming within it.
-        beside = f"{place}.dsvc-{secrets.token_hex(8)}"
+        beside = f"{place}.dsvc-{os.urandom(8).hex()}"
         try:
             shutil.copyfile(temporary, beside, follow_symlinks=False)
             os.replace(beside, place)

@@ -23,6 +23,7 @@ Rows = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 _SMALL = 20_000
+_FEW_AMONG = 64
 _AT_ONCE = 1 << 16
 
 
@@ -125,6 +126,8 @@ def align(paths: pa.StringArray, others: pa.StringArray) -> Rows:
     if max(len(paths), len(others)) <= _SMALL:
         rows = {path: row for row, path in enumerate(others.to_pylist())}
         return np.array([rows.get(path, -1) for path in paths.to_pylist()], np.int64)
+    if len(paths) * _FEW_AMONG <= len(others):
+        return np.array([_row_of(path, others) for path in paths.to_pylist()], np.int64)
     # A few at a time: a table of all paths would take several times their memory.
     pieces = [paths.slice(start, _AT_ONCE) for start in range(0, len(paths), _AT_ONCE)]
     return np.concatenate([_align_piece(piece, others) for piece in pieces] or [_no_rows()])
@@ -144,6 +147,11 @@ def _align_piece(paths: pa.StringArray, others: pa.StringArray) -> Rows:
 def position(paths: pa.StringArray, path: str) -> int:
     """The first row of `paths`, which are in order, that does not come before `path`."""
     return bisect_left(range(len(paths)), path, key=lambda row: paths[row].as_py())
+
+
+def _row_of(path: str, paths: pa.StringArray) -> int:
+    row = position(paths, path)
+    return row if row < len(paths) and paths[row].as_py() == path else -1
 
 
 def _no_rows() -> Rows:

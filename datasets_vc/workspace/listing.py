@@ -66,17 +66,18 @@ def make_run(prefix: str, names: Sequence[str], rows: NDArray[np.int64]) -> Run:
     """
     if not names:
         return Run(b"", np.zeros(0, np.int64), rows)
-    # NUL, which no name contains, marks the ends: joining all is quicker than encoding each.
-    between = "\0" + prefix
-    joined = f"{prefix}{between.join(names)}\0"
+    joined = prefix + prefix.join(names)
     try:
-        text = np.frombuffer(joined.encode(), np.uint8)
+        text = joined.encode()
     except UnicodeEncodeError:
         for name in names:
             check_name(prefix, name)
         raise
-    ends = np.flatnonzero(text == 0)
-    return Run(text[text != 0].tobytes(), np.diff(ends, prepend=-1) - 1, rows)
+    parts = [prefix, *names]
+    # Where a letter is a byte, and mostly it is, nothing needs to be encoded one by one.
+    sizes = map(len, parts if len(text) == len(joined) else [part.encode() for part in parts])
+    lengths = np.fromiter(sizes, np.int64, len(parts))
+    return Run(text, lengths[1:] + lengths[0], rows)
 
 
 def check_name(prefix: str, name: str) -> None:

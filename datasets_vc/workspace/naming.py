@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import unicodedata
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -16,7 +16,7 @@ Folding = Callable[[str], str]
 
 def folding_of(folder: Path) -> Folding | None:
     """How the file system of the workspace `folder` equates names; None if it does not."""
-    probe = folder / META_DIR / f"Probe-\u00e9-{secrets.token_hex(4)}"
+    probe = folder / META_DIR / f"Probe-\u00e9-{os.urandom(4).hex()}"
     try:
         probe.touch(exist_ok=False)
         other_case = probe.with_name(probe.name.swapcase()).exists()

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from datasets_vc.errors import NotFoundError
-from datasets_vc.memory import let_go
 from datasets_vc.workspace.columns import Rows
 from datasets_vc.workspace.listing import Listing
+from datasets_vc.workspace.remembered import Remembered
 from datasets_vc.workspace.selection import Selection
 from datasets_vc.workspace.statcache import StatCache
 from datasets_vc.workspace.status import Comparison
@@ -21,7 +21,7 @@ class Scan:
 
     selection: Selection
     listing: Listing
-    cache: StatCache
+    cache: Remembered
     moment: int
 
     def known(self, comparison: Comparison, gone: Rows | None = None) -> StatCache:
@@ -35,12 +35,7 @@ class Scan:
             known[gone] = False
         cache = StatCache(comparison.listing, comparison.digest)
         cache = cache.picked(known).older_than(self.moment)
-        if self.selection.everything:
-            return cache
-        cache = cache.joined(self.cache, ~self.selection.mask(self.cache.files.path))
-        if self.cache.mapped is not None:
-            let_go(self.cache.mapped)
-        return cache
+        return self.cache.outside(self.selection, cache)
 
     def check_matched(self, *columns: pa.StringArray) -> None:
         """Check that each selected path occurs in one of these columns of paths.

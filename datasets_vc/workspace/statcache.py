@@ -1,53 +1,37 @@
-"""The stat cache: the digest that a file had when its stat data were as they are.
+"""The rows of the stat cache: the digest that a file had when its stat data were as they are.
 
 A row is believed if size, times and inode are unchanged. That alone is not enough: a file that is
 written again within one tick of the file system's clock keeps its time (git's "racy" files, see
 https://git-scm.com/docs/racy-git). So a row is only kept if the file was, by the clock of its own
 file system, older than the moment before its bytes were read: a later write leaves a newer time.
-
-The file is a header with a checksum and an Arrow IPC stream, memory-mapped. It may vanish at any
-time: whatever is wrong with it, or missing, costs reading files again and nothing else.
 """
 
 from __future__ import annotations
 
 import contextlib
-import io
 import os
-import secrets
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
-from xxhash import xxh3_64, xxh3_64_digest
 
 from datasets_vc.digest import DIGEST_SIZE
-from datasets_vc.memory import let_go, map_file
+from datasets_vc.memory import let_go
 from datasets_vc.paths import META_DIR
 from datasets_vc.workspace.columns import (
     Digests,
     Mask,
     align,
-    digest_array,
-    digests_of,
     gather,
     joined_digests,
     path_order,
-    whole_column,
 )
 from datasets_vc.workspace.listing import FIELDS, Listing
 
-CACHE_FILE = "stat-cache"
 TEMPORARY_DIR = "tmp"
 
-_MAGIC = b"DSVSTAT1"
-_HEADER_SIZE = 16
 _SECOND = 1_000_000_000
-_SCHEMA = pa.schema(
-    [("path", pa.string()), *((name, pa.int64()) for name in FIELDS), ("digest", pa.binary(32))]
-)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,51 +106,9 @@ def empty_cache() -> StatCache:
     return StatCache(listing, np.zeros((0, DIGEST_SIZE), np.uint8))
 
 
-def load_cache(folder: Path) -> StatCache:
-    """The stat cache of the workspace `folder`; empty if there is none that can be used."""
-    try:
-        with (folder / META_DIR / CACHE_FILE).open("rb") as file:
-            data = map_file(file)
-    except OSError:
-        return empty_cache()
-    # Arrow trusts the bytes that it is given: they have to be checked before.
-    body = data[_HEADER_SIZE:]
-    if not body or data[:_HEADER_SIZE] != _header(body):
-        return empty_cache()
-    table = pa.ipc.open_stream(pa.py_buffer(body)).read_all()
-    numbers = [whole_column(table, name).to_numpy() for name in FIELDS]
-    listing = Listing(whole_column(table, "path"), *numbers)
-    return StatCache(listing, digests_of(whole_column(table, "digest")), data)
-
-
-def save_cache(folder: Path, cache: StatCache) -> None:
-    """Write the cache; a workspace that cannot be written to does without.
-
-    Args:
-        folder: the workspace.
-        cache: rows that can be believed, see `StatCache.older_than`.
-    """
-    columns = [cache.files.path, *(pa.array(getattr(cache.files, name)) for name in FIELDS)]
-    table = pa.Table.from_arrays([*columns, digest_array(cache.digest)], schema=_SCHEMA)
-    temporary = _temporary(folder)
-    try:
-        temporary.parent.mkdir(exist_ok=True)
-        with temporary.open("xb") as file:
-            file.write(bytes(_HEADER_SIZE))
-            body = _HashingWriter(file)
-            with pa.ipc.new_stream(body, _SCHEMA) as writer:
-                writer.write_table(table)
-            file.seek(0)
-            file.write(_MAGIC + body.hasher.digest())
-        temporary.replace(folder / META_DIR / CACHE_FILE)
-    except OSError:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-
-
 def clock_of(folder: Path) -> int:
     """The time by the clock of the workspace's file system, in ns; 0 if nothing can be written."""
-    temporary = _temporary(folder)
+    temporary = temporary_in(folder, "clock")
     try:
         temporary.parent.mkdir(exist_ok=True)
         with temporary.open("xb") as file:
@@ -178,25 +120,6 @@ def clock_of(folder: Path) -> int:
             temporary.unlink(missing_ok=True)
 
 
-class _HashingWriter(io.RawIOBase):
-    """Writes on to a file, and hashes what goes by."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self.hasher = xxh3_64()
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        self.hasher.update(data)
-        return self._file.write(data)
-
-
-def _temporary(folder: Path) -> Path:
-    return folder / META_DIR / TEMPORARY_DIR / f"{CACHE_FILE}-{secrets.token_hex(8)}"
-
-
-def _header(body: memoryview) -> bytes:
-    """What comes before the Arrow stream: a name with a version, and the stream's XXH3-64."""
-    return _MAGIC + xxh3_64_digest(body)
+def temporary_in(folder: Path, name: str) -> Path:
+    """A path that nobody else uses, for a file that is to get its name later."""
+    return folder / META_DIR / TEMPORARY_DIR / f"{name}-{os.urandom(8).hex()}"

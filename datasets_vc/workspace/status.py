@@ -30,8 +30,8 @@ from datasets_vc.workspace.columns import (
 from datasets_vc.workspace.listing import Listing, Skipped
 from datasets_vc.workspace.part import WHOLE, Part
 from datasets_vc.workspace.reading import hash_files
+from datasets_vc.workspace.remembered import Remembered
 from datasets_vc.workspace.selection import Selection
-from datasets_vc.workspace.statcache import StatCache
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ class Comparison:
 
 def compare(
     listing: Listing,
-    cache: StatCache,
+    cache: Remembered,
     version: pa.Table,
     selection: Selection,
     part: Part = WHOLE,

@@ -25,14 +25,10 @@ from datasets_vc.workspace.ingest import FileSink, Ingested, ingest
 from datasets_vc.workspace.listing import Listing
 from datasets_vc.workspace.locking import locked
 from datasets_vc.workspace.part import Part
+from datasets_vc.workspace.remembered import load_cache, save_cache
 from datasets_vc.workspace.scan import Scan
 from datasets_vc.workspace.selection import Selection
-from datasets_vc.workspace.statcache import (
-    TEMPORARY_DIR,
-    clock_of,
-    load_cache,
-    save_cache,
-)
+from datasets_vc.workspace.statcache import TEMPORARY_DIR, clock_of
 from datasets_vc.workspace.status import Changes, Comparison, compare, settle
 from datasets_vc.workspace.walk import walk
 
@@ -125,7 +121,7 @@ class Workspace:
         """
         found, comparison = self._compare(version, paths)
         if settle(str(self.folder), comparison):
-            save_cache(self.folder, found.known(comparison))
+            save_cache(self.folder, found.known(comparison), found.cache)
         return comparison.changes()
 
     def entries(self, version: pa.Table, paths: Sequence[str] = ()) -> pa.Table:
@@ -173,7 +169,7 @@ class Workspace:
         """
         found, comparison = self._compare(version, paths)
         result = ingest(str(self.folder), comparison, sink, progress)
-        save_cache(self.folder, found.known(comparison))
+        save_cache(self.folder, found.known(comparison), found.cache)
         return result
 
     def checkout(
@@ -324,7 +320,7 @@ class Workspace:
         # Before anything goes, so that nothing is missed.
         set_only(self.folder, self.part.without(paths).patterns)
         gone = rows[consume(str(self.folder), comparison, rows, source, progress)]
-        save_cache(self.folder, found.known(comparison, gone))
+        save_cache(self.folder, found.known(comparison, gone), found.cache)
         return Consumed(len(gone), int(found.listing.size[gone].sum()), len(rows) - len(gone))
 
     def _compare(self, version: pa.Table, paths: Sequence[str]) -> tuple[Scan, Comparison]:
@@ -337,7 +333,7 @@ class Workspace:
         found, comparison = self._compare(version, paths)
         everything = np.ones(len(found.listing), np.bool_)
         if settle(str(self.folder), comparison, everything, strict=True):
-            save_cache(self.folder, found.known(comparison))
+            save_cache(self.folder, found.known(comparison), found.cache)
         return comparison
 
     def _is_there(self, path: str) -> bool:

@@ -81,15 +81,31 @@ def test_quick_verbs_load_neither_torch_nor_fsspec(arguments: list[str], tmp_pat
     workspace.mkdir()
     if arguments == ["status"]:
         _run("from datasets_vc.cli.main import main; assert main(['init']) == 0", workspace)
+    loaded = _loaded_by(arguments, workspace)
+
+    assert "typer" in loaded
+    assert not {"torch", "fsspec", "s3fs", "pyarrow.dataset", "rich", "pydantic"} & loaded
+    assert not {"filelock", "pathspec", "pyfastcdc", "tomlkit"} & loaded
+    rooms = ("runs", "samples", "tables", "sync.transfer", "repository.exchange")
+    assert not {f"datasets_vc.{room}" for room in rooms} & loaded
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--version"], ["--help"], ["status", "--help"], ["clone", "--help"]], ids=str
+)
+def test_help_is_there_at_once(arguments: list[str], tmp_path: Path) -> None:
+    loaded = _loaded_by(arguments, tmp_path)
+
+    assert "typer" in loaded
+    assert not {"numpy", "pyarrow", "datasets_vc.repository.repository"} & loaded
+
+
+def _loaded_by(arguments: list[str], folder: Path) -> set[str]:
     code = (
         "import sys; from datasets_vc.cli.main import main; "
         f"code = main({arguments!r}); print('LOADED', *sorted(sys.modules)); sys.exit(code)"
     )
-
-    loaded = _run(code, workspace).partition("LOADED")[2].split()
-
-    assert "typer" in loaded
-    assert not {"torch", "fsspec", "s3fs", "pyarrow.dataset", "rich", "pydantic"} & set(loaded)
+    return set(_run(code, folder).partition("LOADED")[2].split())
 
 
 def _run(code: str, folder: Path) -> str:

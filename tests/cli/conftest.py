@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from datasets_vc.cli import session
 from datasets_vc.cli.main import main
+from datasets_vc.repository import Repository
 
 
 @dataclass(frozen=True)
@@ -55,5 +55,5 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespa
         fake.opened.append(folder)
         return fake
 
-    monkeypatch.setattr(session.Repository, "open", open_, raising=False)
+    monkeypatch.setattr(Repository, "open", open_, raising=False)
     return fake

@@ -8,10 +8,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from datasets_vc.cli import session
 from datasets_vc.digest import digest_of
 from datasets_vc.errors import NotRestorableError
 from datasets_vc.format.run import RunHead
+from datasets_vc.repository import Pin
 from datasets_vc.runs.arguments import Overrides, TrainRequest
 from datasets_vc.runs.compare import Comparison, Difference, InputDifference
 from datasets_vc.runs.record import RunRecord
@@ -77,7 +77,7 @@ def test_train_by_default(dsvc, runs) -> None:
 def test_train_on_what_a_lock_file_pins(dsvc, runs, monkeypatch, tmp_path) -> None:
     pin = SimpleNamespace(folder=tmp_path / "data", fetch=lambda _: SimpleNamespace(commit=OTHER))
     asked = []
-    monkeypatch.setattr(session.Pin, "find", lambda *given: asked.append(given) or pin)
+    monkeypatch.setattr(Pin, "find", lambda *given: asked.append(given) or pin)
 
     assert dsvc("train", "cnn", "--data", "code/dataset.lock:digits").code == 0
     assert asked == [(tmp_path, tmp_path / "code" / "dataset.lock")]

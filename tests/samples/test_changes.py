@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pyarrow as pa
 import pytest
 
 from datasets_vc.digest import digest_of
@@ -42,10 +43,22 @@ def test_folders_say_what_they_say_of_samples(paths: list[str], places: dict[str
     entries = [Entry(path, FILE, 1, digest_of(path.encode())) for path in paths]
     link = Entry("link.png", SYMLINK, 1, digest_of(b""))
 
-    assert places_by_folder(entry_table([*entries, link]), {*paths, "link.png"}) == places
+    assert places_by_folder(lambda: entry_table([*entries, link]), {*paths, "link.png"}) == places
     if places:
         path = next(iter(places))
-        assert places_by_folder(entry_table(entries), {path}) == {path: places[path]}
+        assert places_by_folder(lambda: entry_table(entries), {path}) == {path: places[path]}
+
+
+@pytest.mark.parametrize(
+    "path", ["train/cat/1.bin", "train/cat/rows.jsonl", "train/.cat/1.png", "train/README.txt"]
+)
+def test_all_files_are_looked_at_only_where_a_sample_may_be(path: str) -> None:
+    def all_files() -> pa.Table:
+        raise AssertionError
+
+    assert places_by_folder(all_files, {path}) == {}
+    with pytest.raises(AssertionError):
+        places_by_folder(all_files, {path, "train/cat/1.png"})
 
 
 def test_a_tally() -> None:

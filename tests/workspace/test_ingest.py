@@ -16,7 +16,7 @@ from datasets_vc.store.writer import Prepared
 from datasets_vc.workspace import reading, waiting
 from datasets_vc.workspace.ingest import read_order
 from datasets_vc.workspace.listing import Listing
-from datasets_vc.workspace.statcache import load_cache
+from datasets_vc.workspace.remembered import load_cache
 from tests.workspace.bench import CLEAN, Bench, table_from
 
 MIB = 1 << 20
@@ -223,7 +223,7 @@ def test_a_file_that_changes_meanwhile_stops_the_commit(
     with pytest.raises(UnreadableFileError, match=f"'sub/a' {words}"):
         bench.ingest()
     monkeypatch.undo()
-    assert len(load_cache(bench.folder)) == 0
+    assert len(load_cache(bench.folder).base) == 0
     assert list((bench.folder / ".dsvc" / "store" / "packs").glob("*")) == []
 
 

@@ -3,122 +3,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from datasets_vc.workspace import statcache
 from datasets_vc.workspace.listing import FIELDS, Listing
-from datasets_vc.workspace.statcache import (
-    StatCache,
-    clock_of,
-    empty_cache,
-    load_cache,
-    save_cache,
-)
+from datasets_vc.workspace.statcache import clock_of, empty_cache
+from tests.workspace.caches import cache_of, same
 
 SECOND = 1_000_000_000
-
-
-def cache_of(paths: list[str], mtime_ns: int = 5, ctime_ns: int = 5) -> StatCache:
-    count = len(paths)
-    numbers = [
-        np.zeros(count, np.int64),
-        np.arange(count) + 100,
-        np.full(count, mtime_ns),
-        np.full(count, ctime_ns),
-        np.arange(count) + 7,
-    ]
-    digests = np.arange(32 * count).astype(np.uint8).reshape(-1, 32)
-    return StatCache(Listing(pa.array(paths, pa.string()), *numbers), digests)
-
-
-def same(left: StatCache, right: StatCache) -> bool:
-    return (
-        left.files.path.equals(right.files.path)
-        and all(
-            np.array_equal(getattr(left.files, name), getattr(right.files, name)) for name in FIELDS
-        )
-        and np.array_equal(left.digest, right.digest)
-    )
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / ".dsvc").mkdir()
     return tmp_path
-
-
-@pytest.mark.parametrize("paths", [[], ["a"], ["a", "b/c", "ä\n"]])
-def test_what_is_saved_is_loaded(folder: Path, paths: list[str]) -> None:
-    save_cache(folder, cache_of(paths))
-    assert same(load_cache(folder), cache_of(paths))
-    assert list((folder / ".dsvc" / "tmp").iterdir()) == []
-
-
-def test_without_a_file_nothing_is_known(folder: Path) -> None:
-    assert len(load_cache(folder)) == 0
-
-
-@settings(
-    max_examples=200,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-@given(data=st.data())
-def test_damage_is_no_cache_and_no_error(folder: Path, data: st.DataObject) -> None:
-    save_cache(folder, cache_of(["a", "b/c", "d" * 50]))
-    place = folder / ".dsvc" / "stat-cache"
-    good = bytearray(place.read_bytes())
-    at = data.draw(st.integers(0, len(good) - 1))
-    if data.draw(st.booleans()):
-        place.write_bytes(good[:at])
-    else:
-        good[at] ^= data.draw(st.integers(1, 255))
-        place.write_bytes(good)
-    assert len(load_cache(folder)) == 0
-
-
-@pytest.mark.parametrize("text", [b"", b"ARROW1\0\0", b"DIRC garbage" * 100])
-def test_something_else_is_no_cache(folder: Path, text: bytes) -> None:
-    (folder / ".dsvc" / "stat-cache").write_bytes(text)
-    assert len(load_cache(folder)) == 0
-
-
-def test_another_version_is_no_cache(folder: Path) -> None:
-    save_cache(folder, cache_of(["a"]))
-    place = folder / ".dsvc" / "stat-cache"
-    data = place.read_bytes()
-    assert data.startswith(b"DSVSTAT1")
-    place.write_bytes(data.replace(b"DSVSTAT1", b"DSVSTAT2", 1))
-    assert len(load_cache(folder)) == 0
-
-
-def test_a_folder_in_its_place_is_no_error(folder: Path) -> None:
-    (folder / ".dsvc" / "stat-cache").mkdir()
-    save_cache(folder, cache_of(["a"]))
-    assert len(load_cache(folder)) == 0
-    assert list((folder / ".dsvc" / "tmp").iterdir()) == []
-
-
-def test_where_nothing_can_be_written_there_is_no_cache_and_no_clock(tmp_path: Path) -> None:
-    (tmp_path / ".dsvc").write_text("a file, so that nothing can be made below")
-    save_cache(tmp_path, cache_of(["a"]))
-    assert len(load_cache(tmp_path)) == 0
-    assert clock_of(tmp_path) == 0
-
-
-def test_a_full_disk_leaves_the_old_cache(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    save_cache(folder, cache_of(["a"]))
-
-    def full(*_: object, **__: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(statcache._HashingWriter, "write", full)
-    save_cache(folder, cache_of(["b"]))
-    monkeypatch.undo()
-    assert same(load_cache(folder), cache_of(["a"]))
 
 
 def test_the_clock_is_that_of_written_files(folder: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from datasets_vc.errors import InvalidInputError, NotFoundError, UnreadableFileError
 from datasets_vc.workspace import workspace
-from datasets_vc.workspace.statcache import load_cache
+from datasets_vc.workspace.remembered import load_cache
 from tests.workspace.bench import CLEAN, Bench
 
 
@@ -114,10 +114,10 @@ def test_a_file_as_young_as_the_reading_is_not_remembered(
     tick = place.stat().st_ctime_ns
     monkeypatch.setattr(workspace, "clock_of", lambda _: tick)
     bench.commit()
-    assert "a" not in load_cache(bench.folder).files.path.to_pylist()
+    assert "a" not in load_cache(bench.folder).base.files.path.to_pylist()
     monkeypatch.setattr(workspace, "clock_of", lambda _: tick + 1)
     assert bench.status() == CLEAN
-    assert "a" in load_cache(bench.folder).files.path.to_pylist()
+    assert "a" in load_cache(bench.folder).base.files.path.to_pylist()
 
 
 def test_without_a_clock_nothing_is_remembered(
@@ -126,7 +126,7 @@ def test_without_a_clock_nothing_is_remembered(
     bench.put("a", b"1")
     monkeypatch.setattr(workspace, "clock_of", lambda _: 0)
     bench.commit()
-    assert len(load_cache(bench.folder)) == 0
+    assert len(load_cache(bench.folder).base) == 0
     assert bench.status() == CLEAN
 
 

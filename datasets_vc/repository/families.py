@@ -1,0 +1,45 @@
+"""The families of verbs: each is loaded when one of its verbs is called."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from datasets_vc.deferred import Deferred
+
+__all__ = [
+    "differences",
+    "exchange",
+    "git",
+    "looking",
+    "merging",
+    "pulling",
+    "runs",
+    "snapshot",
+    "unfinished",
+    "working",
+]
+
+if TYPE_CHECKING:
+    from datasets_vc.history import snapshot
+    from datasets_vc.repository import (
+        differences,
+        exchange,
+        looking,
+        merging,
+        pulling,
+        unfinished,
+        working,
+    )
+    from datasets_vc.runs import runs
+    from datasets_vc.workspace import git
+else:
+    differences = Deferred("datasets_vc.repository.differences")
+    exchange = Deferred("datasets_vc.repository.exchange")
+    git = Deferred("datasets_vc.workspace.git")
+    looking = Deferred("datasets_vc.repository.looking")
+    merging = Deferred("datasets_vc.repository.merging")
+    pulling = Deferred("datasets_vc.repository.pulling")
+    runs = Deferred("datasets_vc.runs.runs")
+    snapshot = Deferred("datasets_vc.history.snapshot")
+    unfinished = Deferred("datasets_vc.repository.unfinished")
+    working = Deferred("datasets_vc.repository.working")

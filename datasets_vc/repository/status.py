@@ -1,0 +1,29 @@
+"""Where the workspace stands. Apart from the other verbs, as this one is to be there at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from datasets_vc.repository.context import Context
+from datasets_vc.repository.results import Status
+
+
+def status(context: Context, paths: Sequence[str]) -> Status:
+    head = context.head
+    unfinished = context.unfinished
+    merging = context.looked_at(unfinished) if unfinished else None
+    if not context.has_files:
+        return Status(head.branch, head.commit, files=False, merging=merging)
+    changes = context.workspace.status(context.entries_of(head.commit), paths)
+    return Status(
+        branch=head.branch,
+        commit=head.commit,
+        added=changes.added,
+        modified=changes.modified,
+        deleted=changes.deleted,
+        moved_on=context.tip != head.commit,
+        skipped=changes.skipped,
+        merging=merging,
+        only=context.workspace.part.patterns,
+        left_out=changes.left_out,
+    )
