@@ -13,6 +13,7 @@
 
     [tables]                              # which column tells a table's rows apart, as in dsvc.toml
     "labels/*.csv" = "image_id"
+    [signing]                             # keys and whom to trust: see `signing.settings`
 
 Tables and keys that this version does not know are left alone.
 """
@@ -64,8 +65,8 @@ class Config:
     """What `config.toml` says; None where it says nothing.
 
     `files` is false in a workspace that was made without writing its files. `only` are patterns of
-    the part of its version that a workspace has; none of them: no file. `tables` are as they are
-    written: what reads tables checks them.
+    the part of its version that a workspace has; none of them: no file. `tables` and `signing` are
+    as they are written: what reads tables, or signs, checks them.
     """
 
     store: str | None = None
@@ -74,6 +75,7 @@ class Config:
     remotes: Mapping[str, RemoteConfig] = field(default_factory=dict)
     tables: Mapping[str, Any] = field(default_factory=dict)
     only: tuple[str, ...] | None = None
+    signing: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,7 @@ def read_config(folder: Path) -> Config:
     Raises:
         InvalidInputError: the file is not TOML, or one of our keys has a wrong type or value.
     """
-    path = _config_path(folder)
+    path = folder / META_DIR / CONFIG_FILE
     text = _read_text(path)
     if text is None:
         return Config()
@@ -291,10 +293,6 @@ def replace_file(path: Path, data: bytes) -> None:
         raise
 
 
-def _config_path(folder: Path) -> Path:
-    return folder / META_DIR / CONFIG_FILE
-
-
 def _read_text(path: Path) -> str | None:
     """The text of a file, None if there is none."""
     try:
@@ -310,7 +308,7 @@ def _read_text(path: Path) -> str | None:
 def _edit(folder: Path, change: Callable[[TOMLDocument], object]) -> None:
     import tomlkit
 
-    path = _config_path(folder)
+    path = folder / META_DIR / CONFIG_FILE
     read_config(folder)  # a file that we cannot read is not ours to rewrite
     document = tomlkit.parse(_read_text(path) or "")
     change(document)
@@ -326,8 +324,10 @@ def _parse(document: dict[str, Any]) -> Config:
     files = _value(document, "files", bool, True)
     remotes = {name: _parse_remote(by_name, name) for name in by_name}
     tables = _value(document, "tables", dict, {})
-    only = _value(document, "only", list, None)
-    return Config(store, author, files, remotes, tables, None if only is None else tuple(only))
+    listed = _value(document, "only", list, None)
+    only = None if listed is None else tuple(listed)
+    signing = _value(document, "signing", dict, {})
+    return Config(store, author, files, remotes, tables, only, signing)
 
 
 def _parse_remote(tables: dict[str, Any], name: str) -> RemoteConfig:

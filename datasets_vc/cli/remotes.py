@@ -16,6 +16,7 @@ from datasets_vc.cli.git import git_lines
 from datasets_vc.cli.options import keep_options
 from datasets_vc.cli.render import count, short, shown, size, table
 from datasets_vc.cli.session import Session, new_app, verb
+from datasets_vc.cli.signatures import Key, Sign, Verify, signer_of
 from datasets_vc.repository import Pin, Repository
 
 if TYPE_CHECKING:
@@ -190,7 +191,7 @@ def fetch(
     )
 
 
-@verb(app, "pull", "dsvc pull\ndsvc pull backup\ndsvc pull --ff-only\ndsvc pull --lock")
+@verb(app, "pull", "dsvc pull\ndsvc pull backup\ndsvc pull --ff-only --verify\ndsvc pull --lock")
 def pull(
     session: Session,
     remote: Annotated[
@@ -204,18 +205,32 @@ def pull(
         bool,
         typer.Option("--lock", help="Go to what dataset.lock pins, or the lock file REMOTE."),
     ] = False,
+    sign: Sign = None,
+    key: Key = None,
+    verify: Verify = None,
 ) -> int:
     """Get the branch's new versions from a remote, and its files.
 
     Files are written only if the workspace has some. If both sides have new versions they are
-    merged; where both changed the same the exit code is 12, see 'dsvc merge --help'.
+    merged; where both changed the same the exit code is 12, see 'dsvc merge --help'. With --verify
+    a branch whose tip is not signed by an allowed signer is refused: nothing here is changed.
     """
     if lock:
+        if verify or sign or key:
+            raise typer.BadParameter(
+                "the lock names a version by its hash, and nothing is made.",
+                param_hint="--verify, --sign, --key",
+            )
         result = session.pin(remote).pull(session.progress)
     else:
         repository = session.repository
-        author = None if ff_only else author_of(None, repository.folder)
-        result = repository.pull(remote or "origin", author=author, progress=session.progress)
+        result = repository.pull(
+            remote or "origin",
+            author=None if ff_only else author_of(None, repository.folder),
+            signer=None if ff_only else signer_of(session, "commit", sign, key),
+            verify=verify,
+            progress=session.progress,
+        )
     conflicts = result.merge.conflicts if result.merge else ()
     tell = session.answer if conflicts else session.done
     tell(result, _pull_json, _pull_lines)

@@ -15,6 +15,7 @@ from datasets_vc.cli.git import git_lines
 from datasets_vc.cli.locks import compared_json, compared_lines
 from datasets_vc.cli.render import count, short, shown, size
 from datasets_vc.cli.session import Session, new_app, verb
+from datasets_vc.cli.signatures import Key, Sign, signer_of
 from datasets_vc.repository import Part, Repository
 
 if TYPE_CHECKING:
@@ -138,7 +139,8 @@ def _status_lines(session: Session, status: Status) -> Iterator[str]:
 @verb(
     app,
     "commit",
-    'dsvc commit -m "Add the clips of May"\ndsvc commit -m "Fix labels" train/labels.csv',
+    'dsvc commit -m "Add the clips of May"\ndsvc commit -m "Fix labels" train/labels.csv\n'
+    "dsvc commit -m Release --sign --key ~/.ssh/id_ed25519.pub",
 )
 def commit(
     session: Session,
@@ -157,6 +159,8 @@ def commit(
             "--consume", help="Then remove the files here, each once it was read from the store."
         ),
     ] = False,
+    sign: Sign = None,
+    key: Key = None,
 ) -> None:
     """Record the changes as a new version.
 
@@ -170,6 +174,7 @@ def commit(
         author=author_of(author, repository.folder),
         time=datetime.now(UTC),
         consume=consume,
+        signer=signer_of(session, "commit", sign, key),
         progress=session.progress,
     )
     session.done(result, _commit_json, _commit_lines)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,7 @@ from datasets_vc.errors import (
     MissingDataError,
     NotFoundError,
 )
-from datasets_vc.format.root import DEFAULT_BRANCH, Root
+from datasets_vc.format.root import DEFAULT_BRANCH, Refs, Root
 from datasets_vc.history.commits import read_commit
 from datasets_vc.memory import give_back
 from datasets_vc.paths import META_DIR
@@ -162,9 +162,11 @@ def fetch_all(
     name: str,
     branches: Iterable[str],
     progress: Progress = SILENT,
+    check: Callable[[Refs], None] = lambda _: None,
 ) -> Fetched:
     """Bring all history and runs of a remote, and what is needed of some of its branches.
 
+    `check` may raise once the remote's branches are known here and before their data is brought.
     Damaged packs are mended first, and what they have lost is fetched anew; therefore the caller
     holds the workspace's lock: no commit may count on what is being forgotten.
     """
@@ -172,6 +174,7 @@ def fetch_all(
     moved = receive(local, remote, [lost for lost in heal(local) if remote.find(lost)], progress)
     moved += fetch_history(local, remote, [*root.branches.values(), *root.tags.values()])
     update_tracking(local, name, root)
+    check(root.branches)
     of_runs, runs = receive_runs(local, remote)
     moved += of_runs
     for branch in branches:

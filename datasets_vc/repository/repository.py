@@ -11,9 +11,7 @@ import pyarrow as pa
 
 from datasets_vc.config import Head, find_workspace
 from datasets_vc.digest import Buffer, Digest
-from datasets_vc.errors import NotFoundError
 from datasets_vc.history.branches import Branches
-from datasets_vc.history.manifest import Manifest
 from datasets_vc.history.revisions import Revision
 from datasets_vc.history.snapshot import Snapshot
 from datasets_vc.history.tags import Tags
@@ -21,7 +19,7 @@ from datasets_vc.progress import SILENT, Progress
 from datasets_vc.repository import exchange, working
 from datasets_vc.repository.context import Context
 from datasets_vc.repository.differences import Difference, diff_versions, diff_workspace
-from datasets_vc.repository.looking import every_tip, log_of, show
+from datasets_vc.repository.looking import bytes_of, entries_of, every_tip, log_of, show
 from datasets_vc.repository.merging import Merging
 from datasets_vc.repository.pulling import pull
 from datasets_vc.repository.results import (
@@ -33,8 +31,10 @@ from datasets_vc.repository.results import (
     SyncResult,
     Version,
 )
+from datasets_vc.repository.signing import Signing
 from datasets_vc.repository.unfinished import Recorder
 from datasets_vc.runs.runs import Runs
+from datasets_vc.signing import Signer
 from datasets_vc.store import Store
 from datasets_vc.sync.remotes import DEFAULT_REMOTE, Remotes
 from datasets_vc.workspace.git import GitPlace, git_place
@@ -61,13 +61,16 @@ class Repository:
         return cls(exchange.init(folder, store_url))
 
     @classmethod
-    def open(cls, folder: Path) -> Repository:
+    def open(cls, folder: Path, home: Path | None = None) -> Repository:
         """The repository that a folder lies in.
+
+        Args:
+            home: what `~/` means in its settings; without it they must not say that.
 
         Raises:
             NotARepositoryError: neither it nor a folder above it is a workspace.
         """
-        return cls(Context(find_workspace(folder)))
+        return cls(Context(find_workspace(folder), home))
 
     @classmethod
     def clone(
@@ -143,6 +146,11 @@ class Repository:
         """Merge, revert, cherry-pick."""
         return Merging(self._context)
 
+    @cached_property
+    def signing(self) -> Signing:
+        """Who signs here, and whose signatures count."""
+        return Signing(self._context)
+
     def resolve(self, revision: str) -> Revision:
         """What a revision names; see `history.revisions`."""
         return self._context.resolve(revision)
@@ -165,6 +173,7 @@ class Repository:
         author: str,
         time: datetime | None = None,
         consume: bool = False,
+        signer: Signer | None = None,
         progress: Progress = SILENT,
     ) -> CommitResult:
         """Record all changes of the workspace, or those under some paths.
@@ -172,6 +181,7 @@ class Repository:
         Args:
             consume: remove the files that are as committed from the workspace afterwards, each
                 once its bytes have been read back from the store; they are no part of it then.
+            signer: who signs the commit; see `signing.signer`.
 
         Raises:
             InvalidInputError: nothing changed (and nothing was consumed), or there is no message.
@@ -179,9 +189,8 @@ class Repository:
                 is recorded.
             ConflictError: another workspace on this store moved the branch meanwhile.
         """
-        return working.commit(
-            self._context, message, paths, author, time, progress, consume=consume
-        )
+        given = (self._context, message, paths, author, time, progress)
+        return working.commit(*given, consume=consume, signer=signer)
 
     def log(
         self,
@@ -254,12 +263,7 @@ class Repository:
         Raises:
             NotFoundError: there are none.
         """
-        table = Manifest(self.store, self.resolve(revision).dataset).entries(path)
-        if path and not table.num_rows:
-            raise NotFoundError(
-                f"There is no '{path}' in {revision}.", f"See what there is: dsvc ls {revision}"
-            )
-        return table
+        return entries_of(self._context, revision, path)
 
     def cat(self, revision: str, path: str) -> Iterator[Buffer]:
         """The bytes of one file of a version, piece by piece.
@@ -267,13 +271,7 @@ class Repository:
         Raises:
             NotFoundError: the version has no such file.
         """
-        entry = Manifest(self.store, self.resolve(revision).dataset).get(path)
-        if entry is None:
-            raise NotFoundError(
-                f"There is no file '{path}' in {revision}.",
-                f"See what there is: dsvc ls {revision}",
-            )
-        return self.store.iter_file(entry.digest)
+        return bytes_of(self._context, revision, path)
 
     def fetch(
         self,
@@ -295,6 +293,8 @@ class Repository:
         *,
         author: str | None = None,
         time: datetime | None = None,
+        signer: Signer | None = None,
+        verify: bool | None = None,
         progress: Progress = SILENT,
     ) -> SyncResult:
         """Bring what a remote's branch has new, go there, and write the files if there are any.
@@ -305,15 +305,18 @@ class Repository:
         Args:
             author: who merges. Without one the branch only goes forward.
             time: of the merge; now if not given.
+            signer: who signs the merge; see `signing.signer`.
+            verify: refuse a branch whose tip nobody who is trusted signed; None: as configured.
 
         Raises:
             ConflictError: it cannot go forward, and nobody is named who merges; new commits were
                 fetched, and nothing else was changed. Or another merge is unfinished.
+            UntrustedError, IntegrityError: its tip is not signed so; history was fetched, no more.
             UnsavedChangesError: it would overwrite changes; they were fetched, nothing written.
             InvalidInputError: on no branch, or the histories have nothing in common.
         """
-        recorder = Recorder(author, time) if author else None
-        return pull(self._context, remote, recorder, progress)
+        recorder = Recorder(author, time, signer) if author else None
+        return pull(self._context, remote, recorder, progress, verify=verify)
 
     def push(
         self,
