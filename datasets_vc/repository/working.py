@@ -10,8 +10,8 @@ from datasets_vc.config import Head, set_files, set_only
 from datasets_vc.digest import Digest
 from datasets_vc.errors import (
     AlreadyExistsError,
-    CommandFailedError,
     ConflictError,
+    DatasetError,
     InvalidInputError,
 )
 from datasets_vc.format.commit import Commit, encode_commit
@@ -105,7 +105,7 @@ def _record(
         plain = encode_commit(Commit(dataset, parents, author, now, message))
         try:
             digest = writer.add_meta(signed(plain, signer))
-        except CommandFailedError:
+        except (DatasetError, KeyboardInterrupt):
             # A passphrase was mistyped, say: what was read and stored need not be done again.
             context.store.publish(writer.finish())
             raise

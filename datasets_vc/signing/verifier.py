@@ -139,7 +139,8 @@ def _refused(fits: Verdict, ran: Ran) -> Verdict:
     for line in said:
         if any(words in line for words in _OUT_OF_TIME):
             return replace(fits, status="expired", reason=line)
-    return replace(fits, reason=said[0] if said else "no allowed signer has the key")
+    more = f" ({said[0]})" if said else ""
+    return replace(fits, reason=f"no allowed signer has the key{more}")
 
 
 def _as_local(time: datetime) -> str | None:
