@@ -128,27 +128,27 @@ def read_config(folder: Path) -> Config:
 
 def set_author(folder: Path, author: str) -> None:
     """Write the default author into `config.toml`."""
-    _edit(folder, lambda document: document.update({"author": author}))
+    edit_config(folder, lambda document: document.update({"author": author}))
 
 
 def set_store(folder: Path, store: str) -> None:
     """Write the store's URL or path into `config.toml`."""
     check_url(store)
-    _edit(folder, lambda document: document.update({"store": store}))
+    edit_config(folder, lambda document: document.update({"store": store}))
 
 
 def set_files(folder: Path, files: bool) -> None:
     """Write into `config.toml` whether the workspace holds the files of its version."""
     if read_config(folder).files != files:
-        _edit(folder, lambda document: document.update({"files": files}))
+        edit_config(folder, lambda document: document.update({"files": files}))
 
 
 def set_only(folder: Path, patterns: Sequence[str] | None) -> None:
     """Write into `config.toml` which part of its version the workspace has; None: the whole."""
     if patterns is None:
-        _edit(folder, lambda document: document.pop("only", None))
+        edit_config(folder, lambda document: document.pop("only", None))
     else:
-        _edit(folder, lambda document: document.update({"only": list(patterns)}))
+        edit_config(folder, lambda document: document.update({"only": list(patterns)}))
 
 
 def check_new_remote(folder: Path, remote: RemoteConfig) -> None:
@@ -181,7 +181,7 @@ def add_remote(folder: Path, remote: RemoteConfig) -> None:
         table.update(values)
         remotes[remote.name] = table
 
-    _edit(folder, add)
+    edit_config(folder, add)
 
 
 def remove_remote(folder: Path, name: str) -> None:
@@ -199,7 +199,7 @@ def remove_remote(folder: Path, name: str) -> None:
         if not remotes:
             del document["remote"]
 
-    _edit(folder, remove)
+    edit_config(folder, remove)
 
 
 def check_remote_name(name: str) -> str:
@@ -305,7 +305,8 @@ def _read_text(path: Path) -> str | None:
         raise UnreadableFileError(f"'{path}' cannot be read: {error.strerror}.") from error
 
 
-def _edit(folder: Path, change: Callable[[TOMLDocument], object]) -> None:
+def edit_config(folder: Path, change: Callable[[TOMLDocument], object]) -> None:
+    """Change `config.toml` in place; what `change` does not touch stays as it is written."""
     import tomlkit
 
     path = folder / META_DIR / CONFIG_FILE

@@ -100,7 +100,7 @@ def remove(
     "clone",
     "dsvc clone s3://bucket/signs\n"
     "dsvc clone /mnt/disk/signs work --rev v1.0 --no-checkout\n"
-    "dsvc clone s3://bucket/signs --only 'train/**'\n"
+    "dsvc clone s3://bucket/signs --only 'train/**' --allowed-signers ~/.ssh/allowed_signers\n"
     "dsvc clone --from dataset.lock",
 )
 def clone(
@@ -124,6 +124,10 @@ def clone(
     lock: Annotated[
         str | None, typer.Option("--from", metavar="FILE", help="What this dataset.lock pins.")
     ] = None,
+    allowed_signers: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Take, now and later, only what one of these signed."),
+    ] = None,
 ) -> None:
     """Make a workspace of a version in a remote store.
 
@@ -132,6 +136,8 @@ def clone(
     """
     if only and (no_checkout or lock):
         raise typer.BadParameter("not with --no-checkout or --from.", param_hint="--only")
+    if allowed_signers and lock:
+        raise typer.BadParameter("not with --from.", param_hint="--allowed-signers")
     if lock is None:
         if url is None:
             raise typer.BadParameter("name a store, or a lock file with --from.", param_hint="URL")
@@ -142,6 +148,7 @@ def clone(
             revision=revision,
             checkout=not no_checkout,
             only=only or None,
+            allowed_signers=session.located(allowed_signers) if allowed_signers else None,
             progress=session.progress,
         )
     else:

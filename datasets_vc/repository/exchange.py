@@ -36,6 +36,8 @@ from datasets_vc.repository.context import Context
 from datasets_vc.repository.files import write_files
 from datasets_vc.repository.needed import EVERYTHING, Need, fetch_needed, lacks_needed
 from datasets_vc.repository.results import CloneResult, SyncResult, Transfer
+from datasets_vc.repository.signing import admission
+from datasets_vc.signing import trust_only
 from datasets_vc.store import Store
 from datasets_vc.store.heal import heal
 from datasets_vc.sync.fetch import fetch_history, update_tracking
@@ -83,6 +85,7 @@ def clone(
     revision: str | None,
     checkout: bool,
     only: Sequence[str] | None,
+    allowed_signers: Path | None,
     progress: Progress,
 ) -> CloneResult:
     check_new(folder)
@@ -96,12 +99,19 @@ def clone(
         branch = name if revision is None or name in root.branches else None
         set_files(folder, checkout)
         set_only(folder, part.patterns)
+        if allowed_signers:
+            trust_only(folder, allowed_signers)
+        admit = admission(context, None, "")
         if branch:
             commit = root.branches.get(branch)
             context.workspace.set_head(Head(branch, None))
         else:
             fetched = fetch_all(context, connection, DEFAULT_REMOTE, [], progress)
             commit = context.commit_of(_as_tracked(name, root))
+        if allowed_signers and commit:
+            fetch_history(context.store, connection.store, [commit])
+            update_tracking(context.store, DEFAULT_REMOTE, root)
+            admit(_as_tracked(name, root))
     hide_from_git(folder)
     if branch:
         fetched = fetch_all(context, connection, DEFAULT_REMOTE, [branch], progress)
@@ -183,6 +193,13 @@ def fetch_all(
             moved += fetch_needed(context, remote, dataset, Need(), progress)
     context.tidy()
     return Fetched(root.branches, _received(connection, moved), len(runs))
+
+
+def fetch_runs(context: Context) -> None:
+    """Bring the runs of all remotes."""
+    with context.workspace.lock():
+        for name in context.remotes.list():
+            fetch_all(context, context.remotes.connect(name), name, [])
 
 
 def ensure(

@@ -69,7 +69,7 @@ class Merging:
         with context.workspace.lock():
             context.store.refresh()
             other = context.commit_of(revision)
-            admission(context, verify, "merge")(revision, other)
+            admission(context, verify, "merge")(revision)
             into = f" into {context.head.branch}" if context.head.branch else ""
             request = Request(
                 "merge",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import pyarrow as pa
 
 from datasets_vc.config import Head, find_workspace
-from datasets_vc.digest import Buffer, Digest
+from datasets_vc.digest import Buffer
 from datasets_vc.history.branches import Branches
 from datasets_vc.history.revisions import Revision
 from datasets_vc.history.snapshot import Snapshot
@@ -81,6 +81,7 @@ class Repository:
         revision: str | None = None,
         checkout: bool = True,
         only: Sequence[str] | None = None,
+        allowed_signers: Path | None = None,
         progress: Progress = SILENT,
     ) -> CloneResult:
         """Make a workspace of a version in a remote store.
@@ -92,12 +93,20 @@ class Repository:
                 stands on no branch.
             checkout: write the files; training does not need them.
             only: get and write only the files that these patterns name; see `checkout`.
+            allowed_signers: refuse a version, now and in each pull, that none of these signed.
 
         Raises:
             AlreadyExistsError: the folder exists and is not empty.
+            UntrustedError, IntegrityError: it is not signed so; nothing is left of the workspace.
         """
         return exchange.clone(
-            url, folder, revision=revision, checkout=checkout, only=only, progress=progress
+            url,
+            folder,
+            revision=revision,
+            checkout=checkout,
+            only=only,
+            allowed_signers=allowed_signers,
+            progress=progress,
         )
 
     @property
@@ -137,8 +146,8 @@ class Repository:
             self.folder,
             self.store,
             resolve=self.resolve,
-            ensure=self._ensure,
-            fetch_runs=self._fetch_runs,
+            ensure=partial(exchange.ensure, self._context),
+            fetch_runs=partial(exchange.fetch_runs, self._context),
         )
 
     @cached_property
@@ -331,11 +340,3 @@ class Repository:
             ConflictError: the branch has commits there that ours does not build on.
         """
         return exchange.push(self._context, remote, branch, progress)
-
-    def _ensure(self, dataset: Digest, progress: Progress) -> None:
-        exchange.ensure(self._context, dataset, progress)
-
-    def _fetch_runs(self) -> None:
-        with self._context.workspace.lock():
-            for name in self.remotes.list():
-                exchange.fetch_all(self._context, self.remotes.connect(name), name, [])

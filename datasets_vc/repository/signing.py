@@ -20,7 +20,7 @@ from datasets_vc.signing import Signer, SigningSettings, Verdict, Verifier, pars
 from datasets_vc.signing.signer import LITERAL
 
 Kind = Literal["commit", "tag"]
-Admit = Callable[[str, Digest], None]
+Admit = Callable[[str], None]
 
 _HOW = f"Set allowed_signers under [signing] in {META_DIR}/{CONFIG_FILE}."
 
@@ -84,16 +84,7 @@ class Signing:
             InvalidInputError: it is a dataset only; or who is trusted cannot be read.
             CommandFailedError: there is no `ssh-keygen`, or it is too old.
         """
-        context = self._context
-        verifier = verifier or self.verifier()
-        tag = context.resolve(revision).tag
-        if tag is None:
-            commit = context.commit_of(revision)
-            return Verified(revision, "commit", commit, _check(context, commit, verifier))
-        verdict = _check(context, tag, verifier)
-        if revision in context.store.root().tags:
-            verdict = _of_that_name(verdict, revision, context.store.read(tag))
-        return Verified(revision, "tag", tag, verdict)
+        return _verify(self._context, revision, verifier or self.verifier())
 
     def look(self, revision: str) -> Verdict:
         """As `verify`, for telling only: what cannot be checked is `unchecked` and says why."""
@@ -104,41 +95,58 @@ class Signing:
 
 
 def admission(context: Context, wanted: bool | None, verb: str) -> Admit:
-    """What refuses commits that nobody who is trusted has signed, if that is wanted or configured.
+    """What refuses revisions that nobody trusted has signed, if that is wanted or configured.
 
-    It takes what a commit was called and its digest.
+    Of an annotated tag its own signature is enough, or that of its commit.
+
+    Args:
+        verb: which has an option --no-verify; empty if there is none.
 
     Raises:
         InvalidInputError: it is wanted, and there is nothing to say who is trusted.
     """
     if not (_settings(context).verify if wanted is None else wanted):
-        return lambda _revision, _commit: None
+        return lambda _: None
     verifier = _verifier(context)
     if verifier.allowed_signers is None:
         raise InvalidInputError("Nothing says whose signatures count.", _HOW)
     verifier.check()
 
-    def admit(revision: str, commit: Digest) -> None:
-        _refuse(_check(context, commit, verifier), revision, commit, verb)
+    def admit(revision: str) -> None:
+        found = _verify(context, revision, verifier)
+        if found.kind == "tag" and not found.verdict.good:
+            found = _verify(context, f"{revision}^0", verifier)
+        if not found.verdict.good:
+            raise _refusal(found, verb)
 
     return admit
 
 
-def _refuse(verdict: Verdict, revision: str, commit: Digest, verb: str) -> None:
-    if verdict.good:
-        return
-    what = f"'{revision}' ({commit.hex()[:12]})"
+def _refusal(found: Verified, verb: str) -> DatasetError:
+    verdict, revision = found.verdict, found.revision
+    what = f"'{revision}' ({found.digest.hex()[:12]})"
     hint = f"Look at it: dsvc log --show-signature {revision}"
     if verdict.status == "bad":
-        raise IntegrityError(
+        return IntegrityError(
             f"The signature of {what} is bad: {verdict.reason}. Nothing was changed here.", hint
         )
     by = f", key {verdict.key}" if verdict.key else ""
-    raise UntrustedError(
+    return UntrustedError(
         f"{what} is not signed by anybody who is trusted: {verdict.reason}{by}. Nothing was "
         "changed here.",
-        f"{hint}; to take it all the same: dsvc {verb} --no-verify",
+        f"{hint}; to take it all the same: dsvc {verb} --no-verify" if verb else hint,
     )
+
+
+def _verify(context: Context, revision: str, verifier: Verifier) -> Verified:
+    tag = context.resolve(revision).tag
+    if tag is None:
+        commit = context.commit_of(revision)
+        return Verified(revision, "commit", commit, _check(context, commit, verifier))
+    verdict = _check(context, tag, verifier)
+    if revision in context.store.root().tags:
+        verdict = _of_that_name(verdict, revision, context.store.read(tag))
+    return Verified(revision, "tag", tag, verdict)
 
 
 def _check(context: Context, digest: Digest, verifier: Verifier) -> Verdict:

@@ -1,6 +1,6 @@
 """Signatures by SSH keys, made and checked by `ssh-keygen`: who is trusted, and by which key."""
 
-from datasets_vc.signing.settings import SigningSettings, parse_settings
+from datasets_vc.signing.settings import SigningSettings, parse_settings, trust_only
 from datasets_vc.signing.signer import Signer
 from datasets_vc.signing.verifier import Status, Verdict, Verifier
 
@@ -11,4 +11,5 @@ __all__ = [
     "Verdict",
     "Verifier",
     "parse_settings",
+    "trust_only",
 ]

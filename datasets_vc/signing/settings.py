@@ -15,8 +15,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
+from datasets_vc.config import edit_config
 from datasets_vc.errors import InvalidInputError
 
 
@@ -30,6 +32,12 @@ class SigningSettings:
     allowed_signers: str | None = None
     revoked_keys: str | None = None
     verify: bool = False
+
+
+def trust_only(folder: Path, allowed_signers: Path) -> None:
+    """Write into the configuration of a new workspace that nothing else is to be taken."""
+    table = {"allowed_signers": str(allowed_signers), "verify": True}
+    edit_config(folder, lambda document: document.update({"signing": table}))
 
 
 def parse_settings(table: Mapping[str, Any]) -> SigningSettings:

@@ -475,3 +475,54 @@ def ask() -> Callable[[Repository], list[str]]:
     return lambda repository: [
         status_of(repository, revision) for revision in ("v1", "main", "main~1", "main~2", "main~3")
     ]
+
+
+# Clone
+
+
+def test_a_clone_that_trusts_only_some(
+    work: Repository, keys: Keys, tmp_path: Path, trust: Path
+) -> None:
+    signer = Signer(str(keys.ada.private))
+    commit(work, files(a="1"))
+    work.tags.annotate("v1", message="One", tagger=AUTHOR, sign=signer)
+    commit(work, files(a="2"))
+    work.push()
+    url = str(tmp_path / "remote")
+    for revision in (None, "main~1"):
+        with pytest.raises(UntrustedError, match="not signed") as caught:
+            Repository.clone(url, tmp_path / "new", revision=revision, allowed_signers=trust)
+        assert "--no-verify" not in caught.value.hint
+        assert not (tmp_path / "new").exists()
+
+    # A signed tag answers for its commit.
+    Repository.clone(url, tmp_path / "tag", revision="v1", allowed_signers=trust)
+    assert tree_of(tmp_path / "tag") == files(a="1")
+
+    commit(work, files(a="3"), key=keys.ada)
+    work.push()
+    Repository.clone(url, tmp_path / "new", allowed_signers=trust)
+    new = Repository.open(tmp_path / "new")
+    assert (tree_of(new.folder), status_of(new)) == (files(a="3"), "good")
+    commit(work, files(a="4"))
+    work.push()
+    _refused(new, UntrustedError, "not signed", files(a="3"))
+
+
+def test_a_clone_needs_the_list_that_it_is_given(
+    work: Repository, keys: Keys, tmp_path: Path
+) -> None:
+    commit(work, files(a="1"), key=keys.ada)
+    work.push()
+    for path in (tmp_path / "nothing", tmp_path / "new" / "allowed"):
+        with pytest.raises(InvalidInputError):
+            Repository.clone(str(tmp_path / "remote"), tmp_path / "new", allowed_signers=path)
+        assert not (tmp_path / "new").exists()
+
+
+def test_merging_a_tag_that_is_signed(apart: Repository, keys: Keys) -> None:
+    signer = Signer(str(keys.ada.private))
+    apart.tags.annotate("v1", "side~1", message="One", tagger=AUTHOR, sign=signer)
+    with pytest.raises(UntrustedError):
+        apart.merging.merge("side~1", author=AUTHOR, verify=True)
+    assert apart.merging.merge("v1", author=AUTHOR, verify=True).commit == apart.head.commit
