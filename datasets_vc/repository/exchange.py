@@ -110,8 +110,8 @@ def clone(
             commit = context.commit_of(_as_tracked(name, root))
         if allowed_signers and commit:
             fetch_history(context.store, connection.store, [commit])
-            update_tracking(context.store, DEFAULT_REMOTE, root)
-            admit(_as_tracked(name, root))
+            tag = None if branch else context.resolve(_as_tracked(name, root)).tag
+            admit(name, commit, tag)
     hide_from_git(folder)
     if branch:
         fetched = fetch_all(context, connection, DEFAULT_REMOTE, [branch], progress)

@@ -69,7 +69,8 @@ class Merging:
         with context.workspace.lock():
             context.store.refresh()
             other = context.commit_of(revision)
-            admission(context, verify, "merge")(revision)
+            tag = context.resolve(revision).tag
+            admission(context, verify, "merge")(revision, other, tag)
             into = f" into {context.head.branch}" if context.head.branch else ""
             request = Request(
                 "merge",

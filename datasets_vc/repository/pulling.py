@@ -38,7 +38,7 @@ def pull(
 
         def check(branches: Refs) -> None:
             if branch in branches:
-                admit(f"{remote}/{branch}")
+                admit(f"{remote}/{branch}", branches[branch])
 
         fetched = fetch_all(context, connection, remote, [branch], progress, check)
         theirs = fetched.branches.get(branch)

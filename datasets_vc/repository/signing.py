@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from datasets_vc.config import CONFIG_FILE, read_config
 from datasets_vc.digest import Buffer, Digest
 from datasets_vc.errors import DatasetError, IntegrityError, InvalidInputError, UntrustedError
 from datasets_vc.format.commit import decode_commit
-from datasets_vc.format.json import TAG, form_of
 from datasets_vc.format.signed import take_apart
 from datasets_vc.format.tag import decode_tag
+from datasets_vc.history.tagobjects import read_tag
 from datasets_vc.paths import META_DIR
 from datasets_vc.repository.context import Context
 from datasets_vc.signing import Signer, SigningSettings, Verdict, Verifier, parse_settings
 from datasets_vc.signing.signer import LITERAL
 
 Kind = Literal["commit", "tag"]
-Admit = Callable[[str], None]
+
+
+class Admit(Protocol):
+    """Raises unless a commit, or a tag object that names it, is signed by somebody trusted."""
+
+    def __call__(self, name: str, commit: Digest, tag: Digest | None = None) -> None: ...
+
 
 _HOW = f"Set allowed_signers under [signing] in {META_DIR}/{CONFIG_FILE}."
 
@@ -84,7 +90,15 @@ class Signing:
             InvalidInputError: it is a dataset only; or who is trusted cannot be read.
             CommandFailedError: there is no `ssh-keygen`, or it is too old.
         """
-        return _verify(self._context, revision, verifier or self.verifier())
+        context, verifier = self._context, verifier or self.verifier()
+        found = context.resolve(revision)
+        if found.tag:
+            verdict = _check_tag(context, revision, found.tag, verifier)
+            return Verified(revision, "tag", found.tag, verdict)
+        if found.commit is None:
+            raise InvalidInputError(f"'{revision}' is a dataset: only commits and tags are signed.")
+        verdict = _check_commit(context, found.commit, verifier)
+        return Verified(revision, "commit", found.commit, verdict)
 
     def look(self, revision: str) -> Verdict:
         """As `verify`, for telling only: what cannot be checked is `unchecked` and says why."""
@@ -97,7 +111,9 @@ class Signing:
 def admission(context: Context, wanted: bool | None, verb: str) -> Admit:
     """What refuses revisions that nobody trusted has signed, if that is wanted or configured.
 
-    Of an annotated tag its own signature is enough, or that of its commit.
+    It takes what to call a commit, which one it is, and the tag object that names it, if one does:
+    the signature of either is enough. Names alone will not do: a remote chooses the names of its
+    tags, and one could be called like a branch.
 
     Args:
         verb: which has an option --no-verify; empty if there is none.
@@ -106,26 +122,27 @@ def admission(context: Context, wanted: bool | None, verb: str) -> Admit:
         InvalidInputError: it is wanted, and there is nothing to say who is trusted.
     """
     if not (_settings(context).verify if wanted is None else wanted):
-        return lambda _: None
+        return lambda *_, **__: None
     verifier = _verifier(context)
     if verifier.allowed_signers is None:
         raise InvalidInputError("Nothing says whose signatures count.", _HOW)
     verifier.check()
 
-    def admit(revision: str) -> None:
-        found = _verify(context, revision, verifier)
-        if found.kind == "tag" and not found.verdict.good:
-            found = _verify(context, f"{revision}^0", verifier)
-        if not found.verdict.good:
-            raise _refusal(found, verb)
+    def admit(name: str, commit: Digest, tag: Digest | None = None) -> None:
+        named = read_tag(context.store, tag).object if tag else None
+        if tag and named == commit and _check_tag(context, name, tag, verifier).good:
+            return
+        verdict = _check_commit(context, commit, verifier)
+        if not verdict.good:
+            raise _refusal(Verified(name, "commit", commit, verdict), verb)
 
     return admit
 
 
 def _refusal(found: Verified, verb: str) -> DatasetError:
-    verdict, revision = found.verdict, found.revision
-    what = f"'{revision}' ({found.digest.hex()[:12]})"
-    hint = f"Look at it: dsvc log --show-signature {revision}"
+    verdict, name = found.verdict, found.revision
+    what = f"'{name}' ({found.digest.hex()[:12]})"
+    hint = f"Look at it: dsvc log --show-signature {name}"
     if verdict.status == "bad":
         return IntegrityError(
             f"The signature of {what} is bad: {verdict.reason}. Nothing was changed here.", hint
@@ -138,35 +155,28 @@ def _refusal(found: Verified, verb: str) -> DatasetError:
     )
 
 
-def _verify(context: Context, revision: str, verifier: Verifier) -> Verified:
-    tag = context.resolve(revision).tag
-    if tag is None:
-        commit = context.commit_of(revision)
-        return Verified(revision, "commit", commit, _check(context, commit, verifier))
-    verdict = _check(context, tag, verifier)
-    if revision in context.store.root().tags:
-        verdict = _of_that_name(verdict, revision, context.store.read(tag))
-    return Verified(revision, "tag", tag, verdict)
+def _check_commit(context: Context, digest: Digest, verifier: Verifier) -> Verdict:
+    data, what = context.store.read(digest), f"The commit {digest.hex()}"
+    return _check(data, what, decode_commit(data, what).time, verifier)
 
 
-def _check(context: Context, digest: Digest, verifier: Verifier) -> Verdict:
-    data = context.store.read(digest)
-    what = f"The object {digest.hex()}"
-    time = decode_tag(data, what).time if form_of(data) == TAG else decode_commit(data, what).time
+def _check_tag(context: Context, name: str, digest: Digest, verifier: Verifier) -> Verdict:
+    """The verdict on a tag object; under another tag's name its signature does not count."""
+    data, what = context.store.read(digest), f"The tag object {digest.hex()}"
+    tag = decode_tag(data, what)
+    verdict = _check(data, what, tag.time, verifier)
+    if verdict.status == "unsigned" or tag.name == name or name not in context.store.root().tags:
+        return verdict
+    reason = f"it is the tag '{tag.name}' under another name"
+    return Verdict("bad", None, verdict.key, verdict.key_type, reason)
+
+
+def _check(data: Buffer, what: str, time: datetime, verifier: Verifier) -> Verdict:
     try:
         parts = take_apart(data, what)
     except IntegrityError:
         return Verdict("bad", reason="what is signed is not canonical")
     return verifier.verify(parts.payload, parts.signature, time)
-
-
-def _of_that_name(verdict: Verdict, name: str, data: Buffer) -> Verdict:
-    """The verdict on a tag object, which counts for the tag that it was made for alone."""
-    said = decode_tag(data, f"The tag '{name}'").name
-    if verdict.status == "unsigned" or said == name:
-        return verdict
-    reason = f"it is the tag '{said}' under another name"
-    return Verdict("bad", None, verdict.key, verdict.key_type, reason)
 
 
 def _settings(context: Context) -> SigningSettings:

@@ -355,6 +355,38 @@ def test_a_pull_refuses_a_tampered_tip(work: Repository, other: Repository, keys
     assert other.store.root().tracking["origin/main"] == digest
 
 
+def test_a_tag_that_is_called_like_a_branch_vouches_for_nothing(
+    work: Repository, other: Repository, keys: Keys, tmp_path: Path
+) -> None:
+    """A remote chooses the names of its tags, and tags come before remembered branches."""
+    signer = Signer(str(keys.ada.private))
+    work.tags.annotate("origin/main", message="x", tagger=AUTHOR, sign=signer)
+    commit(work, files(a="2", b="1"))
+    work.push()
+
+    _refused(other, UntrustedError, "'origin/main'", tree_of(other.folder), verify=True)
+
+    assert status_of(other, "origin/main") == "good"
+    with pytest.raises(UntrustedError):
+        Repository.clone(
+            str(tmp_path / "remote"),
+            tmp_path / "new",
+            allowed_signers=tmp_path / "whom to trust",
+        )
+
+
+def test_a_branch_that_names_a_tag_object_is_refused(
+    work: Repository, other: Repository, keys: Keys
+) -> None:
+    signer = Signer(str(keys.ada.private))
+    work.tags.annotate("v1", message="x", tagger=AUTHOR, sign=signer)
+    work.push()
+    there = work.remotes.connect("origin").store
+    there.swap_root(lambda root: replace(root, branches={"main": root.tags["v1"]}))
+
+    _refused(other, IntegrityError, "not a dsvc-commit", tree_of(other.folder), verify=True)
+
+
 def test_a_pull_that_would_merge_is_refused_before(
     work: Repository, other: Repository, keys: Keys
 ) -> None:

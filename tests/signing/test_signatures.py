@@ -8,6 +8,7 @@ import shutil
 import stat
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -177,12 +178,27 @@ def test_a_second_line_may_say_more_of_a_key(keys: Keys, tmp_path: Path) -> None
     assert verifier.verify(DATA, signature, TIME).principal == "ada@now"
 
 
+@pytest.mark.parametrize(("before", "status"), [("210001", "good"), ("205959", "expired")])
+def test_times_of_the_list_are_local(
+    keys: Keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str, status: str
+) -> None:
+    signature = Signer(str(keys.ada.private))(DATA)
+    verifier = Verifier(_allow(tmp_path, keys.ada.of("ada", f'valid-before="20261101{before}"')))
+    with monkeypatch.context() as tokyo:
+        tokyo.setenv("TZ", "JST-9")
+        time.tzset()
+        found = verifier.verify(DATA, signature, TIME).status
+    time.tzset()
+
+    assert found == status
+
+
 @pytest.mark.parametrize("year", [1, 1900, 1970, 9999])
 def test_no_key_is_valid_at_the_ends_of_time(keys: Keys, allowed: Path, year: int) -> None:
     signature = Signer(str(keys.ada.private))(DATA)
-    time = datetime(year, 1, 1, tzinfo=UTC)
+    then = datetime(year, 1, 1, tzinfo=UTC)
 
-    assert Verifier(allowed).verify(DATA, signature, time).status == "expired"
+    assert Verifier(allowed).verify(DATA, signature, then).status == "expired"
 
 
 def test_a_revoked_key(keys: Keys, allowed: Path, tmp_path: Path) -> None:
