@@ -6,6 +6,7 @@ are between it and the terminal, the agent or SSH_ASKPASS; they never come throu
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from datasets_vc.errors import CommandFailedError
 
@@ -48,16 +50,21 @@ def find_program() -> str:
     return found
 
 
-def ssh_keygen(action: str, *arguments: str | Path, stdin: bytes = b"") -> Ran:
+def ssh_keygen(action: str, *arguments: str | Path, stdin: bytes | None = None) -> Ran:
     """Run `ssh-keygen -Y ACTION ...` to its end.
 
-    It can read `stdin` and then meets the end of it, so that it never waits where no terminal is.
+    Args:
+        stdin: what it reads there. Without it, it has our terminal to ask for a passphrase: it
+            looks whether its stdin is one. If that is none it reads nothing, and waits for nobody.
 
     Raises:
         CommandFailedError: there is no such program, or it is too old.
     """
     command = [find_program(), "-Y", action, *map(str, arguments)]
-    done = subprocess.run(command, input=stdin, capture_output=True, check=False)
+    given: dict[str, Any] = {"input": stdin}
+    if stdin is None:
+        given = {"stdin": None if os.isatty(0) else subprocess.DEVNULL}
+    done = subprocess.run(command, capture_output=True, check=False, **given)
     out, said = (stream.decode(errors="replace") for stream in (done.stdout, done.stderr))
     if done.returncode and any(word in said.lower() for word in _TOO_OLD):
         raise CommandFailedError(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.integration.conftest import Dsvc, Outcome, Refused
-from tests.signing.keys import Keys
+from tests.integration.conftest import ROOT, Dsvc, Outcome, Refused
+from tests.signing.keys import PASSPHRASE, Keys
 
 CONFIG = """
 [signing]
@@ -202,3 +204,34 @@ def test_nobody_is_asked_where_nobody_is(
             monkeypatch.setenv("SSH_ASKPASS", askpass)
         assert process("commit", "-m", "two").code == 1
         assert (home / "seen").read_text().strip() == told
+
+
+_IN_A_TERMINAL = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
+
+
+def test_somebody_at_a_terminal_is_asked(
+    work: Path, dsvc: Dsvc, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also on a desktop, where ssh-keygen would open a window if its stdin were no terminal."""
+    (work / "a").write_text("2")
+    monkeypatch.delenv("SSH_ASKPASS_REQUIRE")
+    monkeypatch.setenv("DISPLAY", ":99")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    verb = ["commit", "-m", "two", "--key", str(keys.eve.private)]
+    command = [sys.executable, "-c", _IN_A_TERMINAL, sys.executable, "-m", "datasets_vc.cli", *verb]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin
+        assert process.stdout
+        said = b""
+        while b"passphrase" not in said and (more := os.read(process.stdout.fileno(), 4096)):
+            said += more
+        process.stdin.write(f"{PASSPHRASE}\n".encode())
+        process.stdin.flush()
+        said += process.stdout.read()
+
+    assert process.returncode == 0, said
+    assert PASSPHRASE.encode() not in said
+    found = dsvc("verify", "--json").data["signatures"]
+    assert found[0]["status"] == "untrusted"
+    written = [path for path in work.rglob("*") if path.is_file()]
+    assert not [path for path in written if PASSPHRASE.encode() in path.read_bytes()]
