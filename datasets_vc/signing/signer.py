@@ -65,7 +65,7 @@ class Signer:
         self.check()
         with private_folder() as folder:
             file = write_private(folder / "payload", payload)
-            ran = ssh_keygen("sign", "-n", NAMESPACE, *self._which(folder), file)
+            ran = ssh_keygen("sign", "-n", NAMESPACE, "-f", self._in_file(folder), file)
             made = folder / "payload.sig"
             if not ran.fine or not made.exists():
                 raise self._failure(ran)
@@ -78,11 +78,10 @@ class Signer:
     def _literal(self) -> str:
         return self.key.removeprefix(LITERAL).strip()
 
-    def _which(self, folder: Path) -> tuple[str | Path, ...]:
+    def _in_file(self, folder: Path) -> str | Path:
         if not self.key.startswith(LITERAL):
-            return ("-f", self.key)
-        # -U: the private half is in the agent.
-        return ("-f", write_private(folder / "key.pub", f"{self._literal}\n".encode()), "-U")
+            return self.key
+        return write_private(folder / "key.pub", f"{self._literal}\n".encode())
 
     def _failure(self, ran: Ran) -> CommandFailedError:
         lines = [_PROMPT.sub("", line).strip() for line in ran.said.splitlines()]
