@@ -13,6 +13,7 @@
 
     [tables]                              # which column tells a table's rows apart, as in dsvc.toml
     "labels/*.csv" = "image_id"
+    [signing]                             # keys and whom to trust: see `signing.settings`
 
 Tables and keys that this version does not know are left alone.
 """
@@ -63,8 +64,8 @@ class Config:
     """What `config.toml` says; None where it says nothing.
 
     `files` is false in a workspace that was made without writing its files. `only` are patterns of
-    the part of its version that a workspace has; none of them: no file. `tables` are as they are
-    written: what reads tables checks them.
+    the part of its version that a workspace has; none of them: no file. `tables` and `signing` are
+    as they are written: what reads tables, or signs, checks them.
     """
 
     store: str | None = None
@@ -73,6 +74,7 @@ class Config:
     remotes: Mapping[str, RemoteConfig] = field(default_factory=dict)
     tables: Mapping[str, Any] = field(default_factory=dict)
     only: tuple[str, ...] | None = None
+    signing: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,7 @@ def read_config(folder: Path) -> Config:
     Raises:
         InvalidInputError: the file is not TOML, or one of our keys has a wrong type or value.
     """
-    path = _config_path(folder)
+    path = folder / META_DIR / CONFIG_FILE
     text = _read_text(path)
     if text is None:
         return Config()
@@ -125,27 +127,27 @@ def read_config(folder: Path) -> Config:
 
 def set_author(folder: Path, author: str) -> None:
     """Write the default author into `config.toml`."""
-    _edit(folder, lambda document: document.update({"author": author}))
+    edit_config(folder, lambda document: document.update({"author": author}))
 
 
 def set_store(folder: Path, store: str) -> None:
     """Write the store's URL or path into `config.toml`."""
     check_url(store)
-    _edit(folder, lambda document: document.update({"store": store}))
+    edit_config(folder, lambda document: document.update({"store": store}))
 
 
 def set_files(folder: Path, files: bool) -> None:
     """Write into `config.toml` whether the workspace holds the files of its version."""
     if read_config(folder).files != files:
-        _edit(folder, lambda document: document.update({"files": files}))
+        edit_config(folder, lambda document: document.update({"files": files}))
 
 
 def set_only(folder: Path, patterns: Sequence[str] | None) -> None:
     """Write into `config.toml` which part of its version the workspace has; None: the whole."""
     if patterns is None:
-        _edit(folder, lambda document: document.pop("only", None))
+        edit_config(folder, lambda document: document.pop("only", None))
     else:
-        _edit(folder, lambda document: document.update({"only": list(patterns)}))
+        edit_config(folder, lambda document: document.update({"only": list(patterns)}))
 
 
 def check_new_remote(folder: Path, remote: RemoteConfig) -> None:
@@ -178,7 +180,7 @@ def add_remote(folder: Path, remote: RemoteConfig) -> None:
         table.update(values)
         remotes[remote.name] = table
 
-    _edit(folder, add)
+    edit_config(folder, add)
 
 
 def remove_remote(folder: Path, name: str) -> None:
@@ -196,7 +198,7 @@ def remove_remote(folder: Path, name: str) -> None:
         if not remotes:
             del document["remote"]
 
-    _edit(folder, remove)
+    edit_config(folder, remove)
 
 
 def check_remote_name(name: str) -> str:
@@ -290,10 +292,6 @@ def replace_file(path: Path, data: bytes) -> None:
         raise
 
 
-def _config_path(folder: Path) -> Path:
-    return folder / META_DIR / CONFIG_FILE
-
-
 def _read_text(path: Path) -> str | None:
     """The text of a file, None if there is none."""
     try:
@@ -306,10 +304,11 @@ def _read_text(path: Path) -> str | None:
         raise UnreadableFileError(f"'{path}' cannot be read: {error.strerror}.") from error
 
 
-def _edit(folder: Path, change: Callable[[TOMLDocument], object]) -> None:
+def edit_config(folder: Path, change: Callable[[TOMLDocument], object]) -> None:
+    """Change `config.toml` in place; what `change` does not touch stays as it is written."""
     import tomlkit
 
-    path = _config_path(folder)
+    path = folder / META_DIR / CONFIG_FILE
     read_config(folder)  # a file that we cannot read is not ours to rewrite
     document = tomlkit.parse(_read_text(path) or "")
     change(document)
@@ -325,8 +324,10 @@ def _parse(document: dict[str, Any]) -> Config:
     files = _value(document, "files", bool, True)
     remotes = {name: _parse_remote(by_name, name) for name in by_name}
     tables = _value(document, "tables", dict, {})
-    only = _value(document, "only", list, None)
-    return Config(store, author, files, remotes, tables, None if only is None else tuple(only))
+    listed = _value(document, "only", list, None)
+    only = None if listed is None else tuple(listed)
+    signing = _value(document, "signing", dict, {})
+    return Config(store, author, files, remotes, tables, only, signing)
 
 
 def _parse_remote(tables: dict[str, Any], name: str) -> RemoteConfig:

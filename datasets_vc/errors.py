@@ -11,11 +11,12 @@
     ├── UnreadableFileError        a file could not be read whole: mend it, then try again
     ├── BadSampleError             a sample cannot be decoded: mend it, or skip bad samples
     ├── IntegrityError             bytes do not match their digest: fetch them anew
+    ├── UntrustedError             nobody who is trusted signed it: ask who made it
     ├── FormatError                written by a newer version: upgrade
     ├── MissingDataError           known by digest, but not held here: fetch it
     ├── RemoteError                the remote cannot be used now: `transient` says if to retry
     ├── NotRestorableError         a run's inputs cannot be brought back
-    └── CommandFailedError         a recorded command ended with an error
+    └── CommandFailedError         another program ended with an error, or is not there
 
 `kind` is stable and meant for programs; the message and the hint are meant for people.
 """
@@ -82,6 +83,10 @@ class BadSampleError(DatasetError):
 
 class IntegrityError(DatasetError):
     kind = "corrupt_data"
+
+
+class UntrustedError(DatasetError):
+    kind = "untrusted"
 
 
 class FormatError(DatasetError):

@@ -1,4 +1,4 @@
-"""What tests of all rooms share: hypothesis's profiles, and an S3 server with fresh buckets."""
+"""What tests of all rooms share: hypothesis's profiles, an S3 server with fresh buckets, keys."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import boto3
 import pytest
 from hypothesis import settings
 from moto.server import ThreadedMotoServer
+
+from tests.signing.keys import Keys, make_keys, problem_with_ssh
 
 # No test asserts how long something takes. Where every change is checked, the examples are the
 # same every time: a failure there is the change's; new examples are for those who work on it.
@@ -54,3 +56,21 @@ def s3_url(request: pytest.FixtureRequest) -> str:
     client.create_bucket(Bucket=bucket)
     client.close()
     return f"s3://{bucket}/stores/one"
+
+
+@pytest.fixture(scope="session")
+def made_keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
+    """SSH keys, made by the real ssh-keygen."""
+    problem = problem_with_ssh()
+    if problem:
+        pytest.skip(problem)
+    return make_keys(tmp_path_factory.mktemp("keys"))
+
+
+@pytest.fixture
+def keys(made_keys: Keys, monkeypatch: pytest.MonkeyPatch) -> Keys:
+    """The same, where there is no agent, and nobody to ask for a passphrase."""
+    for name in ("SSH_AUTH_SOCK", "SSH_ASKPASS", "DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SSH_ASKPASS_REQUIRE", "never")
+    return made_keys

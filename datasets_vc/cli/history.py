@@ -13,6 +13,7 @@ import typer
 from datasets_vc.cli.graph import draw
 from datasets_vc.cli.render import count, moment, short, shown, size
 from datasets_vc.cli.session import Session, new_app, verb
+from datasets_vc.cli.signatures import verdict_json, verdict_word, verdict_words
 from datasets_vc.cli.words import version_and_paths
 from datasets_vc.digest import Digest
 from datasets_vc.errors import InvalidInputError
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
     from datasets_vc.format.tag import Tag
     from datasets_vc.repository import CommitInfo, Version
     from datasets_vc.samples import MediaSummary
+    from datasets_vc.signing import Verdict
 
     CommitLines = Callable[[CommitInfo], Iterator[str]]
+    Look = Callable[[CommitInfo], Verdict | None]
 
 app = new_app()
 
@@ -41,7 +44,7 @@ Revision = Annotated[
     app,
     "log",
     "dsvc log\ndsvc log v1.0 --limit 5\ndsvc log train/labels.csv --follow\n"
-    "dsvc log --graph --oneline --all",
+    "dsvc log --graph --oneline --all --show-signature",
 )
 def log(
     session: Session,
@@ -60,6 +63,9 @@ def log(
     everything: Annotated[
         bool, typer.Option("--all", help="From all branches and tags, not from REV.")
     ] = False,
+    show_signature: Annotated[
+        bool, typer.Option("--show-signature", help="Check and tell who signed each.")
+    ] = False,
 ) -> None:
     """Show the history of a version, newest first.
 
@@ -74,15 +80,25 @@ def log(
     commits = session.repository.log(
         None if everything else revision or "HEAD", paths, limit=limit, follow=follow, graph=graph
     )
-    lines = partial(_oneline if oneline else _commit_lines, session)
+    look = partial(_look, session) if show_signature else _no_look
+    lines = partial(_oneline if oneline else _commit_lines, session, look=look)
     session.answer(
         commits,
-        lambda found: {"commits": [_commit_json(info) for info in found]},
+        lambda found: {"commits": [_commit_json(info, look=look) for info in found]},
         lambda found: (_graph_lines if graph else _log_lines)(found, lines, spaced=not oneline),
     )
 
 
-def _commit_json(info: CommitInfo) -> dict[str, Any]:
+def _look(session: Session, info: CommitInfo) -> Verdict:
+    return session.repository.signing.look(info.digest.hex())
+
+
+def _no_look(_: CommitInfo) -> None:
+    """Nobody asked about signatures."""
+
+
+def _commit_json(info: CommitInfo, look: Look) -> dict[str, Any]:
+    verdict = look(info)
     return {
         "commit": info.digest.hex(),
         "dataset": info.dataset.hex(),
@@ -93,6 +109,8 @@ def _commit_json(info: CommitInfo) -> dict[str, Any]:
         "files": info.files,
         "bytes": info.bytes,
         "refs": [name.name for name in info.names],
+        "signed": info.signed,
+        **({"signature": verdict_json(verdict)} if verdict else {}),
     }
 
 
@@ -114,20 +132,29 @@ def _graph_lines(
             yield ((left or drawn.rest) + (right or "")).rstrip()
 
 
-def _oneline(session: Session, info: CommitInfo) -> Iterator[str]:
+def _oneline(session: Session, info: CommitInfo, look: Look) -> Iterator[str]:
     subject = shown(info.message.partition("\n")[0])
-    yield f"{session.paint(short(info.digest), 'yellow')}{_names(session, info)} {subject}"
+    verdict = look(info)
+    signature = f" [{verdict_word(session, verdict)}]" if verdict else ""
+    digest = session.paint(short(info.digest), "yellow")
+    yield f"{digest}{_names(session, info)} {subject}{signature}"
 
 
-def _commit_lines(session: Session, info: CommitInfo) -> Iterator[str]:
+def _commit_lines(session: Session, info: CommitInfo, look: Look) -> Iterator[str]:
     yield session.paint(f"commit  {info.digest.hex()}", "yellow") + _names(session, info)
     yield f"dataset {info.dataset.hex()}"
     if len(info.parents) > 1:
         yield f"merge   {' '.join(map(short, info.parents))}"
     yield f"author  {shown(info.author)}"
     yield f"time    {moment(info.time)}"
+    yield from _signature_lines(session, look(info))
     yield ""
     yield from _message_lines(info.message)
+
+
+def _signature_lines(session: Session, verdict: Verdict | None) -> Iterator[str]:
+    if verdict:
+        yield f"signed  {verdict_words(session, verdict)}"
 
 
 def _message_lines(message: str) -> Iterator[str]:
@@ -154,11 +181,12 @@ def show(session: Session, revision: Revision = "HEAD") -> None:
 
 
 def _version_json(version: Version) -> dict[str, Any]:
-    commit = _commit_json(version.info) if version.info else {"commit": None}
+    commit = _commit_json(version.info, _no_look) if version.info else {"commit": None}
     return {
         **commit,
         "dataset": version.dataset.hex(),
-        "tag": _tag_json(version.tag) if version.tag else None,
+        "tag": _tag_json(version.tag, version.tag_signature) if version.tag else None,
+        "signature": verdict_json(version.signature) if version.signature else None,
         "files": version.files,
         "bytes": version.bytes,
         "samples": [
@@ -174,12 +202,13 @@ def _version_json(version: Version) -> dict[str, Any]:
     }
 
 
-def _tag_json(tag: Tag) -> dict[str, Any]:
+def _tag_json(tag: Tag, signature: Verdict | None) -> dict[str, Any]:
     return {
         "name": tag.name,
         "tagger": tag.tagger,
         "time": encode_time(tag.time),
         "message": tag.message,
+        "signature": verdict_json(signature) if signature else None,
     }
 
 
@@ -188,11 +217,12 @@ def _version_lines(session: Session, version: Version) -> Iterator[str]:
         yield session.paint(f"tag     {version.tag.name}", "yellow")
         yield f"tagger  {shown(version.tag.tagger)}"
         yield f"time    {moment(version.tag.time)}"
+        yield from _signature_lines(session, version.tag_signature)
         yield ""
         yield from _message_lines(version.tag.message)
         yield ""
     if version.info:
-        yield from _commit_lines(session, version.info)
+        yield from _commit_lines(session, version.info, lambda _: version.signature)
     else:
         yield f"dataset {version.dataset.hex()}"
     yield ""

@@ -13,9 +13,11 @@ from datasets_vc.cli.conflicts import conflict_lines, conflicts_json, state_json
 from datasets_vc.cli.failure import CONFLICT
 from datasets_vc.cli.render import short, shown
 from datasets_vc.cli.session import Session, new_app, verb
+from datasets_vc.cli.signatures import Key, Sign, Verify, signer_of
 
 if TYPE_CHECKING:
     from datasets_vc.repository import CheckoutResult, MergeResult
+    from datasets_vc.signing import Signer
     from datasets_vc.workspace.mergestate import Side
 
 app = new_app()
@@ -40,7 +42,7 @@ Mainline = Annotated[
     int | None,
     typer.Option("--mainline", metavar="N", help="Of a merge: compare with its N-th parent."),
 ]
-Start = Callable[[str, "Side | None", str], "MergeResult"]
+Start = Callable[[str, "Side | None", str, "Signer | None"], "MergeResult"]
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,8 @@ class _Flags:
     resolved: bool
     finish: bool
     abort: bool
+    sign: bool | None
+    key: str | None
 
     @property
     def side(self) -> Side | None:
@@ -84,6 +88,9 @@ def merge(
             "--allow-unrelated-histories", help="Merge what has no version in common with this."
         ),
     ] = False,
+    sign: Sign = None,
+    key: Key = None,
+    verify: Verify = None,
 ) -> int:
     """Bring another version's changes into this one.
 
@@ -93,7 +100,9 @@ def merge(
     With REV, '--ours' and '--theirs' settle all conflicts beforehand.
     """
 
-    def start(revision: str, prefer: Side | None, author: str) -> MergeResult:
+    def start(
+        revision: str, prefer: Side | None, author: str, signer: Signer | None
+    ) -> MergeResult:
         return session.repository.merging.merge(
             revision,
             author=author,
@@ -102,10 +111,12 @@ def merge(
             ff_only=ff_only,
             prefer=prefer,
             unrelated=unrelated,
+            verify=verify,
+            signer=signer,
             progress=session.progress,
         )
 
-    flags = _Flags(ours, theirs, resolved, finish, abort)
+    flags = _Flags(ours, theirs, resolved, finish, abort, sign, key)
     return _run(session, words or [], message, flags, start)
 
 
@@ -120,6 +131,8 @@ def revert(
     resolved: Resolved = False,
     finish: Continue = False,
     abort: Abort = False,
+    sign: Sign = None,
+    key: Key = None,
 ) -> int:
     """Take back what one commit changed, in a new commit.
 
@@ -127,17 +140,20 @@ def revert(
     before the commit.
     """
 
-    def start(revision: str, prefer: Side | None, author: str) -> MergeResult:
+    def start(
+        revision: str, prefer: Side | None, author: str, signer: Signer | None
+    ) -> MergeResult:
         return session.repository.merging.revert(
             revision,
             author=author,
             message=message,
             mainline=mainline,
             prefer=prefer,
+            signer=signer,
             progress=session.progress,
         )
 
-    flags = _Flags(ours, theirs, resolved, finish, abort)
+    flags = _Flags(ours, theirs, resolved, finish, abort, sign, key)
     return _run(session, words or [], message, flags, start)
 
 
@@ -152,23 +168,28 @@ def cherry_pick(
     resolved: Resolved = False,
     finish: Continue = False,
     abort: Abort = False,
+    sign: Sign = None,
+    key: Key = None,
 ) -> int:
     """Do what one commit changed here, too, in a new commit.
 
     It keeps the author and the message. For conflicts see 'dsvc merge --help'.
     """
 
-    def start(revision: str, prefer: Side | None, author: str) -> MergeResult:
+    def start(
+        revision: str, prefer: Side | None, author: str, signer: Signer | None
+    ) -> MergeResult:
         return session.repository.merging.cherry_pick(
             revision,
             author=author,
             message=message,
             mainline=mainline,
             prefer=prefer,
+            signer=signer,
             progress=session.progress,
         )
 
-    flags = _Flags(ours, theirs, resolved, finish, abort)
+    flags = _Flags(ours, theirs, resolved, finish, abort, sign, key)
     return _run(session, words or [], message, flags, start)
 
 
@@ -186,13 +207,15 @@ def _run(
         session.done(state, state_json, state_lines)
         return 0
     author = author_of(None, repository.folder)
+    signer = signer_of(session, "commit", flags.sign, flags.key)
     if flags.finish:
-        return _tell(
-            session, merging.resume(author=author, message=message, progress=session.progress)
+        result = merging.resume(
+            author=author, message=message, signer=signer, progress=session.progress
         )
+        return _tell(session, result)
     if len(words) != 1:
         raise typer.BadParameter("name one version.", param_hint="REV")
-    return _tell(session, start(words[0], flags.side, author))
+    return _tell(session, start(words[0], flags.side, author, signer))
 
 
 def _check(words: list[str], flags: _Flags) -> None:

@@ -10,6 +10,7 @@ import typer
 from datasets_vc.cli.author import author_of
 from datasets_vc.cli.render import short, shown
 from datasets_vc.cli.session import Session, new_app, verb
+from datasets_vc.cli.signatures import Key, Sign, signer_of
 from datasets_vc.errors import NotFoundError
 from datasets_vc.format.commit import encode_time
 
@@ -69,8 +70,8 @@ def branch(
 @verb(
     app,
     "tag",
-    "dsvc tag\ndsvc tag v1.0\ndsvc tag v1.1 -m 'Labels checked twice'\ndsvc tag v0.9 main~3\n"
-    "dsvc tag -d v0.9",
+    "dsvc tag\ndsvc tag v1.0\ndsvc tag v1.1 -m 'Labels checked twice' --sign\n"
+    "dsvc tag v0.9 main~3\ndsvc tag -d v0.9",
 )
 def tag(
     session: Session,
@@ -80,21 +81,26 @@ def tag(
         str | None, typer.Option("-m", "--message", metavar="TEXT", help="Say what it marks.")
     ] = None,
     delete: Delete = None,
+    sign: Sign = None,
+    key: Key = None,
 ) -> None:
     """List, create or delete tags.
 
-    With a message, who made the tag and when is recorded, too.
+    With a message, who made the tag and when is recorded, too; such a tag can be signed.
     """
     if delete and (name or message is not None):
         raise typer.BadParameter("create or delete, not both.", param_hint="--delete")
     if message is not None and not name:
         raise typer.BadParameter("a message needs a tag to go with.", param_hint="NAME")
+    if (sign or key) and message is None:
+        raise typer.BadParameter("only a tag with a message is signed: -m.", param_hint="--sign")
     tags = session.repository.tags
     if delete:
         _tell_deleted(session, "tag", delete, tags.delete(delete))
     elif name and message is not None:
         tagger = author_of(None, session.repository.folder)
-        made = tags.annotate(*_of(name, revision), message=message, tagger=tagger)
+        signer = signer_of(session, "tag", sign, key)
+        made = tags.annotate(*_of(name, revision), message=message, tagger=tagger, sign=signer)
         _tell_created(session, "tag", name, made)
     elif name:
         _tell_created(session, "tag", name, tags.create(*_of(name, revision)))

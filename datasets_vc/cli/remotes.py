@@ -17,6 +17,7 @@ from datasets_vc.cli.git import git_lines
 from datasets_vc.cli.options import keep_options
 from datasets_vc.cli.render import count, short, shown, size, table
 from datasets_vc.cli.session import Session, new_app, verb
+from datasets_vc.cli.signatures import Key, Sign, Verify, signer_of
 
 if TYPE_CHECKING:
     from datasets_vc.config import RemoteConfig
@@ -99,7 +100,7 @@ def remove(
     "clone",
     "dsvc clone s3://bucket/signs\n"
     "dsvc clone /mnt/disk/signs work --rev v1.0 --no-checkout\n"
-    "dsvc clone s3://bucket/signs --only 'train/**'\n"
+    "dsvc clone s3://bucket/signs --only 'train/**' --allowed-signers ~/.ssh/allowed_signers\n"
     "dsvc clone --from dataset.lock",
 )
 def clone(
@@ -123,6 +124,10 @@ def clone(
     lock: Annotated[
         str | None, typer.Option("--from", metavar="FILE", help="What this dataset.lock pins.")
     ] = None,
+    allowed_signers: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Take, now and later, only what one of these signed."),
+    ] = None,
 ) -> None:
     """Make a workspace of a version in a remote store.
 
@@ -131,6 +136,8 @@ def clone(
     """
     if only and (no_checkout or lock):
         raise typer.BadParameter("not with --no-checkout or --from.", param_hint="--only")
+    if allowed_signers and lock:
+        raise typer.BadParameter("not with --from.", param_hint="--allowed-signers")
     if lock is None:
         if url is None:
             raise typer.BadParameter("name a store, or a lock file with --from.", param_hint="URL")
@@ -141,6 +148,7 @@ def clone(
             revision=revision,
             checkout=not no_checkout,
             only=only or None,
+            allowed_signers=session.located(allowed_signers) if allowed_signers else None,
             progress=session.progress,
         )
     else:
@@ -190,7 +198,7 @@ def fetch(
     )
 
 
-@verb(app, "pull", "dsvc pull\ndsvc pull backup\ndsvc pull --ff-only\ndsvc pull --lock")
+@verb(app, "pull", "dsvc pull\ndsvc pull backup\ndsvc pull --ff-only --verify\ndsvc pull --lock")
 def pull(
     session: Session,
     remote: Annotated[
@@ -204,18 +212,32 @@ def pull(
         bool,
         typer.Option("--lock", help="Go to what dataset.lock pins, or the lock file REMOTE."),
     ] = False,
+    sign: Sign = None,
+    key: Key = None,
+    verify: Verify = None,
 ) -> int:
     """Get the branch's new versions from a remote, and its files.
 
     Files are written only if the workspace has some. If both sides have new versions they are
-    merged; where both changed the same the exit code is 12, see 'dsvc merge --help'.
+    merged; where both changed the same the exit code is 12, see 'dsvc merge --help'. With --verify
+    a branch whose tip is not signed by an allowed signer is refused: nothing here is changed.
     """
     if lock:
+        if verify or sign or key:
+            raise typer.BadParameter(
+                "the lock names a version by its hash, and nothing is made.",
+                param_hint="--verify, --sign, --key",
+            )
         result = session.pin(remote).pull(session.progress)
     else:
         repository = session.repository
-        author = None if ff_only else author_of(None, repository.folder)
-        result = repository.pull(remote or "origin", author=author, progress=session.progress)
+        result = repository.pull(
+            remote or "origin",
+            author=None if ff_only else author_of(None, repository.folder),
+            signer=None if ff_only else signer_of(session, "commit", sign, key),
+            verify=verify,
+            progress=session.progress,
+        )
     conflicts = result.merge.conflicts if result.merge else ()
     tell = session.answer if conflicts else session.done
     tell(result, _pull_json, _pull_lines)

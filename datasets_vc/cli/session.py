@@ -42,7 +42,7 @@ class Session:
     @cached_property
     def repository(self) -> facade.Repository:
         """The repository that the folder lies in."""
-        return facade.Repository.open(self.folder)
+        return facade.Repository.open(self.folder, _home())
 
     @cached_property
     def progress(self) -> Progress:
@@ -164,6 +164,13 @@ def _give_signature(command: Verb, function: Verb) -> None:
     ]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+
+
+def _home() -> Path | None:
+    try:
+        return Path.home()
+    except RuntimeError:  # in a container, a user may be a number only
+        return None
 
 
 def _is_terminal(stream: TextIO) -> bool:

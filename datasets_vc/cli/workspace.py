@@ -16,6 +16,7 @@ from datasets_vc.cli.git import git_lines
 from datasets_vc.cli.locks import compared_json, compared_lines
 from datasets_vc.cli.render import count, short, shown, size
 from datasets_vc.cli.session import Session, new_app, verb
+from datasets_vc.cli.signatures import Key, Sign, signer_of
 
 if TYPE_CHECKING:
     from datasets_vc.repository import CheckoutResult, CommitResult, Status
@@ -140,7 +141,8 @@ def _status_lines(session: Session, status: Status) -> Iterator[str]:
 @verb(
     app,
     "commit",
-    'dsvc commit -m "Add the clips of May"\ndsvc commit -m "Fix labels" train/labels.csv',
+    'dsvc commit -m "Add the clips of May"\ndsvc commit -m "Fix labels" train/labels.csv\n'
+    "dsvc commit -m Release --sign --key ~/.ssh/id_ed25519.pub",
 )
 def commit(
     session: Session,
@@ -159,6 +161,8 @@ def commit(
             "--consume", help="Then remove the files here, each once it was read from the store."
         ),
     ] = False,
+    sign: Sign = None,
+    key: Key = None,
 ) -> None:
     """Record the changes as a new version.
 
@@ -172,6 +176,7 @@ def commit(
         author=author_of(author, repository.folder),
         time=datetime.now(UTC),
         consume=consume,
+        signer=signer_of(session, "commit", sign, key),
         progress=session.progress,
     )
     session.done(result, _commit_json, _commit_lines)

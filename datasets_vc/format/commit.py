@@ -7,33 +7,43 @@ from datetime import UTC, datetime
 
 from datasets_vc.digest import Buffer, Digest
 from datasets_vc.errors import IntegrityError
-from datasets_vc.format.json import COMMIT, decode_object, encode_object, hex_digest, text
+from datasets_vc.format.json import (
+    COMMIT,
+    decode_object,
+    encode_object,
+    hex_digest,
+    optional_text,
+    text,
+)
+from datasets_vc.format.signed import SIGNATURE, signature_member
 
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """One version: which dataset, after which commits, by whom, when (UTC, whole seconds), why."""
+    """One version: which dataset, after which commits, by whom, when (UTC, whole seconds), why.
+
+    `signature` is that of the commit without it, if it is signed; see `format.signed`.
+    """
 
     dataset: Digest
     parents: tuple[Digest, ...]
     author: str
     time: datetime
     message: str
+    signature: str | None = None
 
 
 def encode_commit(commit: Commit) -> bytes:
-    return encode_object(
-        COMMIT,
-        {
-            "dataset": commit.dataset.hex(),
-            "parents": [parent.hex() for parent in commit.parents],
-            "author": commit.author,
-            "time": encode_time(commit.time),
-            "message": commit.message,
-        },
-    )
+    members: dict[str, object] = {
+        "dataset": commit.dataset.hex(),
+        "parents": [parent.hex() for parent in commit.parents],
+        "author": commit.author,
+        "time": encode_time(commit.time),
+        "message": commit.message,
+    }
+    return encode_object(COMMIT, members | signature_member(commit.signature))
 
 
 def decode_commit(data: Buffer, what: str) -> Commit:
@@ -53,6 +63,7 @@ def decode_commit(data: Buffer, what: str) -> Commit:
         author=text(members.get("author"), what),
         time=decode_time(members.get("time"), what),
         message=text(members.get("message"), what),
+        signature=optional_text(members, SIGNATURE, what),
     )
 
 

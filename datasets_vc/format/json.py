@@ -55,7 +55,7 @@ def form_of(data: Buffer) -> str | None:
     if bytes(data[:1]) != b"{":
         return None
     try:
-        form = _parse(data, "").get("format")
+        form = parse(data, "").get("format")
     except IntegrityError:
         return None
     return form if isinstance(form, str) else None
@@ -68,7 +68,7 @@ def decode_object(data: Buffer, form: str, what: str) -> dict[str, Any]:
         IntegrityError: the bytes are not such an object.
         FormatError: it needs a newer version.
     """
-    value = _parse(data, what)
+    value = parse(data, what)
     if not isinstance(value, dict) or value.get("format") != form:
         raise IntegrityError(f"{what} is not a {form} object.")
     if value.get("version") != VERSION or value.get("algorithm") != ALGORITHM:
@@ -84,7 +84,7 @@ def write_flags_of(data: Buffer, what: str) -> list[str]:
     Raises:
         IntegrityError: it does not say them.
     """
-    value = _parse(data, what)
+    value = parse(data, what)
     flags = value.get("write_flags") if isinstance(value, dict) else None
     if not isinstance(flags, list):
         raise IntegrityError(f"{what} is malformed: it lacks its write flags.")
@@ -114,12 +114,26 @@ def text(value: object, what: str) -> str:
     return value
 
 
-def _parse(data: Buffer, what: str) -> Any:
+def parse(data: Buffer, what: str) -> Any:
+    """The value that `data` says, canonically or not; integers are its only numbers.
+
+    Raises:
+        IntegrityError: the bytes are no JSON, or have other numbers.
+    """
     try:
         source = bytes(data).decode()
         return json.loads(source, parse_float=_no_number, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
         raise IntegrityError(f"{what} is not valid JSON.") from error
+
+
+def optional_text(members: Mapping[str, Any], name: str, what: str) -> str | None:
+    """A member that is text if it is there.
+
+    Raises:
+        IntegrityError: it is something else.
+    """
+    return text(members[name], what) if name in members else None
 
 
 def _no_number(literal: str) -> None:

@@ -7,31 +7,41 @@ from datetime import datetime
 
 from datasets_vc.digest import Buffer, Digest
 from datasets_vc.format.commit import decode_time, encode_time
-from datasets_vc.format.json import TAG, decode_object, encode_object, hex_digest, text
+from datasets_vc.format.json import (
+    TAG,
+    decode_object,
+    encode_object,
+    hex_digest,
+    optional_text,
+    text,
+)
+from datasets_vc.format.signed import SIGNATURE, signature_member
 
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """What an annotated tag says: which commit is called what, by whom, when (UTC), and why."""
+    """What an annotated tag says: which commit is called what, by whom, when (UTC), and why.
+
+    `signature` is that of the tag object without it, if it is signed; see `format.signed`.
+    """
 
     object: Digest
     name: str
     tagger: str
     time: datetime
     message: str
+    signature: str | None = None
 
 
 def encode_tag(tag: Tag) -> bytes:
-    return encode_object(
-        TAG,
-        {
-            "object": tag.object.hex(),
-            "name": tag.name,
-            "tagger": tag.tagger,
-            "time": encode_time(tag.time),
-            "message": tag.message,
-        },
-    )
+    members: dict[str, object] = {
+        "object": tag.object.hex(),
+        "name": tag.name,
+        "tagger": tag.tagger,
+        "time": encode_time(tag.time),
+        "message": tag.message,
+    }
+    return encode_object(TAG, members | signature_member(tag.signature))
 
 
 def decode_tag(data: Buffer, what: str) -> Tag:
@@ -48,4 +58,5 @@ def decode_tag(data: Buffer, what: str) -> Tag:
         tagger=text(members.get("tagger"), what),
         time=decode_time(members.get("time"), what),
         message=text(members.get("message"), what),
+        signature=optional_text(members, SIGNATURE, what),
     )

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from datasets_vc.digest import Digest
 from datasets_vc.errors import InvalidInputError
 from datasets_vc.format.root import Refs, Root
+from datasets_vc.format.signed import Sign, signed
 from datasets_vc.format.tag import Tag, encode_tag
 from datasets_vc.history.describe import Description, describe
 from datasets_vc.history.refs import RefSpace
@@ -55,8 +56,9 @@ class Tags(RefSpace):
         message: str,
         tagger: str,
         time: datetime | None = None,
+        sign: Sign | None = None,
     ) -> Digest:
-        """Name a commit and say why, in a tag object; returns the commit.
+        """Name a commit and say why, in a tag object, signed or not; returns the commit.
 
         Raises:
             AlreadyExistsError: the name is taken.
@@ -71,7 +73,8 @@ class Tags(RefSpace):
         now = (time or datetime.now(UTC)).replace(microsecond=0)
         self._store.refresh()
         writer = self._store.writer()
-        target = writer.add_meta(encode_tag(Tag(commit, name, tagger, now, message)))
+        plain = encode_tag(Tag(commit, name, tagger, now, message))
+        target = writer.add_meta(signed(plain, sign))
         self._store.publish(writer.finish(), self._adding(name, target))
         return commit
 

@@ -38,10 +38,15 @@ else:
 
 
 class Context:
-    """A workspace with its store, its refs and its remotes."""
+    """A workspace with its store, its refs and its remotes.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        home: what `~/` means in its settings, if they may say that.
+    """
+
+    def __init__(self, folder: Path, home: Path | None = None) -> None:
         self.folder = folder
+        self.home = home
         self.workspace = Workspace(folder)
 
     @cached_property

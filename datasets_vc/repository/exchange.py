@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,7 @@ from datasets_vc.errors import (
     MissingDataError,
     NotFoundError,
 )
-from datasets_vc.format.root import DEFAULT_BRANCH, Root
+from datasets_vc.format.root import DEFAULT_BRANCH, Refs, Root
 from datasets_vc.history.commits import read_commit
 from datasets_vc.memory import give_back
 from datasets_vc.paths import META_DIR
@@ -36,6 +36,8 @@ from datasets_vc.repository.context import Context
 from datasets_vc.repository.files import write_files
 from datasets_vc.repository.needed import EVERYTHING, Need, fetch_needed, lacks_needed
 from datasets_vc.repository.results import CloneResult, SyncResult, Transfer
+from datasets_vc.repository.signing import admission
+from datasets_vc.signing import trust_only
 from datasets_vc.store import Store
 from datasets_vc.store.heal import heal
 from datasets_vc.sync.fetch import fetch_history, update_tracking
@@ -83,6 +85,7 @@ def clone(
     revision: str | None,
     checkout: bool,
     only: Sequence[str] | None,
+    allowed_signers: Path | None,
     progress: Progress,
 ) -> CloneResult:
     check_new(folder)
@@ -96,12 +99,19 @@ def clone(
         branch = name if revision is None or name in root.branches else None
         set_files(folder, checkout)
         set_only(folder, part.patterns)
+        if allowed_signers:
+            trust_only(folder, allowed_signers)
+        admit = admission(context, None, "")
         if branch:
             commit = root.branches.get(branch)
             context.workspace.set_head(Head(branch, None))
         else:
             fetched = fetch_all(context, connection, DEFAULT_REMOTE, [], progress)
             commit = context.commit_of(_as_tracked(name, root))
+        if allowed_signers and commit:
+            fetch_history(context.store, connection.store, [commit])
+            tag = None if branch else context.resolve(_as_tracked(name, root)).tag
+            admit(name, commit, tag)
     hide_from_git(folder)
     if branch:
         fetched = fetch_all(context, connection, DEFAULT_REMOTE, [branch], progress)
@@ -162,9 +172,11 @@ def fetch_all(
     name: str,
     branches: Iterable[str],
     progress: Progress = SILENT,
+    check: Callable[[Refs], None] = lambda _: None,
 ) -> Fetched:
     """Bring all history and runs of a remote, and what is needed of some of its branches.
 
+    `check` may raise once the remote's branches are known here and before their data is brought.
     Damaged packs are mended first, and what they have lost is fetched anew; therefore the caller
     holds the workspace's lock: no commit may count on what is being forgotten.
     """
@@ -172,6 +184,7 @@ def fetch_all(
     moved = receive(local, remote, [lost for lost in heal(local) if remote.find(lost)], progress)
     moved += fetch_history(local, remote, [*root.branches.values(), *root.tags.values()])
     update_tracking(local, name, root)
+    check(root.branches)
     of_runs, runs = receive_runs(local, remote)
     moved += of_runs
     for branch in branches:
@@ -180,6 +193,13 @@ def fetch_all(
             moved += fetch_needed(context, remote, dataset, Need(), progress)
     context.tidy()
     return Fetched(root.branches, _received(connection, moved), len(runs))
+
+
+def fetch_runs(context: Context) -> None:
+    """Bring the runs of all remotes."""
+    with context.workspace.lock():
+        for name in context.remotes.list():
+            fetch_all(context, context.remotes.connect(name), name, [])
 
 
 def ensure(

@@ -14,6 +14,7 @@ __all__ = [
     "merging",
     "pulling",
     "runs",
+    "signing",
     "snapshot",
     "unfinished",
     "working",
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
         looking,
         merging,
         pulling,
+        signing,
         unfinished,
         working,
     )
@@ -40,6 +42,7 @@ else:
     merging = Deferred("datasets_vc.repository.merging")
     pulling = Deferred("datasets_vc.repository.pulling")
     runs = Deferred("datasets_vc.runs.runs")
+    signing = Deferred("datasets_vc.repository.signing")
     snapshot = Deferred("datasets_vc.history.snapshot")
     unfinished = Deferred("datasets_vc.repository.unfinished")
     working = Deferred("datasets_vc.repository.working")

@@ -1,12 +1,14 @@
-"""Verbs that look at versions: log, show."""
+"""Verbs that look at versions: log, show, ls, cat."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
+import pyarrow as pa
+
 from datasets_vc.digest import Buffer, Digest
-from datasets_vc.errors import MissingDataError
+from datasets_vc.errors import MissingDataError, NotFoundError
 from datasets_vc.history.below import Below
 from datasets_vc.history.commits import read_commit, walk
 from datasets_vc.history.log import Logged, log, log_graph
@@ -17,6 +19,7 @@ from datasets_vc.history.tagobjects import read_tag
 from datasets_vc.repository.bringing import ensure_parts
 from datasets_vc.repository.context import Context
 from datasets_vc.repository.results import CommitInfo, Version
+from datasets_vc.repository.signing import Signing
 from datasets_vc.samples import summarise
 from datasets_vc.store import Store
 
@@ -47,9 +50,12 @@ def every_tip(context: Context) -> list[Digest]:
 
 def show(context: Context, revision: str, snapshot: Snapshot) -> Version:
     found = context.resolve(revision)
-    info = None
+    tag = read_tag(context.store, found.tag) if found.tag else None
+    look = Signing(context).look
+    info = signature = None
     if found.commit:
         commit = read_commit(context.store, found.commit)
+        signature = look(found.commit.hex()) if commit.signature else None
         names = names_of_commits(context.store, context.head)
         (info,) = _infos(context.store, [Logged(found.commit, commit, commit.parents)], names)
     manifest = Manifest(context.store, found.dataset)
@@ -59,8 +65,28 @@ def show(context: Context, revision: str, snapshot: Snapshot) -> Version:
         files=manifest.count,
         bytes=manifest.bytes,
         samples=summarise(snapshot),
-        tag=read_tag(context.store, found.tag) if found.tag else None,
+        tag=tag,
+        signature=signature,
+        tag_signature=look(revision) if tag and tag.signature else None,
     )
+
+
+def entries_of(context: Context, revision: str, path: str) -> pa.Table:
+    table = Manifest(context.store, context.resolve(revision).dataset).entries(path)
+    if path and not table.num_rows:
+        raise NotFoundError(
+            f"There is no '{path}' in {revision}.", f"See what there is: dsvc ls {revision}"
+        )
+    return table
+
+
+def bytes_of(context: Context, revision: str, path: str) -> Iterator[Buffer]:
+    entry = Manifest(context.store, context.resolve(revision).dataset).get(path)
+    if entry is None:
+        raise NotFoundError(
+            f"There is no file '{path}' in {revision}.", f"See what there is: dsvc ls {revision}"
+        )
+    return context.store.iter_file(entry.digest)
 
 
 def _batches(found: Iterator[Logged]) -> Iterator[list[Logged]]:
@@ -89,6 +115,7 @@ def _infos(
             bytes=manifest.bytes if manifest else None,
             names=names.get(logged.digest, ()),
             before=logged.parents,
+            signed=commit.signature is not None,
         )
 
 

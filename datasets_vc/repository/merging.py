@@ -11,8 +11,10 @@ from datasets_vc.history.commits import read_commit
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.repository.context import Context
 from datasets_vc.repository.results import CheckoutResult, MergeResult
+from datasets_vc.repository.signing import admission
 from datasets_vc.repository.starting import Request, apply_commit, merge_commit, parent_dataset
 from datasets_vc.repository.unfinished import Recorder, abort, go_on, resolve
+from datasets_vc.signing import Signer
 from datasets_vc.workspace.mergestate import MergeState, Side, remove_state
 
 
@@ -22,7 +24,7 @@ class Merging:
     What is merged is recorded at once unless both sides changed the same. Then the files are merged
     as far as they can be, conflicts have what is ours, and `resolve` and `resume`, or `abort`,
     follow. Where an author is asked for, it is the one that the new commit names; `time` is now if
-    not given; `prefer` settles all conflicts beforehand.
+    not given; `signer` signs it; `prefer` settles all conflicts beforehand.
     """
 
     def __init__(self, context: Context) -> None:
@@ -43,7 +45,9 @@ class Merging:
         ff_only: bool = False,
         prefer: Side | None = None,
         unrelated: bool = False,
+        verify: bool | None = None,
         time: datetime | None = None,
+        signer: Signer | None = None,
         progress: Progress = SILENT,
     ) -> MergeResult:
         """Bring in all commits of a revision that the workspace's version does not have.
@@ -52,8 +56,10 @@ class Merging:
             no_ff: make a commit even if the branch could just go forward.
             ff_only: refuse if it cannot.
             unrelated: merge histories that have no commit in common.
+            verify: refuse a revision that nobody who is trusted signed; None: as configured.
 
         Raises:
+            UntrustedError, IntegrityError: it is not signed so; nothing was done.
             ConflictError: another one is unfinished, or it cannot go forward as asked for.
             UnsavedChangesError: it would touch files with uncommitted changes; nothing was done.
             InvalidInputError: the histories have nothing in common.
@@ -63,13 +69,15 @@ class Merging:
         with context.workspace.lock():
             context.store.refresh()
             other = context.commit_of(revision)
+            tag = context.resolve(revision).tag
+            admission(context, verify, "merge")(revision, other, tag)
             into = f" into {context.head.branch}" if context.head.branch else ""
             request = Request(
                 "merge",
                 revision,
                 other,
                 message or f"Merge {revision}{into}",
-                Recorder(author, time),
+                _recorder(author, time, signer),
                 prefer=prefer,
             )
             return merge_commit(
@@ -85,6 +93,7 @@ class Merging:
         mainline: int | None = None,
         prefer: Side | None = None,
         time: datetime | None = None,
+        signer: Signer | None = None,
         progress: Progress = SILENT,
     ) -> MergeResult:
         """Take back what one commit changed, in a new commit.
@@ -108,7 +117,7 @@ class Merging:
                 revision,
                 other,
                 message or default,
-                Recorder(author, time),
+                _recorder(author, time, signer),
                 prefer=prefer,
             )
             parent = parent_dataset(context, revision, commit, mainline)
@@ -123,6 +132,7 @@ class Merging:
         mainline: int | None = None,
         prefer: Side | None = None,
         time: datetime | None = None,
+        signer: Signer | None = None,
         progress: Progress = SILENT,
     ) -> MergeResult:
         """Do what one commit changed here, too; the new commit has its author and message.
@@ -144,7 +154,7 @@ class Merging:
                 revision,
                 other,
                 message or commit.message,
-                Recorder(author, time),
+                _recorder(author, time, signer),
                 commit.author,
                 prefer,
             )
@@ -170,6 +180,7 @@ class Merging:
         author: str,
         message: str | None = None,
         time: datetime | None = None,
+        signer: Signer | None = None,
         progress: Progress = SILENT,
     ) -> MergeResult:
         """Record what was unfinished, unless there are conflicts that nobody has resolved.
@@ -192,7 +203,7 @@ class Merging:
                     "`dsvc status` shows where the workspace stands.",
                 )
             state = replace(state, message=message or state.message)
-            return go_on(context, state, Recorder(author, time), progress)
+            return go_on(context, state, _recorder(author, time, signer), progress)
 
     def abort(self, *, progress: Progress = SILENT) -> CheckoutResult:
         """Put all files that were touched back as HEAD has them, and forget what was unfinished.
@@ -205,3 +216,10 @@ class Merging:
         """
         with self._context.workspace.lock():
             return abort(self._context, progress)
+
+
+def _recorder(author: str, time: datetime | None, signer: Signer | None) -> Recorder:
+    """Who records; refuses a signer that cannot sign before anything is merged."""
+    if signer:
+        signer.check()
+    return Recorder(author, time, signer)

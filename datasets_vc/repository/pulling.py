@@ -4,18 +4,26 @@ from __future__ import annotations
 
 from datasets_vc.digest import Digest
 from datasets_vc.errors import ConflictError, InvalidInputError, NotFoundError
+from datasets_vc.format.root import Refs
 from datasets_vc.history.commits import is_ancestor
 from datasets_vc.progress import Progress
 from datasets_vc.repository.context import Context
 from datasets_vc.repository.exchange import Fetched, fetch_all
 from datasets_vc.repository.results import SyncResult
+from datasets_vc.repository.signing import admission
 from datasets_vc.repository.starting import Request, go_to, merge_commit
 from datasets_vc.repository.unfinished import Recorder
 
 
 def pull(
-    context: Context, remote: str, recorder: Recorder | None, progress: Progress
+    context: Context,
+    remote: str,
+    recorder: Recorder | None,
+    progress: Progress,
+    *,
+    verify: bool | None,
 ) -> SyncResult:
+    admit = admission(context, verify, "pull")
     with context.workspace.lock():
         branch = context.head.branch
         if branch is None:
@@ -27,7 +35,12 @@ def pull(
         if unfinished and (unfinished.waits or recorder is None):
             context.refuse_unfinished()
         connection = context.remotes.connect(remote)
-        fetched = fetch_all(context, connection, remote, [branch], progress)
+
+        def check(branches: Refs) -> None:
+            if branch in branches:
+                admit(f"{remote}/{branch}", branches[branch])
+
+        fetched = fetch_all(context, connection, remote, [branch], progress, check)
         theirs = fetched.branches.get(branch)
         if theirs is None:
             raise NotFoundError(

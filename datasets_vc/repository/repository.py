@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from datasets_vc.config import Head, find_workspace
-from datasets_vc.digest import Buffer, Digest
-from datasets_vc.errors import NotFoundError
+from datasets_vc.digest import Buffer
 from datasets_vc.history.branches import Branches
-from datasets_vc.history.manifest import Manifest
 from datasets_vc.history.revisions import Revision
 from datasets_vc.history.tags import Tags
 from datasets_vc.progress import SILENT, Progress
@@ -38,7 +36,9 @@ if TYPE_CHECKING:
     from datasets_vc.history.snapshot import Snapshot
     from datasets_vc.repository.differences import Difference
     from datasets_vc.repository.merging import Merging
+    from datasets_vc.repository.signing import Signing
     from datasets_vc.runs.runs import Runs
+    from datasets_vc.signing import Signer
     from datasets_vc.workspace.git import GitPlace
 
 
@@ -62,13 +62,16 @@ class Repository:
         return cls(families.exchange.init(folder, store_url))
 
     @classmethod
-    def open(cls, folder: Path) -> Repository:
+    def open(cls, folder: Path, home: Path | None = None) -> Repository:
         """The repository that a folder lies in.
+
+        Args:
+            home: what `~/` means in its settings; without it they must not say that.
 
         Raises:
             NotARepositoryError: neither it nor a folder above it is a workspace.
         """
-        return cls(Context(find_workspace(folder)))
+        return cls(Context(find_workspace(folder), home))
 
     @classmethod
     def clone(
@@ -79,6 +82,7 @@ class Repository:
         revision: str | None = None,
         checkout: bool = True,
         only: Sequence[str] | None = None,
+        allowed_signers: Path | None = None,
         progress: Progress = SILENT,
     ) -> CloneResult:
         """Make a workspace of a version in a remote store.
@@ -90,12 +94,20 @@ class Repository:
                 stands on no branch.
             checkout: write the files; training does not need them.
             only: get and write only the files that these patterns name; see `checkout`.
+            allowed_signers: refuse a version, now and in each pull, that none of these signed.
 
         Raises:
             AlreadyExistsError: the folder exists and is not empty.
+            UntrustedError, IntegrityError: it is not signed so; nothing is left of the workspace.
         """
         return families.exchange.clone(
-            url, folder, revision=revision, checkout=checkout, only=only, progress=progress
+            url,
+            folder,
+            revision=revision,
+            checkout=checkout,
+            only=only,
+            allowed_signers=allowed_signers,
+            progress=progress,
         )
 
     @property
@@ -135,14 +147,19 @@ class Repository:
             self.folder,
             self.store,
             resolve=self.resolve,
-            ensure=self._ensure,
-            fetch_runs=self._fetch_runs,
+            ensure=partial(families.exchange.ensure, self._context),
+            fetch_runs=partial(families.exchange.fetch_runs, self._context),
         )
 
     @cached_property
     def merging(self) -> Merging:
         """Merge, revert, cherry-pick."""
         return families.merging.Merging(self._context)
+
+    @cached_property
+    def signing(self) -> Signing:
+        """Who signs here, and whose signatures count."""
+        return families.signing.Signing(self._context)
 
     def resolve(self, revision: str) -> Revision:
         """What a revision names; see `history.revisions`."""
@@ -166,6 +183,7 @@ class Repository:
         author: str,
         time: datetime | None = None,
         consume: bool = False,
+        signer: Signer | None = None,
         progress: Progress = SILENT,
     ) -> CommitResult:
         """Record all changes of the workspace, or those under some paths.
@@ -173,6 +191,7 @@ class Repository:
         Args:
             consume: remove the files that are as committed from the workspace afterwards, each
                 once its bytes have been read back from the store; they are no part of it then.
+            signer: who signs the commit; see `signing.signer`.
 
         Raises:
             InvalidInputError: nothing changed (and nothing was consumed), or there is no message.
@@ -180,9 +199,8 @@ class Repository:
                 is recorded.
             ConflictError: another workspace on this store moved the branch meanwhile.
         """
-        return families.working.commit(
-            self._context, message, paths, author, time, progress, consume=consume
-        )
+        given = (self._context, message, paths, author, time, progress)
+        return families.working.commit(*given, consume=consume, signer=signer)
 
     def log(
         self,
@@ -263,12 +281,7 @@ class Repository:
         Raises:
             NotFoundError: there are none.
         """
-        table = Manifest(self.store, self.resolve(revision).dataset).entries(path)
-        if path and not table.num_rows:
-            raise NotFoundError(
-                f"There is no '{path}' in {revision}.", f"See what there is: dsvc ls {revision}"
-            )
-        return table
+        return families.looking.entries_of(self._context, revision, path)
 
     def cat(self, revision: str, path: str) -> Iterator[Buffer]:
         """The bytes of one file of a version, piece by piece.
@@ -276,13 +289,7 @@ class Repository:
         Raises:
             NotFoundError: the version has no such file.
         """
-        entry = Manifest(self.store, self.resolve(revision).dataset).get(path)
-        if entry is None:
-            raise NotFoundError(
-                f"There is no file '{path}' in {revision}.",
-                f"See what there is: dsvc ls {revision}",
-            )
-        return self.store.iter_file(entry.digest)
+        return families.looking.bytes_of(self._context, revision, path)
 
     def fetch(
         self,
@@ -304,6 +311,8 @@ class Repository:
         *,
         author: str | None = None,
         time: datetime | None = None,
+        signer: Signer | None = None,
+        verify: bool | None = None,
         progress: Progress = SILENT,
     ) -> SyncResult:
         """Bring what a remote's branch has new, go there, and write the files if there are any.
@@ -314,15 +323,18 @@ class Repository:
         Args:
             author: who merges. Without one the branch only goes forward.
             time: of the merge; now if not given.
+            signer: who signs the merge; see `signing.signer`.
+            verify: refuse a branch whose tip nobody who is trusted signed; None: as configured.
 
         Raises:
             ConflictError: it cannot go forward, and nobody is named who merges; new commits were
                 fetched, and nothing else was changed. Or another merge is unfinished.
+            UntrustedError, IntegrityError: its tip is not signed so; history was fetched, no more.
             UnsavedChangesError: it would overwrite changes; they were fetched, nothing written.
             InvalidInputError: on no branch, or the histories have nothing in common.
         """
-        recorder = families.unfinished.Recorder(author, time) if author else None
-        return families.pulling.pull(self._context, remote, recorder, progress)
+        recorder = families.unfinished.Recorder(author, time, signer) if author else None
+        return families.pulling.pull(self._context, remote, recorder, progress, verify=verify)
 
     def push(
         self,
@@ -337,11 +349,3 @@ class Repository:
             ConflictError: the branch has commits there that ours does not build on.
         """
         return families.exchange.push(self._context, remote, branch, progress)
-
-    def _ensure(self, dataset: Digest, progress: Progress) -> None:
-        families.exchange.ensure(self._context, dataset, progress)
-
-    def _fetch_runs(self) -> None:
-        with self._context.workspace.lock():
-            for name in self.remotes.list():
-                families.exchange.fetch_all(self._context, self.remotes.connect(name), name, [])

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from datasets_vc.format.tag import Tag
     from datasets_vc.history.names import CommitName
     from datasets_vc.samples import SampleSummary
+    from datasets_vc.signing import Verdict
     from datasets_vc.workspace.mergestate import Kind, MergeState, OpenConflict
 
 
@@ -71,7 +72,8 @@ class CommitInfo:
 
     `names` are the refs that name it, HEAD and its branch first. `before` are the commits that come
     before it in the log that it is part of: its parents, but in a log drawn as a graph of some
-    paths the nearest commits that are in it, too.
+    paths the nearest commits that are in it, too. `signed` says that there is a signature, and
+    nothing about its worth; see `Signing`.
     """
 
     digest: Digest
@@ -84,13 +86,15 @@ class CommitInfo:
     bytes: int | None
     names: Sequence[CommitName] = ()
     before: Sequence[Digest] = ()
+    signed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
     """One version: its commit, if it was named by one, its size and its samples.
 
-    `tag` is what an annotated tag says that it was named by.
+    `tag` is what an annotated tag says that it was named by. `signature` and `tag_signature` are
+    what came of checking those of the commit and of the tag, of what is signed.
     """
 
     info: CommitInfo | None
@@ -99,6 +103,8 @@ class Version:
     bytes: int
     samples: SampleSummary
     tag: Tag | None = None
+    signature: Verdict | None = None
+    tag_signature: Verdict | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from datasets_vc.errors import (
 )
 from datasets_vc.format.commit import Commit, encode_commit
 from datasets_vc.format.entries import ENTRY_SCHEMA, FILE, Entry, rows_of
+from datasets_vc.format.signed import signed
 from datasets_vc.history.diff import differing_rows
 from datasets_vc.history.manifest import Manifest, write_manifest
 from datasets_vc.history.merge import with_changes
@@ -31,6 +32,7 @@ from datasets_vc.repository.context import Context
 from datasets_vc.repository.files import write_files
 from datasets_vc.repository.results import CheckoutResult, MergeResult
 from datasets_vc.repository.threeway import Outcome, table_of_side
+from datasets_vc.signing import Signer
 from datasets_vc.store import ChunkWriter, Written
 from datasets_vc.workspace.exact import found_at, put_at
 from datasets_vc.workspace.mergestate import (
@@ -47,10 +49,11 @@ _MOVE_AWAY = "Commit them or move them away, then try again."
 
 @dataclass(frozen=True, slots=True)
 class Recorder:
-    """Who records, and when if not now."""
+    """Who records, when if not now, and who signs if anybody does."""
 
     author: str
     time: datetime | None = None
+    signer: Signer | None = None
 
     @property
     def moment(self) -> datetime:
@@ -162,7 +165,7 @@ def _record(
             )
         author = state.author or recorder.author
         made = Commit(dataset, state.parents, author, recorder.moment, state.message)
-        commit = writer.add_meta(encode_commit(made))
+        commit = writer.add_meta(signed(encode_commit(made), recorder.signer))
         written = writer.finish()
     write_state(context.folder, replace(state, commit=commit))
     _publish(context, state, commit, written)

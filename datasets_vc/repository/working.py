@@ -8,10 +8,16 @@ from datetime import UTC, datetime
 
 from datasets_vc.config import Head, set_files, set_only
 from datasets_vc.digest import Digest
-from datasets_vc.errors import AlreadyExistsError, ConflictError, InvalidInputError
+from datasets_vc.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    DatasetError,
+    InvalidInputError,
+)
 from datasets_vc.format.commit import Commit, encode_commit
 from datasets_vc.format.entries import ENTRY_SCHEMA
 from datasets_vc.format.root import check_ref_name
+from datasets_vc.format.signed import signed
 from datasets_vc.history.commits import read_commit
 from datasets_vc.history.manifest import Manifest, write_manifest
 from datasets_vc.memory import give_back
@@ -19,6 +25,7 @@ from datasets_vc.progress import Progress
 from datasets_vc.repository.context import Context
 from datasets_vc.repository.files import write_files
 from datasets_vc.repository.results import CheckoutResult, CommitResult
+from datasets_vc.signing import Signer
 from datasets_vc.store.writer import ChunkWriter
 from datasets_vc.workspace import CheckedOut, Ingested
 from datasets_vc.workspace.consume import Consumed
@@ -34,14 +41,17 @@ def commit(
     progress: Progress,
     *,
     consume: bool,
+    signer: Signer | None,
 ) -> CommitResult:
     if not message.strip():
         raise InvalidInputError("The message is empty.", "Say what changed: -m MESSAGE")
     context.need_files()
+    if signer:
+        signer.check()
     consumed = Consumed()
     with context.workspace.lock():
         context.refuse_unfinished()
-        made = _record(context, message, paths, author, time, progress)
+        made = _record(context, message, paths, author, time, progress, signer)
         if consume:
             version = context.entries_of(context.head.commit)
             consumed = context.workspace.consume(version, context.store, paths, progress=progress)
@@ -60,6 +70,7 @@ def _record(
     author: str,
     time: datetime | None,
     progress: Progress,
+    signer: Signer | None,
 ) -> CommitResult | None:
     """Make a commit; None if nothing changed."""
     head = context.head
@@ -70,7 +81,13 @@ def _record(
             return None
         now = (time or datetime.now(UTC)).replace(microsecond=0)
         parents = (head.commit,) if head.commit else ()
-        digest = writer.add_meta(encode_commit(Commit(dataset, parents, author, now, message)))
+        plain = encode_commit(Commit(dataset, parents, author, now, message))
+        try:
+            digest = writer.add_meta(signed(plain, signer))
+        except (DatasetError, KeyboardInterrupt):
+            # A passphrase was mistyped, say: what was read and stored need not be done again.
+            context.store.publish(writer.finish())
+            raise
         written = writer.finish()
     if head.branch is None:
         context.store.publish(written)

@@ -49,9 +49,10 @@ def dsvc(
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """What `Repository.open` gives in this test: give it the methods that the verb calls."""
-    fake = SimpleNamespace(folder=tmp_path, opened=[])
+    signing = SimpleNamespace(signer=lambda *_, **__: None)
+    fake = SimpleNamespace(folder=tmp_path, opened=[], signing=signing)
 
-    def open_(folder: Path) -> SimpleNamespace:
+    def open_(folder: Path, home: Path | None = None) -> SimpleNamespace:
         fake.opened.append(folder)
         return fake
 

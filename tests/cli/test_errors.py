@@ -21,6 +21,7 @@ EXPECTED = {
     errors.UnreadableFileError: 1,
     errors.BadSampleError: 1,
     errors.IntegrityError: 13,
+    errors.UntrustedError: 1,
     errors.FormatError: 1,
     errors.MissingDataError: 16,
     errors.RemoteError: 14,

@@ -15,6 +15,7 @@ from datasets_vc.format.tag import Tag
 from datasets_vc.history.describe import Description
 from datasets_vc.history.names import CommitName
 from datasets_vc.repository import Status, SyncResult
+from datasets_vc.signing import Verdict
 from datasets_vc.workspace.consume import Consumed
 
 COMMIT, DATASET, PARENT = (digest_of(word) for word in (b"commit", b"dataset", b"parent"))
@@ -35,6 +36,7 @@ INFO = SimpleNamespace(
         CommitName("tracking", "origin/main"),
     ),
     before=[PARENT],
+    signed=False,
 )
 INFO_JSON = {
     "commit": COMMIT.hex(),
@@ -46,6 +48,7 @@ INFO_JSON = {
     "files": 2,
     "bytes": 2048,
     "refs": ["HEAD", "main", "v1.0", "origin/main"],
+    "signed": False,
 }
 NOTE = Tag(COMMIT, "main", "Ada <ada@example.org>", TIME, "Checked\n\nby two.")
 TRANSFER = SimpleNamespace(bytes=3 * 1024, requests=4, packs=1, chunks=7)
@@ -255,6 +258,8 @@ def test_show(dsvc, repository, info) -> None:
         bytes=2048,
         samples=SimpleNamespace(media=(images, broken)),
         tag=NOTE if info else None,
+        signature=None,
+        tag_signature=Verdict("good", "ada\x1b", "SHA256:abc", "ED25519") if info else None,
     )
 
     data = dsvc("show", "--json").data
@@ -266,6 +271,8 @@ def test_show(dsvc, repository, info) -> None:
     assert (
         dsvc("show").out.splitlines()[:2] == ["tag     main", f"tagger  {NOTE.tagger}"]
     ) == bool(info)
+    words = "signed  good signature by ada\\x1b (ED25519 key SHA256:abc)"
+    assert (words in dsvc("show").out.splitlines()) == bool(info)
     assert dsvc("show").out.splitlines()[-7:] == [
         "",
         "2 files, 2.0 KiB",

@@ -37,6 +37,15 @@ FIRST_TIME = datetime(2026, 11, 1, 12, 0, 0, tzinfo=UTC)
 SECOND_TIME = datetime(2026, 11, 2, 8, 30, 59, tzinfo=UTC)
 NONCE = "0123456789abcdef"
 EMPTY = digest_of(b"")
+SIGNER = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINBPtcSHrQiXr4mA0oATQBm1rb9RgTysRCSJN6bez824"
+SIGNATURE = """\
+-----BEGIN SSH SIGNATURE-----
+U1NIU0lHAAAAAQAAADMAAAALc3NoLWVkMjU1MTkAAAAg0E+1xIetCJeviYDSgBNAGbWtv1
+GBPKxEJIk3pt7PzbgAAAAEZHN2YwAAAAAAAAAGc2hhNTEyAAAAUwAAAAtzc2gtZWQyNTUx
+OQAAAEAGWaySBdLND0RaFgwxMT5+xsty1LEJPB2Yu+Lz6j7v5zwqXRGRaZ00MjjoFHXk86
+EhTxQK01+k3BIlf1TEVYoK
+-----END SSH SIGNATURE-----
+"""
 
 
 def big_text() -> bytes:
@@ -111,6 +120,14 @@ def tag_of(commit: Digest) -> Tag:
     return Tag(commit, "v1.0", "Zoë <zoe@example.org>", SECOND_TIME, "Checked\n\nby two.")
 
 
+def signed_commit() -> Commit:
+    """Signed with SIGNER, whose private half was thrown away: the signature is of these values."""
+    plain = Commit(
+        digest_of(b"dataset"), (digest_of(b"one"),), "Zoë <zoe@example.org>", FIRST_TIME, "Signed"
+    )
+    return replace(plain, signature=SIGNATURE)
+
+
 def run_input() -> dict[str, object]:
     empty = write_manifest(_Nowhere(), entry_table([])).hex()
     return {
@@ -183,6 +200,7 @@ def single_objects() -> Iterator[tuple[str, bytes]]:
             )
         ),
     )
+    yield "signed-commit.json", encode_commit(signed_commit())
     yield "tag.json", encode_tag(tag_of(digest_of(b"one")))
     yield (
         "root.json",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import struct
+from base64 import b64decode
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -41,6 +43,38 @@ def json_object(data: bytes, form: str) -> dict[str, Any]:
     check(members["format"] == form and members["version"] == 1, form)
     check(members["algorithm"] == "blake3" and members["read_flags"] == [], form)
     return members
+
+
+def signed_by(data: bytes) -> tuple[str, bytes, bytes, bytes]:
+    """Namespace, public Ed25519 key, what that signed, and the signature, of a commit (section 8).
+
+    The two layers inside the armour are those of OpenSSH's PROTOCOL.sshsig.
+    """
+    members = json.loads(data)
+    first, *middle, last = members.pop("signature").removesuffix("\n").split("\n")
+    check((first[5:14], last[5:12]) == ("BEGIN SSH", "END SSH"), "armour")
+    payload = json.dumps(members, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    blob = b64decode("".join(middle))
+    check(struct.unpack_from(">6sI", blob) == (b"SSHSIG", 1), "magic")
+    key, namespace, reserved, algorithm, signature = strings(blob[10:])
+    hashed = hashlib.new(algorithm.decode(), payload.encode()).digest()
+    message = b"SSHSIG" + b"".join(map(string, (namespace, reserved, algorithm, hashed)))
+    kinds = [strings(key)[0], strings(signature)[0]]
+    check(kinds == [b"ssh-ed25519"] * 2, "kind of key")
+    return namespace.decode(), strings(key)[1], message, strings(signature)[1]
+
+
+def strings(data: bytes) -> list[bytes]:
+    found = []
+    while data:
+        end = 4 + int.from_bytes(data[:4], "big")
+        found.append(data[4:end])
+        data = data[end:]
+    return found
+
+
+def string(data: bytes) -> bytes:
+    return len(data).to_bytes(4, "big") + data
 
 
 def locations(data: bytes, count: int) -> list[Row]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from base64 import b64decode
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +30,7 @@ from datasets_vc.format.run import (
     encode_run_head,
     encode_run_input,
 )
+from datasets_vc.format.signed import take_apart
 from datasets_vc.format.tag import Tag, decode_tag, encode_tag
 from datasets_vc.history.commits import walk
 from datasets_vc.history.diff import diff
@@ -37,9 +39,11 @@ from datasets_vc.history.revisions import resolve
 from datasets_vc.history.snapshot import Snapshot
 from datasets_vc.history.tags import Tags
 from datasets_vc.runs.record import RunFiles
+from datasets_vc.signing import Verifier
 from datasets_vc.store import Store
-from tests.golden.make import first_version, second_version, tag_of
-from tests.golden.reader import Reader, pack_rows
+from tests.golden.make import SIGNER, first_version, second_version, signed_commit, tag_of
+from tests.golden.reader import Reader, pack_rows, signed_by
+from tests.signing.keys import problem_with_ssh
 
 V1 = Path(__file__).parent / "v1"
 
@@ -107,6 +111,25 @@ def test_commit() -> None:
         message='Merge "labels"\n\nwith a tab\tand a bell\x07',
     )
     assert encode_commit(commit) == data
+
+
+def test_signed_commit(tmp_path: Path) -> None:
+    data = golden("signed-commit.json")
+    commit = decode_commit(data, "commit")
+    assert commit == signed_commit()
+    assert encode_commit(commit) == data
+    parts = take_apart(data, "commit")
+    assert parts.payload == encode_commit(replace(commit, signature=None))
+    namespace, key, message, signature = signed_by(data)
+    assert namespace == "dsvc"
+    assert b64decode(SIGNER.split()[1])[-32:] == key
+    ed25519 = pytest.importorskip("cryptography.hazmat.primitives.asymmetric.ed25519")
+    ed25519.Ed25519PublicKey.from_public_bytes(key).verify(signature, message)
+    if problem := problem_with_ssh():
+        pytest.skip(problem)
+    allowed = tmp_path / "allowed"
+    allowed.write_text(f"zoe@example.org {SIGNER}\n")
+    assert Verifier(allowed).verify(parts.payload, parts.signature, commit.time).good
 
 
 def test_tag() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tracemalloc
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from datasets_vc.format.run import (
     encode_run_head,
     encode_run_input,
 )
+from datasets_vc.format.signed import Signed, take_apart
 from datasets_vc.paths import problem_with
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "v1"
@@ -110,9 +112,24 @@ def test_pack_round_trip(names: list[Digest]) -> None:
     assert contents.locations.tobytes() == rows.tobytes()
 
 
-@given(st.builds(Commit, digests, st.lists(digests, max_size=2).map(tuple), texts, times, texts))
+commits = st.builds(
+    Commit,
+    digests,
+    st.lists(digests, max_size=2).map(tuple),
+    texts,
+    times,
+    texts,
+    st.none() | texts,
+)
+
+
+@given(commits)
 def test_commit_round_trip(commit: Commit) -> None:
-    assert decode_commit(encode_commit(commit), "commit") == commit
+    data = encode_commit(commit)
+    plain = encode_commit(replace(commit, signature=None))
+
+    assert decode_commit(data, "commit") == commit
+    assert take_apart(data, "commit") == Signed(plain, commit.signature)
 
 
 @given(st.builds(RunHead, digests, times, texts, st.none() | digests))
