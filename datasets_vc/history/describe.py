@@ -9,6 +9,7 @@ from datasets_vc.digest import MIN_PREFIX, Digest
 from datasets_vc.format.commit import encode_time
 from datasets_vc.format.tag import Tag
 from datasets_vc.history.commits import walk
+from datasets_vc.history.cut import CutHistoryError
 from datasets_vc.store import Store
 
 
@@ -41,6 +42,9 @@ def describe(
     Args:
         tags: the commits that tags name.
         annotations: what the annotated ones say.
+
+    Raises:
+        CutHistoryError: a way that leads to no tag ends where history is cut.
     """
     names = _best_names(tags, annotations)
     candidates: list[str] = []
@@ -64,6 +68,11 @@ def describe(
         # What is still waiting adds nothing to the best one, and others do not come nearer.
         if all(bits >> best & 1 for bits in waiting.values()):
             return Description(commit, candidates[best], distances[best])
+    if waiting:
+        raise CutHistoryError(
+            f"Which tag comes before commit {commit.hex()[:MIN_PREFIX]} cannot be known here: the "
+            "history of this store is cut."
+        )
     return Description(commit, "", met)
 
 

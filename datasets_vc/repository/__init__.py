@@ -1,5 +1,6 @@
 """The facade: what the rooms do, wired together. The command line calls nothing else."""
 
+from datasets_vc.history.depth import ENDLESS
 from datasets_vc.repository.differences import Difference, TableDiff
 from datasets_vc.repository.following import PinStatus
 from datasets_vc.repository.merging import Merging
@@ -19,9 +20,10 @@ from datasets_vc.repository.results import (
 from datasets_vc.runs.arguments import Overrides, TrainRequest
 from datasets_vc.runs.record import RunRecord
 from datasets_vc.runs.runs import Reproduction
-from datasets_vc.workspace.part import Part
+from datasets_vc.workspace.part import Part, pattern_of
 
 __all__ = [
+    "ENDLESS",
     "CheckoutResult",
     "CloneResult",
     "CommitInfo",
@@ -43,4 +45,5 @@ __all__ = [
     "TrainRequest",
     "Transfer",
     "Version",
+    "pattern_of",
 ]

@@ -33,12 +33,19 @@ from datasets_vc.memory import give_back
 from datasets_vc.paths import META_DIR
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.repository.context import Context
+from datasets_vc.repository.deepening import bring_history
 from datasets_vc.repository.files import write_files
-from datasets_vc.repository.needed import EVERYTHING, Need, fetch_needed, lacks_needed
+from datasets_vc.repository.needed import (
+    AS_WORKSPACE,
+    EVERYTHING,
+    Need,
+    fetch_needed,
+    lacks_needed,
+)
 from datasets_vc.repository.results import CloneResult, SyncResult, Transfer
 from datasets_vc.store import Store
 from datasets_vc.store.heal import heal
-from datasets_vc.sync.fetch import fetch_history, update_tracking
+from datasets_vc.sync.fetch import update_tracking
 from datasets_vc.sync.push import push_branch
 from datasets_vc.sync.remotes import DEFAULT_REMOTE, Connection, connect
 from datasets_vc.sync.runs import outgoing, receive_runs, send_runs
@@ -83,6 +90,7 @@ def clone(
     revision: str | None,
     checkout: bool,
     only: Sequence[str] | None,
+    depth: int | None,
     progress: Progress,
 ) -> CloneResult:
     check_new(folder)
@@ -100,11 +108,11 @@ def clone(
             commit = root.branches.get(branch)
             context.workspace.set_head(Head(branch, None))
         else:
-            fetched = fetch_all(context, connection, DEFAULT_REMOTE, [], progress)
+            fetched = fetch_all(context, connection, DEFAULT_REMOTE, [], progress, depth)
             commit = context.commit_of(_as_tracked(name, root))
     hide_from_git(folder)
     if branch:
-        fetched = fetch_all(context, connection, DEFAULT_REMOTE, [branch], progress)
+        fetched = fetch_all(context, connection, DEFAULT_REMOTE, [branch], progress, depth)
     transfer = fetched.transfer
     dataset = context.dataset_of(commit)
     if dataset and not branch:
@@ -118,15 +126,24 @@ def clone(
 
 
 def fetch(
-    context: Context, remote: str, revisions: Sequence[str], progress: Progress
+    context: Context,
+    remote: str,
+    revisions: Sequence[str],
+    progress: Progress,
+    *,
+    depth: int | None,
+    part: Part | None,
 ) -> SyncResult:
     branch = context.head.branch
     with context.workspace.lock():
         connection = context.remotes.connect(remote)
-        fetched = fetch_all(context, connection, remote, [branch] if branch else [], progress)
+        branches = [branch] if branch and not (part and revisions) else []
+        need = Need(part=part)
+        fetched = fetch_all(context, connection, remote, branches, progress, depth, need)
         transfer = fetched.transfer
         for revision in revisions:
-            transfer += ensure(context, context.resolve(revision).dataset, progress)
+            version = context.resolve(revision).dataset
+            transfer += ensure(context, version, progress, need if part else EVERYTHING)
     commit = fetched.branches.get(branch or "")
     updated = bool(transfer.chunks)
     dataset = context.dataset_of(commit)
@@ -162,22 +179,26 @@ def fetch_all(
     name: str,
     branches: Iterable[str],
     progress: Progress = SILENT,
+    depth: int | None = None,
+    need: Need = AS_WORKSPACE,
 ) -> Fetched:
-    """Bring all history and runs of a remote, and what is needed of some of its branches.
+    """Bring the history and runs of a remote, and what is needed of some of its branches.
 
     Damaged packs are mended first, and what they have lost is fetched anew; therefore the caller
     holds the workspace's lock: no commit may count on what is being forgotten.
+
+    Args:
+        depth: how much of the history; see `bring_history`.
     """
     local, remote, root = context.store, connection.store, connection.root
     moved = receive(local, remote, [lost for lost in heal(local) if remote.find(lost)], progress)
-    moved += fetch_history(local, remote, [*root.branches.values(), *root.tags.values()])
-    update_tracking(local, name, root)
+    moved += bring_history(context, connection, name, depth)
     of_runs, runs = receive_runs(local, remote)
     moved += of_runs
     for branch in branches:
         if branch in root.branches:
             dataset = read_commit(local, root.branches[branch]).dataset
-            moved += fetch_needed(context, remote, dataset, Need(), progress)
+            moved += fetch_needed(context, remote, dataset, need, progress)
     context.tidy()
     return Fetched(root.branches, _received(connection, moved), len(runs))
 

@@ -1,14 +1,17 @@
-"""Verbs that look at versions: log, show."""
+"""Verbs that look at versions: log, show, ls, cat."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
+import pyarrow as pa
+
 from datasets_vc.digest import Buffer, Digest
-from datasets_vc.errors import MissingDataError
+from datasets_vc.errors import MissingDataError, NotFoundError
 from datasets_vc.history.below import Below
 from datasets_vc.history.commits import read_commit, walk
+from datasets_vc.history.cut import parents_here
 from datasets_vc.history.log import Logged, log, log_graph
 from datasets_vc.history.manifest import Manifest
 from datasets_vc.history.names import CommitName, names_of_commits
@@ -51,7 +54,9 @@ def show(context: Context, revision: str, snapshot: Snapshot) -> Version:
     if found.commit:
         commit = read_commit(context.store, found.commit)
         names = names_of_commits(context.store, context.head)
-        (info,) = _infos(context.store, [Logged(found.commit, commit, commit.parents)], names)
+        cut = parents_here(context.store, commit) != commit.parents
+        logged = Logged(found.commit, commit, commit.parents, cut)
+        (info,) = _infos(context.store, [logged], names)
     manifest = Manifest(context.store, found.dataset)
     return Version(
         info=info,
@@ -61,6 +66,25 @@ def show(context: Context, revision: str, snapshot: Snapshot) -> Version:
         samples=summarise(snapshot),
         tag=read_tag(context.store, found.tag) if found.tag else None,
     )
+
+
+def ls(context: Context, revision: str, path: str) -> pa.Table:
+    table = Manifest(context.store, context.resolve(revision).dataset).entries(path)
+    if path and not table.num_rows:
+        raise NotFoundError(
+            f"There is no '{path}' in {revision}.", f"See what there is: dsvc ls {revision}"
+        )
+    return table
+
+
+def cat(context: Context, revision: str, path: str) -> Iterator[Buffer]:
+    store = context.store
+    entry = Manifest(store, context.resolve(revision).dataset).get(path)
+    if entry is None:
+        raise NotFoundError(
+            f"There is no file '{path}' in {revision}.", f"See what there is: dsvc ls {revision}"
+        )
+    return store.iter_file(entry.digest)
 
 
 def _batches(found: Iterator[Logged]) -> Iterator[list[Logged]]:
@@ -89,6 +113,7 @@ def _infos(
             bytes=manifest.bytes if manifest else None,
             names=names.get(logged.digest, ()),
             before=logged.parents,
+            cut=logged.cut,
         )
 
 

@@ -11,9 +11,7 @@ import pyarrow as pa
 
 from datasets_vc.config import Head, find_workspace
 from datasets_vc.digest import Buffer, Digest
-from datasets_vc.errors import NotFoundError
 from datasets_vc.history.branches import Branches
-from datasets_vc.history.manifest import Manifest
 from datasets_vc.history.revisions import Revision
 from datasets_vc.history.snapshot import Snapshot
 from datasets_vc.history.tags import Tags
@@ -21,7 +19,7 @@ from datasets_vc.progress import SILENT, Progress
 from datasets_vc.repository import exchange, working
 from datasets_vc.repository.context import Context
 from datasets_vc.repository.differences import Difference, diff_versions, diff_workspace
-from datasets_vc.repository.looking import every_tip, log_of, show
+from datasets_vc.repository.looking import cat, every_tip, log_of, ls, show
 from datasets_vc.repository.merging import Merging
 from datasets_vc.repository.pulling import pull
 from datasets_vc.repository.results import (
@@ -78,6 +76,7 @@ class Repository:
         revision: str | None = None,
         checkout: bool = True,
         only: Sequence[str] | None = None,
+        depth: int | None = None,
         progress: Progress = SILENT,
     ) -> CloneResult:
         """Make a workspace of a version in a remote store.
@@ -89,12 +88,19 @@ class Repository:
                 stands on no branch.
             checkout: write the files; training does not need them.
             only: get and write only the files that these patterns name; see `checkout`.
+            depth: cut history after so many commits from each branch and tag.
 
         Raises:
             AlreadyExistsError: the folder exists and is not empty.
         """
         return exchange.clone(
-            url, folder, revision=revision, checkout=checkout, only=only, progress=progress
+            url,
+            folder,
+            revision=revision,
+            checkout=checkout,
+            only=only,
+            depth=depth,
+            progress=progress,
         )
 
     @property
@@ -254,40 +260,36 @@ class Repository:
         Raises:
             NotFoundError: there are none.
         """
-        table = Manifest(self.store, self.resolve(revision).dataset).entries(path)
-        if path and not table.num_rows:
-            raise NotFoundError(
-                f"There is no '{path}' in {revision}.", f"See what there is: dsvc ls {revision}"
-            )
-        return table
+        return ls(self._context, revision, path)
 
     def cat(self, revision: str, path: str) -> Iterator[Buffer]:
         """The bytes of one file of a version, piece by piece.
 
         Raises:
             NotFoundError: the version has no such file.
+            MissingDataError: the store does not hold it.
         """
-        entry = Manifest(self.store, self.resolve(revision).dataset).get(path)
-        if entry is None:
-            raise NotFoundError(
-                f"There is no file '{path}' in {revision}.",
-                f"See what there is: dsvc ls {revision}",
-            )
-        return self.store.iter_file(entry.digest)
+        return cat(self._context, revision, path)
 
     def fetch(
         self,
         remote: str = DEFAULT_REMOTE,
         revisions: Sequence[str] = (),
         *,
+        depth: int | None = None,
+        part: Part | None = None,
         progress: Progress = SILENT,
     ) -> SyncResult:
-        """Bring all history of a remote, and the files of what its branch of our name holds.
+        """Bring the history of a remote, and the files of what its branch of our name holds.
 
         Args:
             revisions: bring the files of these versions too.
+            depth: at least so many commits from each branch and tag, cutting history there if it
+                is not here; `ENDLESS`: all there are. None: all but what was cut off.
+            part: bring only these files, of the versions named if there are any; else of the
+                branch's. What the workspace has stays.
         """
-        return exchange.fetch(self._context, remote, revisions, progress)
+        return exchange.fetch(self._context, remote, revisions, progress, depth=depth, part=part)
 
     def pull(
         self,
@@ -295,6 +297,7 @@ class Repository:
         *,
         author: str | None = None,
         time: datetime | None = None,
+        part: Part | None = None,
         progress: Progress = SILENT,
     ) -> SyncResult:
         """Bring what a remote's branch has new, go there, and write the files if there are any.
@@ -305,6 +308,7 @@ class Repository:
         Args:
             author: who merges. Without one the branch only goes forward.
             time: of the merge; now if not given.
+            part: what the workspace is to have from now on; one without files gets only that.
 
         Raises:
             ConflictError: it cannot go forward, and nobody is named who merges; new commits were
@@ -313,7 +317,7 @@ class Repository:
             InvalidInputError: on no branch, or the histories have nothing in common.
         """
         recorder = Recorder(author, time) if author else None
-        return pull(self._context, remote, recorder, progress)
+        return pull(self._context, remote, recorder, progress, part)
 
     def push(
         self,

@@ -71,7 +71,7 @@ class CommitInfo:
 
     `names` are the refs that name it, HEAD and its branch first. `before` are the commits that come
     before it in the log that it is part of: its parents, but in a log drawn as a graph of some
-    paths the nearest commits that are in it, too.
+    paths the nearest commits that are in it, too. `cut`: not all its parents are here.
     """
 
     digest: Digest
@@ -84,6 +84,7 @@ class CommitInfo:
     bytes: int | None
     names: Sequence[CommitName] = ()
     before: Sequence[Digest] = ()
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
