@@ -93,6 +93,7 @@ def _commit_json(info: CommitInfo) -> dict[str, Any]:
         "files": info.files,
         "bytes": info.bytes,
         "refs": [name.name for name in info.names],
+        "cut": info.cut,
     }
 
 
@@ -116,7 +117,8 @@ def _graph_lines(
 
 def _oneline(session: Session, info: CommitInfo) -> Iterator[str]:
     subject = shown(info.message.partition("\n")[0])
-    yield f"{session.paint(short(info.digest), 'yellow')}{_names(session, info)} {subject}"
+    cut = " (cut)" if info.cut else ""
+    yield f"{session.paint(short(info.digest), 'yellow')}{_names(session, info)}{cut} {subject}"
 
 
 def _commit_lines(session: Session, info: CommitInfo) -> Iterator[str]:
@@ -126,6 +128,8 @@ def _commit_lines(session: Session, info: CommitInfo) -> Iterator[str]:
         yield f"merge   {' '.join(map(short, info.parents))}"
     yield f"author  {shown(info.author)}"
     yield f"time    {moment(info.time)}"
+    if info.cut:
+        yield "cut     what lies before is not here: dsvc fetch --unshallow"
     yield ""
     yield from _message_lines(info.message)
 

@@ -1,6 +1,7 @@
 """The facade: what the rooms do, wired together. The command line calls nothing else."""
 
 from datasets_vc.history.depth import ENDLESS
+from datasets_vc.repository.choice import RefChoice
 from datasets_vc.repository.differences import Difference, TableDiff
 from datasets_vc.repository.following import PinStatus
 from datasets_vc.repository.merging import Merging
@@ -20,6 +21,7 @@ from datasets_vc.repository.results import (
 from datasets_vc.runs.arguments import Overrides, TrainRequest
 from datasets_vc.runs.record import RunRecord
 from datasets_vc.runs.runs import Reproduction
+from datasets_vc.sync.updates import RefUpdate
 from datasets_vc.workspace.part import Part, pattern_of
 
 __all__ = [
@@ -36,6 +38,8 @@ __all__ = [
     "Pin",
     "PinResult",
     "PinStatus",
+    "RefChoice",
+    "RefUpdate",
     "Repository",
     "Reproduction",
     "RunRecord",

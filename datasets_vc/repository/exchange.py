@@ -25,13 +25,13 @@ from datasets_vc.errors import (
     DatasetError,
     InvalidInputError,
     MissingDataError,
-    NotFoundError,
 )
 from datasets_vc.format.root import DEFAULT_BRANCH, Root
 from datasets_vc.history.commits import read_commit
 from datasets_vc.memory import give_back
 from datasets_vc.paths import META_DIR
 from datasets_vc.progress import SILENT, Progress
+from datasets_vc.repository.choice import RefChoice, chosen_refs
 from datasets_vc.repository.context import Context
 from datasets_vc.repository.deepening import bring_history
 from datasets_vc.repository.files import write_files
@@ -46,9 +46,9 @@ from datasets_vc.repository.results import CloneResult, SyncResult, Transfer
 from datasets_vc.store import Store
 from datasets_vc.store.heal import heal
 from datasets_vc.sync.fetch import update_tracking
-from datasets_vc.sync.push import push_branch
+from datasets_vc.sync.push import push_refs
 from datasets_vc.sync.remotes import DEFAULT_REMOTE, Connection, connect
-from datasets_vc.sync.runs import outgoing, receive_runs, send_runs
+from datasets_vc.sync.runs import Outgoing, outgoing, receive_runs, send_runs
 from datasets_vc.sync.transfer import Moved, receive
 from datasets_vc.workspace import Workspace
 from datasets_vc.workspace.git import hide_from_git
@@ -150,27 +150,25 @@ def fetch(
     return SyncResult(branch, commit, dataset, transfer, updated, fetched.runs)
 
 
-def push(context: Context, remote: str, branch: str | None, progress: Progress) -> SyncResult:
-    name = branch or context.head.branch
-    if name is None:
-        raise InvalidInputError(
-            "The workspace is on no branch.", "Say which to push: dsvc push REMOTE BRANCH"
-        )
-    tip = context.branches.get(name)
-    if tip is None:
-        raise NotFoundError(
-            f"Branch '{name}' has no commit to push.", "Record one: dsvc commit -m MESSAGE"
-        )
-    connection = context.remotes.connect(remote, create=True)
+def push(context: Context, remote: str, choice: RefChoice, progress: Progress) -> SyncResult:
+    refs = chosen_refs(context, choice, remote)
+    connection = context.remotes.connect(remote, create=not choice.delete)
     local, there = context.store, connection.store
-    runs = outgoing(local, there)
-    moved, root = push_branch(local, there, name, tip, extra=runs.extra, progress=progress)
+    runs = Outgoing() if choice.delete else outgoing(local, there)
+    pushed = push_refs(local, there, refs, extra=runs.extra, progress=progress)
     send_runs(local, there, runs.ids)
-    update_tracking(local, remote, root)
+    update_tracking(local, remote, pushed.root)
     counted = connection.backend
-    transfer = Transfer(counted.bytes_sent, counted.requests, moved.packs, moved.chunks)
-    updated = root != connection.root or bool(runs.ids)
-    return SyncResult(name, tip, context.dataset_of(tip), transfer, updated, len(runs.ids))
+    moved = pushed.moved
+    return SyncResult(
+        branch=refs.default,
+        commit=(tip := refs.branches.get(refs.default or "")),
+        dataset=context.dataset_of(tip),
+        transfer=Transfer(counted.bytes_sent, counted.requests, moved.packs, moved.chunks),
+        updated=pushed.root != connection.root or bool(runs.ids),
+        runs=len(runs.ids),
+        refs=pushed.updates,
+    )
 
 
 def fetch_all(

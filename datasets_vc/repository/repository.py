@@ -17,6 +17,7 @@ from datasets_vc.history.snapshot import Snapshot
 from datasets_vc.history.tags import Tags
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.repository import exchange, working
+from datasets_vc.repository.choice import CURRENT, RefChoice
 from datasets_vc.repository.context import Context
 from datasets_vc.repository.differences import Difference, diff_versions, diff_workspace
 from datasets_vc.repository.looking import cat, every_tip, log_of, ls, show
@@ -324,14 +325,20 @@ class Repository:
         remote: str = DEFAULT_REMOTE,
         branch: str | None = None,
         *,
+        choice: RefChoice = CURRENT,
         progress: Progress = SILENT,
     ) -> SyncResult:
-        """Bring a branch, the tags on it, and finished runs to a remote.
+        """Bring branches, the tags on them, and finished runs to a remote.
+
+        Args:
+            branch: a single one.
+            choice: or any of them; all move at once, or none.
 
         Raises:
-            ConflictError: the branch has commits there that ours does not build on.
+            ConflictError: a branch has commits there that ours does not build on.
         """
-        return exchange.push(self._context, remote, branch, progress)
+        choice = RefChoice([branch]) if branch else choice
+        return exchange.push(self._context, remote, choice, progress)
 
     def _ensure(self, dataset: Digest, progress: Progress) -> None:
         exchange.ensure(self._context, dataset, progress)

@@ -11,6 +11,7 @@ from datasets_vc.digest import Digest
 from datasets_vc.format.tag import Tag
 from datasets_vc.history.names import CommitName
 from datasets_vc.samples import SampleSummary
+from datasets_vc.sync.updates import RefUpdate
 from datasets_vc.workspace.consume import Consumed
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ class SyncResult:
     """A branch after it was synchronised; `updated` says if anything about it changed.
 
     `merge` says what came of merging, if both sides had commits: with open conflicts the branch is
-    where it was.
+    where it was. `refs` are those that a push was about, and what came of each at the remote.
     """
 
     branch: str | None
@@ -174,6 +175,7 @@ class SyncResult:
     updated: bool
     runs: int = 0
     merge: MergeResult | None = None
+    refs: Sequence[RefUpdate] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,8 +106,8 @@ NOTHING = Part(())
 
 
 def pattern_of(path: str) -> str:
-    """The pattern of one path, and all that lies below it."""
-    return f"/{_SPECIAL.sub(_escaped, path)}"
+    """The pattern of one path, and all that lies below it; "." is everything."""
+    return EVERYTHING if path == "." else f"/{_SPECIAL.sub(_escaped, path)}"
 
 
 def _compile(pattern: str) -> tuple[re.Pattern[str], bool]:
