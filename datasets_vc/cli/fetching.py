@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from datasets_vc.cli.failure import PARTLY_DONE, as_data, exit_code_of
+from datasets_vc.cli.failure import PARTLY_DONE, as_data, exit_code_of, report
 from datasets_vc.cli.render import shown
 from datasets_vc.cli.session import Session, new_app, verb
 from datasets_vc.cli.synced import Only, Paths, Remote, part_of, sync_json, sync_lines
@@ -56,6 +56,8 @@ def fetch(
     """
     if depth is not None and unshallow:
         raise typer.BadParameter("so much, or all of it.", param_hint="--unshallow")
+    if every and (revisions or remote != "origin"):
+        raise typer.BadParameter("name a remote, or take all.", param_hint="--all")
     fetch_from = partial(
         session.repository.fetch,
         depth=ENDLESS if unshallow else depth,
@@ -63,8 +65,6 @@ def fetch(
         progress=session.progress,
     )
     if every:
-        if revisions or remote != "origin":
-            raise typer.BadParameter("name a remote, or take all.", param_hint="--all")
         return _fetch_all(session, fetch_from)
     result = fetch_from(remote, revisions or ())
     session.done(
@@ -83,8 +83,10 @@ def _fetch_all(session: Session, fetch_from: Callable[[str], SyncResult]) -> int
             results[name] = fetch_from(name)
         except DatasetError as error:
             results[name] = error
-    session.answer(results, _fetched_json, _fetched_lines)
+    session.done(results, _fetched_json, _fetched_lines)
     failed = [error for error in results.values() if isinstance(error, DatasetError)]
+    for failure in failed if not session.options.json else ():
+        report(failure, as_json=False, trace=False)
     if failed and len(failed) == len(results):
         return exit_code_of(failed[0])
     return PARTLY_DONE if failed else 0
@@ -101,8 +103,5 @@ def _fetched_json(results: Mapping[str, SyncResult | DatasetError]) -> dict[str,
 
 def _fetched_lines(results: Mapping[str, SyncResult | DatasetError]) -> Iterator[str]:
     for name, got in results.items():
-        if isinstance(got, DatasetError):
-            lines = iter([f"error: {shown(got.message)}", *([got.hint] if got.hint else [])])
-        else:
-            lines = sync_lines(got, "received")
-        yield from (f"{shown(name)}: {line}" for line in lines)
+        if not isinstance(got, DatasetError):
+            yield from (f"{shown(name)}: {line}" for line in sync_lines(got, "received"))
