@@ -70,9 +70,14 @@ def fetch(
     session.done(
         result,
         lambda got: sync_json(got, "received"),
-        lambda got: sync_lines(got, "received"),
+        _fetch_lines,
     )
     return 0
+
+
+def _fetch_lines(got: SyncResult) -> Iterator[str]:
+    # Where branches are, and how far history goes, can be new where bytes are not.
+    return sync_lines(got, "received", nothing="" if got.updated else "Nothing new.")
 
 
 def _fetch_all(session: Session, fetch_from: Callable[[str], SyncResult]) -> int:
@@ -104,4 +109,4 @@ def _fetched_json(results: Mapping[str, SyncResult | DatasetError]) -> dict[str,
 def _fetched_lines(results: Mapping[str, SyncResult | DatasetError]) -> Iterator[str]:
     for name, got in results.items():
         if not isinstance(got, DatasetError):
-            yield from (f"{shown(name)}: {line}" for line in sync_lines(got, "received"))
+            yield from (f"{shown(name)}: {line}" for line in _fetch_lines(got))

@@ -58,8 +58,7 @@ def chosen_refs(context: Context, choice: RefChoice, remote: str) -> PushedRefs:
         if name not in refs and name in root.tags:
             kind, refs = (tags, root.tags)
         kind[name] = _known(refs, name)
-    current = context.head.branch
-    default = current if current in branches else next(iter(branches), None)
+    default = root.default_branch if root.default_branch in branches else next(iter(branches), None)
     return PushedRefs(branches, tags, default=default, seen=seen, force=choice.force)
 
 

@@ -134,7 +134,7 @@ def fetch(
     depth: int | None,
     part: Part | None,
 ) -> SyncResult:
-    branch = context.head.branch
+    branch, before = context.head.branch, context.store.root()
     with context.workspace.lock():
         connection = context.remotes.connect(remote)
         branches = [branch] if branch and not (part and revisions) else []
@@ -145,7 +145,7 @@ def fetch(
             version = context.resolve(revision).dataset
             transfer += ensure(context, version, progress, need if part else EVERYTHING)
     commit = fetched.branches.get(branch or "")
-    updated = bool(transfer.chunks)
+    updated = context.store.root() != before
     dataset = context.dataset_of(commit)
     return SyncResult(branch, commit, dataset, transfer, updated, fetched.runs)
 
@@ -160,9 +160,11 @@ def push(context: Context, remote: str, choice: RefChoice, progress: Progress) -
     update_tracking(local, remote, pushed.root)
     counted = connection.backend
     moved = pushed.moved
+    current = context.head.branch
+    branch = current if current in refs.branches else refs.default
     return SyncResult(
-        branch=refs.default,
-        commit=(tip := refs.branches.get(refs.default or "")),
+        branch=branch,
+        commit=(tip := refs.branches.get(branch or "")),
         dataset=context.dataset_of(tip),
         transfer=Transfer(counted.bytes_sent, counted.requests, moved.packs, moved.chunks),
         updated=pushed.root != connection.root or bool(runs.ids),

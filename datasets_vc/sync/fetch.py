@@ -19,8 +19,8 @@ from datasets_vc.store.compact import HISTORY_BELOW
 from datasets_vc.sync.closure import dataset_chunks, file_chunks
 from datasets_vc.sync.transfer import Moved, receive
 
-_FEW = 8
-"""Commits; one after the other they cost no more requests than all that are as short at once."""
+_SHORT_PER_REQUEST = 1 << 11
+"""How many short chunks cost as much as a request: about half a MiB."""
 
 
 def fetch_history(
@@ -34,10 +34,12 @@ def fetch_history(
     """
     moved = Moved()
     left = ENDLESS if depth is None else depth
-    if left > _FEW and not local.index.contains(tips).all():
+    if left > 1 and not local.index.contains(tips).all():
         # One commit says which come before it, and nothing but its size which chunks are commits.
         # What else is as short costs little: else each commit would be a request of its own.
-        moved += receive(local, remote, remote.index.short(METADATA, HISTORY_BELOW))
+        short = remote.index.short(METADATA, HISTORY_BELOW)
+        if len(short) <= left * _SHORT_PER_REQUEST:
+            moved += receive(local, remote, short)
     moved += receive(local, remote, tips)
     tags = tag_objects(local, tips)
     todo = list(dict.fromkeys(tags[tip].object if tip in tags else tip for tip in tips))

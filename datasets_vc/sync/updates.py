@@ -157,7 +157,7 @@ def _check_deletable(root: Root, refs: PushedRefs, name: str, url: str) -> None:
     if name == root.default_branch:
         raise InvalidInputError(
             f"'{name}' is the branch that clones of {url} check out: it cannot be deleted.",
-            "Push what it shall be instead.",
+            "Overwrite it with another one of yours: dsvc push REMOTE BRANCH --force",
         )
     if refs.seen.get(name) != root.branches[name]:
         raise _unseen(name, url)

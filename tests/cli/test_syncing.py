@@ -17,7 +17,8 @@ SAME = Transfer(0, 2, 0, 0)
 
 def result(transfer=SAME, *, refs=(), branch="main") -> SyncResult:
     commit, dataset = (COMMIT, DATASET) if branch else (None, None)
-    return SyncResult(branch, commit, dataset, transfer, updated=True, refs=refs)
+    updated = bool(transfer.chunks)
+    return SyncResult(branch, commit, dataset, transfer, updated=updated, refs=refs)
 
 
 def listed(*names: str) -> SimpleNamespace:
