@@ -22,7 +22,9 @@ from datasets_vc.history.describe import describe
 from datasets_vc.history.log import log
 from datasets_vc.store import Store
 from datasets_vc.sync.fetch import fetch_history, update_tracking
+from tests.fault.faults import Crash, LimitedBackend
 from tests.history.gitrepo import Planned, Twins, histories, make_twins, needs_git
+from tests.store.memory import MemoryBackend
 from tests.sync.stores import commit, new_store
 
 
@@ -206,3 +208,34 @@ def test_a_fetch_with_a_depth_takes_nothing_away(line: tuple[Store, list[Digest]
     fetch(local, store, 3)
     assert local.shallow == frozenset()
     assert is_ancestor(local, commits[5], tip)
+
+
+@pytest.mark.parametrize("depth", [None, 2, ENDLESS])
+def test_a_fetch_that_dies_leaves_a_history_that_is_whole_or_cut(
+    line: tuple[Store, list[Digest]], depth: int | None
+) -> None:
+    store, commits = line
+    start = new_store()
+    fetch(start, store, 1)
+    tip = commit(store, {"f": b"new"}, [commits[5]], "main", step=20)
+    assert isinstance(start.backend, MemoryBackend)
+    for writes in itertools.count():
+        backend = MemoryBackend()
+        backend.objects = dict(start.backend.objects)
+        died = True
+        with suppress(Crash):
+            fetch(Store(LimitedBackend(backend, writes, Crash())), store, depth)
+            died = False
+        local = Store(backend)
+        reached = here(local)
+        assert (tip in reached) == (not died)
+        assert all(
+            parent in reached or parent in local.shallow
+            for each in reached
+            for parent in read_commit(local, each).parents
+        )
+        fetch(local, store, depth)
+        assert tip in here(local)
+        if not died:
+            break
+    assert writes > 1
