@@ -167,6 +167,18 @@ def test_what_can_be_known_is_answered(line: tuple[Store, list[Digest]]) -> None
             unknown()
 
 
+def test_two_lines_that_parted_at_the_cut(line: tuple[Store, list[Digest]]) -> None:
+    store, commits = line
+    beside = commit(store, {"f": b"beside"}, [commits[4]], "beside", step=20)
+    cut = new_store()
+    fetch(cut, store, 1)
+    with pytest.raises(CutHistoryError):
+        merge_bases(cut, commits[5], beside)
+    assert not is_ancestor(cut, commits[5], beside)  # what both build on comes before either
+    fetch(cut, store, 2)
+    assert merge_bases(cut, commits[5], beside) == [commits[4]]
+
+
 def test_a_later_fetch_stops_at_the_cut(line: tuple[Store, list[Digest]]) -> None:
     store, commits = line
     cut = new_store()
