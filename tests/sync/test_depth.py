@@ -179,6 +179,22 @@ def test_two_lines_that_parted_at_the_cut(line: tuple[Store, list[Digest]]) -> N
     assert merge_bases(cut, commits[5], beside) == [commits[4]]
 
 
+def test_a_tag_is_not_said_to_be_further_than_it_is() -> None:
+    """Beyond the cut the tagged commit builds on one that is here by another way."""
+    plan = [Planned(parents, {}) for parents in ([], [0], [0], [1], [2, 3])]
+    full, commits = made(plan)
+    branches = {"tip": commits[4], "beside": commits[2]}
+    full.swap_root(lambda root: replace(root, branches=branches))
+    cut = new_store()
+    fetch(cut, full, 2)
+    tags = {"v": commits[3]}
+    assert describe(full, commits[4], tags, {}).distance == 2
+    assert cut.shallow == {commits[1]}
+    with pytest.raises(CutHistoryError):
+        describe(cut, commits[4], tags, {})
+    assert describe(cut, commits[3], tags, {}).distance == 0
+
+
 def test_a_later_fetch_stops_at_the_cut(line: tuple[Store, list[Digest]]) -> None:
     store, commits = line
     cut = new_store()
