@@ -111,6 +111,7 @@ def _commit_json(info: CommitInfo, look: Look) -> dict[str, Any]:
         "refs": [name.name for name in info.names],
         "signed": info.signed,
         **({"signature": verdict_json(verdict)} if verdict else {}),
+        "cut": info.cut,
     }
 
 
@@ -136,8 +137,9 @@ def _oneline(session: Session, info: CommitInfo, look: Look) -> Iterator[str]:
     subject = shown(info.message.partition("\n")[0])
     verdict = look(info)
     signature = f" [{verdict_word(session, verdict)}]" if verdict else ""
+    cut = " (cut)" if info.cut else ""
     digest = session.paint(short(info.digest), "yellow")
-    yield f"{digest}{_names(session, info)} {subject}{signature}"
+    yield f"{digest}{_names(session, info)}{cut} {subject}{signature}"
 
 
 def _commit_lines(session: Session, info: CommitInfo, look: Look) -> Iterator[str]:
@@ -148,6 +150,8 @@ def _commit_lines(session: Session, info: CommitInfo, look: Look) -> Iterator[st
     yield f"author  {shown(info.author)}"
     yield f"time    {moment(info.time)}"
     yield from _signature_lines(session, look(info))
+    if info.cut:
+        yield "cut     what lies before is not here: dsvc fetch --unshallow"
     yield ""
     yield from _message_lines(info.message)
 

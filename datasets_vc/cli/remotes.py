@@ -1,4 +1,4 @@
-"""Verbs for stores elsewhere: remote, clone, fetch, pull, push."""
+"""Verbs for stores elsewhere: remote, clone, pull."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from datasets_vc.cli.conflicts import conflict_lines, conflicts_json
 from datasets_vc.cli.failure import CONFLICT
 from datasets_vc.cli.git import git_lines
 from datasets_vc.cli.options import keep_options
-from datasets_vc.cli.render import count, short, shown, size, table
+from datasets_vc.cli.render import shown, table
 from datasets_vc.cli.session import Session, new_app, verb
 from datasets_vc.cli.signatures import Key, Sign, Verify, signer_of
+from datasets_vc.cli.synced import Only, Paths, part_of, sync_json, sync_lines
 
 if TYPE_CHECKING:
     from datasets_vc.config import RemoteConfig
-    from datasets_vc.repository import CloneResult, SyncResult, Transfer
+    from datasets_vc.repository import CloneResult, SyncResult
 
 app = new_app()
 remote = new_app(
@@ -101,6 +102,7 @@ def remove(
     "dsvc clone s3://bucket/signs\n"
     "dsvc clone /mnt/disk/signs work --rev v1.0 --no-checkout\n"
     "dsvc clone s3://bucket/signs --only 'train/**' --allowed-signers ~/.ssh/allowed_signers\n"
+    "dsvc clone s3://bucket/signs --depth 1\n"
     "dsvc clone --from dataset.lock",
 )
 def clone(
@@ -120,6 +122,9 @@ def clone(
     only: Annotated[
         list[str] | None,
         typer.Option("--only", metavar="PATTERN", help="Get only this part; see 'checkout'."),
+    ] = None,
+    depth: Annotated[
+        int | None, typer.Option("--depth", min=1, help="So many versions back; see 'fetch'.")
     ] = None,
     lock: Annotated[
         str | None, typer.Option("--from", metavar="FILE", help="What this dataset.lock pins.")
@@ -149,17 +154,18 @@ def clone(
             checkout=not no_checkout,
             only=only or None,
             allowed_signers=session.located(allowed_signers) if allowed_signers else None,
+            depth=depth,
             progress=session.progress,
         )
     else:
-        if directory is not None or revision is not None:
+        if directory is not None or revision is not None or depth is not None:
             raise typer.BadParameter("it says which store and version.", param_hint="--from")
         file = session.located(lock)
         folder = session.located(url) if url else facade.Pin.place_for(file)
         result = facade.Pin.clone(file, folder, checkout=not no_checkout, progress=session.progress)
     session.done(
         result,
-        lambda made: {**_sync_json(made, "received"), "workspace": str(folder)},
+        lambda made: {**sync_json(made, "received"), "workspace": str(folder)},
         lambda made: _clone_lines(session, folder, made),
     )
 
@@ -167,7 +173,7 @@ def clone(
 def _clone_lines(session: Session, folder: Path, result: CloneResult) -> Iterator[str]:
     yield f"Cloned into {shown(str(folder))}."
     yield from git_lines(session, facade.Repository.open(folder))
-    yield from _sync_lines(result, "received")
+    yield from sync_lines(result, "received")
 
 
 def _last_part(url: str) -> str:
@@ -178,27 +184,12 @@ def _last_part(url: str) -> str:
     return name
 
 
-@verb(app, "fetch", "dsvc fetch\ndsvc fetch origin v1.0")
-def fetch(
-    session: Session,
-    remote: Remote = "origin",
-    revisions: Annotated[
-        list[str] | None, typer.Argument(metavar="REV", help="Bring the data of these too.")
-    ] = None,
-) -> None:
-    """Get versions from a remote; the workspace stays as it is.
-
-    All history, and the data of the branch that the workspace is on.
-    """
-    result = session.repository.fetch(remote, revisions or (), progress=session.progress)
-    session.done(
-        result,
-        lambda got: _sync_json(got, "received"),
-        lambda got: _sync_lines(got, "received"),
-    )
-
-
-@verb(app, "pull", "dsvc pull\ndsvc pull backup\ndsvc pull --ff-only --verify\ndsvc pull --lock")
+@verb(
+    app,
+    "pull",
+    "dsvc pull\ndsvc pull backup\ndsvc pull --ff-only --verify\n"
+    "dsvc pull --only 'train/**'\ndsvc pull --lock",
+)
 def pull(
     session: Session,
     remote: Annotated[
@@ -212,6 +203,8 @@ def pull(
         bool,
         typer.Option("--lock", help="Go to what dataset.lock pins, or the lock file REMOTE."),
     ] = False,
+    only: Only = None,
+    paths: Paths = None,
     sign: Sign = None,
     key: Key = None,
     verify: Verify = None,
@@ -221,7 +214,13 @@ def pull(
     Files are written only if the workspace has some. If both sides have new versions they are
     merged; where both changed the same the exit code is 12, see 'dsvc merge --help'. With --verify
     a branch whose tip is not signed by an allowed signer is refused: nothing here is changed.
+
+    With --only or --path the workspace has only these files from now on, as after 'checkout
+    --only'; one without files gets the data of no others this time.
     """
+    part = part_of(session, only, paths)
+    if lock and part:
+        raise typer.BadParameter("not with --lock.", param_hint="--only")
     if lock:
         if verify or sign or key:
             raise typer.BadParameter(
@@ -236,6 +235,7 @@ def pull(
             author=None if ff_only else author_of(None, repository.folder),
             signer=None if ff_only else signer_of(session, "commit", sign, key),
             verify=verify,
+            part=part,
             progress=session.progress,
         )
     conflicts = result.merge.conflicts if result.merge else ()
@@ -247,7 +247,7 @@ def pull(
 def _pull_json(result: SyncResult) -> dict[str, Any]:
     conflicts = result.merge.conflicts if result.merge else ()
     return {
-        **_sync_json(result, "received"),
+        **sync_json(result, "received"),
         "merged": result.merge is not None and not conflicts,
         "conflicts": conflicts_json(conflicts),
     }
@@ -257,61 +257,7 @@ def _pull_lines(result: SyncResult) -> Iterator[str]:
     if result.merge and not result.merge.conflicts:
         yield "Both sides had new versions: merged."
     # What is new may have been fetched before.
-    yield from _sync_lines(result, "received", nothing="" if result.updated else "Nothing new.")
+    yield from sync_lines(result, "received", nothing="" if result.updated else "Nothing new.")
     merge = result.merge
     if merge and merge.conflicts:
         yield from conflict_lines(merge.kind, merge.revision, merge.conflicts)
-
-
-@verb(app, "push", "dsvc push\ndsvc push origin main")
-def push(
-    session: Session,
-    remote: Remote = "origin",
-    branch: Annotated[
-        str | None, typer.Argument(metavar="BRANCH", help="Which branch; the current one.")
-    ] = None,
-) -> None:
-    """Send a branch's versions to a remote.
-
-    A branch that somebody else has moved there is left alone, and the exit code is 12.
-    """
-    result = session.repository.push(remote, branch, progress=session.progress)
-    session.done(
-        result,
-        lambda sent: _sync_json(sent, "sent"),
-        lambda sent: _sync_lines(sent, "sent", f" at {remote}"),
-    )
-
-
-def _sync_json(result: SyncResult | CloneResult, way: str) -> dict[str, Any]:
-    return {
-        "branch": result.branch,
-        "commit": result.commit.hex() if result.commit else None,
-        "dataset": result.dataset.hex() if result.dataset else None,
-        **_transfer_json(result.transfer, way),
-    }
-
-
-def _transfer_json(transfer: Transfer, way: str) -> dict[str, int]:
-    return {
-        f"bytes_{way}": transfer.bytes,
-        "requests": transfer.requests,
-        "packs": transfer.packs,
-        "chunks": transfer.chunks,
-    }
-
-
-def _sync_lines(
-    result: SyncResult | CloneResult, way: str, there: str = "", nothing: str = "Nothing new."
-) -> Iterator[str]:
-    moved = result.transfer
-    if result.commit:
-        place = f"{result.branch}{shown(there)} is at" if result.branch else "At"
-        yield f"{place} {short(result.commit)}, dataset {short(result.dataset or b'')}."
-    if not moved.chunks:
-        yield from [nothing] if nothing else []
-        return
-    yield (
-        f"{size(moved.bytes)} {way}: {count(moved.chunks, 'chunk')}, {count(moved.packs, 'pack')}, "
-        f"{count(moved.requests, 'request')}."
-    )

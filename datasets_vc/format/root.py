@@ -28,7 +28,10 @@ _ALL_HEX = re.compile(r"[0-9a-f]{8,}")
 
 @dataclass(frozen=True)
 class Root:
-    """Refs, live chunk indexes and gc generation; `extra` keeps members of later versions."""
+    """Refs, live chunk indexes and gc generation; `extra` keeps members of later versions.
+
+    `shallow` are the commits before others that are deliberately not here: history is cut there.
+    """
 
     write_id: str = ""
     gc_generation: int = 0
@@ -37,13 +40,16 @@ class Root:
     tags: Refs = field(default_factory=dict)
     tracking: Refs = field(default_factory=dict)
     indexes: tuple[Digest, ...] = ()
+    shallow: frozenset[Digest] = frozenset()
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 def encode_root(root: Root) -> bytes:
+    cut = {"shallow": [digest.hex() for digest in sorted(root.shallow)]} if root.shallow else {}
     return encode_object(
         ROOT,
         dict(root.extra)
+        | cut
         | {
             "write_id": root.write_id,
             "gc_generation": root.gc_generation,
@@ -66,8 +72,11 @@ def decode_root(data: Buffer, what: str) -> Root:
     members = decode_object(data, ROOT, what)
     generation = members.pop("gc_generation", None)
     indexes = members.pop("indexes", None)
+    shallow = members.pop("shallow", [])
     if not isinstance(generation, int) or not isinstance(indexes, list):
         raise IntegrityError(f"{what} is malformed: it lacks its generation or its indexes.")
+    if not isinstance(shallow, list):
+        raise IntegrityError(f"{what} is malformed: 'shallow' is no list.")
     return Root(
         write_id=text(members.pop("write_id", None), what),
         gc_generation=generation,
@@ -76,6 +85,7 @@ def decode_root(data: Buffer, what: str) -> Root:
         tags=_decode_refs(members.pop("tags", None), what),
         tracking=_decode_refs(members.pop("tracking", None), what),
         indexes=tuple(hex_digest(digest, what) for digest in indexes),
+        shallow=frozenset(hex_digest(digest, what) for digest in shallow),
         extra=members,
     )
 

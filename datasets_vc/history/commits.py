@@ -1,7 +1,8 @@
 """Commits and the graph that they make.
 
 Clocks are not trusted: the time of a commit decides what is looked at first, and so how much is
-read, but never an answer.
+read, but never an answer. Where history is cut (`history.cut`), nothing is answered that what lies
+beyond could make untrue.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from datasets_vc.digest import Digest
 from datasets_vc.format.commit import Commit, decode_commit
+from datasets_vc.history.cut import CutHistoryError, is_beyond, parents_here
 from datasets_vc.store import Store
 
 _ONE, _OTHER, _STALE = 1, 2, 4
@@ -23,7 +25,7 @@ def read_commit(store: Store, digest: Digest) -> Commit:
 
 
 def walk(store: Store, tips: Iterable[Digest]) -> Iterator[tuple[Digest, Commit]]:
-    """`tips` and all before them, each once, newest first; never a commit before its child.
+    """`tips` and all before them up to the cut, each once, newest first, never before its child.
 
     They are read as they are asked for, as far as this order allows: one by one where history is
     a single line, from a merge to where its lines parted at once.
@@ -32,15 +34,25 @@ def walk(store: Store, tips: Iterable[Digest]) -> Iterator[tuple[Digest, Commit]
     while front:
         commits, narrow = _to_a_narrow(store, front)
         yield from _in_order(commits)
-        front = list(commits[narrow].parents) if narrow else []
+        front = list(parents_here(store, commits[narrow])) if narrow else []
 
 
 def is_ancestor(store: Store, old: Digest, new: Digest) -> bool:
-    """Whether `old` is `new` or comes before it; reads little beyond where the two parted."""
-    return any(
-        digest == old and shades & _COMMON == _COMMON
-        for digest, shades in Painting(store, [old], [new])
-    )
+    """Whether `old` is `new` or comes before it; reads little beyond where the two parted.
+
+    Raises:
+        CutHistoryError: it could come before it on a way that history is cut on.
+    """
+    painting = Painting(store, [old], [new])
+    if any(digest == old and shades & _COMMON == _COMMON for digest, shades in painting):
+        return True
+    # What lies beyond a common ancestor comes before `old`, and so never after it.
+    if painting.cut_off(_OTHER):
+        raise CutHistoryError(
+            f"Whether commit {old.hex()[:12]} comes before {new.hex()[:12]} cannot be known here: "
+            "the history of this store is cut."
+        )
+    return painting.is_common(old)
 
 
 def common_ancestors(
@@ -50,9 +62,17 @@ def common_ancestors(
 
     A common ancestor is one of, or comes before one of, either set; a best one comes before no
     other common ancestor. Several of them are the mark of lines that were merged crosswise.
+
+    Raises:
+        CutHistoryError: there could be others, beyond where history is cut or by a way over there.
     """
     painting = Painting(store, some, others)
     candidates = {digest for digest, shades in painting if shades == _COMMON}
+    if painting.may_meet_elsewhere():
+        raise CutHistoryError(
+            "Where two lines of history parted cannot be known here: the history of this store is "
+            "cut."
+        )
     # Not all is painted: a candidate may come before another by a way that was not taken.
     best = [digest for digest in sorted(candidates) if not painting.is_stale(digest)]
     return [
@@ -77,6 +97,7 @@ class Painting:
         self._shades: dict[Digest, int] = {}
         self._queue: list[tuple[float, Digest]] = []
         self._waiting: set[Digest] = set()
+        self._cut: set[Digest] = set()
         self._fresh = 0
         for shade, tips in ((_ONE, some), (_OTHER, others)):
             for tip in tips:
@@ -84,19 +105,54 @@ class Painting:
 
     def __iter__(self) -> Iterator[tuple[Digest, int]]:
         while self._fresh:
-            digest = heapq.heappop(self._queue)[1]
-            self._waiting.remove(digest)
-            shades = self._shades[digest]
-            self._fresh -= not shades & _STALE
+            digest, shades = self._next()
             yield digest, shades
-            if shades & _COMMON == _COMMON:
-                shades |= _STALE
-            for parent in self._commits[digest].parents:
-                self._paint(parent, shades)
+            self._paint_parents(digest, shades)
 
     def is_stale(self, digest: Digest) -> bool:
         """Whether a commit was seen to come before a common ancestor."""
         return bool(self._shades[digest] & _STALE)
+
+    def is_common(self, digest: Digest) -> bool:
+        """Whether a commit was seen to be, or to come before, one of either set."""
+        return self._shades[digest] & _COMMON == _COMMON
+
+    def cut_off(self, shades: int) -> bool:
+        """Whether a way of exactly these shades leads to where history is cut."""
+        if self._cut:
+            self._finish()
+        return any(self._shades[digest] == shades for digest in self._cut)
+
+    def may_meet_elsewhere(self) -> bool:
+        """Whether commits that are not here could make a best common ancestor of another one.
+
+        A way that is cut may lead to any commit of the other side that it does not come before.
+        """
+        if not self._cut:
+            return False
+        self._finish()
+        shades = set(self._shades.values())
+        return self.cut_off(_COMMON) or any(
+            self.cut_off(one) and other in shades for one, other in ((_ONE, _OTHER), (_OTHER, _ONE))
+        )
+
+    def _finish(self) -> None:
+        """Paint what waits, too: then each commit has all its shades."""
+        while self._queue:
+            self._paint_parents(*self._next())
+
+    def _next(self) -> tuple[Digest, int]:
+        digest = heapq.heappop(self._queue)[1]
+        self._waiting.remove(digest)
+        shades = self._shades[digest]
+        self._fresh -= not shades & _STALE
+        return digest, shades
+
+    def _paint_parents(self, digest: Digest, shades: int) -> None:
+        if shades & _COMMON == _COMMON:
+            shades |= _STALE
+        for parent in self._commits[digest].parents:
+            self._paint(parent, shades)
 
     def _paint(self, digest: Digest, shades: int) -> None:
         before = self._shades.get(digest, 0)
@@ -104,10 +160,15 @@ class Painting:
         if after == before:
             return
         self._shades[digest] = after
+        if digest in self._cut:
+            return
         if digest in self._waiting:
             self._fresh -= bool(after & _STALE) and not before & _STALE
             return
         if digest not in self._commits:
+            if is_beyond(self._store, digest):
+                self._cut.add(digest)
+                return
             self._commits[digest] = read_commit(self._store, digest)
         heapq.heappush(self._queue, _queued(digest, self._commits[digest]))
         self._waiting.add(digest)
@@ -134,7 +195,7 @@ def _to_a_narrow(
     reach(tips)
     ended = False
     while len(queue) > 1 or (queue and ended):
-        parents = commits[heapq.heappop(queue)[1]].parents
+        parents = parents_here(store, commits[heapq.heappop(queue)[1]])
         ended = ended or not parents
         reach(parents)
     return commits, queue[0][1] if queue else None

@@ -10,6 +10,7 @@ from datasets_vc.format.commit import Commit
 from datasets_vc.format.entries import rows_of
 from datasets_vc.history.below import Below
 from datasets_vc.history.commits import read_commit, walk
+from datasets_vc.history.cut import parents_here
 from datasets_vc.history.diff import compare, differing_rows
 from datasets_vc.history.manifest import NodeSource
 from datasets_vc.store import Store
@@ -23,11 +24,13 @@ class Logged:
 
     Attributes:
         parents: its parents in the log: of commits that were passed over, those that they lead to.
+        cut: not all its parents are here, and so what it changed may be unknown.
     """
 
     digest: Digest
     commit: Commit
     parents: tuple[Digest, ...]
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,10 @@ class _Step:
     commit: Commit
     parents: tuple[Digest, ...]
     told: bool = True
+
+    @property
+    def cut(self) -> bool:
+        return self.told and not set(self.commit.parents) <= set(self.parents)
 
 
 def log(
@@ -53,6 +60,7 @@ def log(
     With `paths`, only commits that changed what lies at or below them; where a merge has the same
     there as one of its parents, only this parent is gone on with ("history simplification" in the
     manual of git log). The parents of a commit are its own, whether the log tells of them or not.
+    A commit at which history is cut is always told.
 
     Args:
         follow: where a path was added by a commit that renamed it, go on with its old name.
@@ -60,7 +68,7 @@ def log(
     """
     for step in _steps(store, nodes or store, tips, frozenset(paths), follow):
         if step.told:
-            yield Logged(step.digest, step.commit, step.commit.parents)
+            yield Logged(step.digest, step.commit, step.commit.parents, step.cut)
 
 
 def log_graph(
@@ -79,7 +87,7 @@ def log_graph(
         led = (leads_to[parent] for parent in step.parents)
         parents = tuple(dict.fromkeys(parent for parent in led if parent))
         if step.told:
-            told.append(Logged(step.digest, step.commit, parents))
+            told.append(Logged(step.digest, step.commit, parents, step.cut))
         # One that is passed over has but one parent to go on with, if any.
         leads_to[step.digest] = step.digest if step.told else next(iter(parents), None)
     return _by_line({logged.digest: logged for logged in reversed(told)})
@@ -109,7 +117,7 @@ def _steps(
     tips = list(tips)
     if not paths:
         for digest, commit in walk(store, tips):
-            yield _Step(digest, commit, commit.parents)
+            yield _Step(digest, commit, parents_here(store, commit))
         return
     looking = _Looking(store, nodes)
     wanted = dict.fromkeys(tips, paths)
@@ -136,6 +144,9 @@ class _Looking:
 
     def simplified(self, digest: Digest, commit: Commit, paths: Paths) -> _Step:
         below = self._at(paths)
+        here = parents_here(self._store, commit)
+        if here != commit.parents:
+            return _Step(digest, commit, here)
         for parent in commit.parents:
             if below.same(self._dataset(parent), commit.dataset):
                 return _Step(digest, commit, (parent,), told=False)

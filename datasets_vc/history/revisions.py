@@ -12,6 +12,7 @@ from datasets_vc.format.json import COMMIT, TAG, form_of
 from datasets_vc.format.pack import METADATA
 from datasets_vc.format.root import Root
 from datasets_vc.history.commits import read_commit
+from datasets_vc.history.cut import CutHistoryError, is_beyond
 from datasets_vc.history.tagobjects import read_tag
 from datasets_vc.store import Store
 
@@ -124,4 +125,6 @@ def _step(store: Store, digest: Digest, kind: str, number: int, text: str) -> Di
         if which >= len(parents):
             raise NotFoundError(f"'{text}' goes back further than the history does.")
         digest = parents[which]
+        if is_beyond(store, digest):
+            raise CutHistoryError(f"'{text}' lies before where the history here is cut.")
     return digest

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pyarrow as pa
 from datasets_vc.backends import open_backend
 from datasets_vc.config import find_workspace, read_head, store_location
 from datasets_vc.digest import Buffer, Digest
-from datasets_vc.errors import InvalidInputError, NotFoundError
+from datasets_vc.errors import InvalidInputError, MissingDataError, NotFoundError
 from datasets_vc.format.lock import LOCK_SUFFIX
 from datasets_vc.history.manifest import Manifest
 from datasets_vc.history.pinned import open_pinned
@@ -100,18 +102,35 @@ class Snapshot:
 
         Raises:
             NotFoundError: the dataset has no such path.
+            MissingDataError: the store does not have the file; says how to get it.
         """
         entry = self._manifest.get(path)
         if entry is None:
             raise NotFoundError(f"There is no '{path}' in {self.name}.")
-        return self._store.read_file(entry.digest)
+        with self._told_how_to_get(f"'{path}'", f" --path {shlex.quote(path)}"):
+            return self._store.read_file(entry.digest)
 
     def read_many(self, digests: Sequence[Digest]) -> list[Buffer]:
         """Files by their digests, in the order asked for, verified.
 
         Many at a time: from a remote store they come in few requests.
+
+        Raises:
+            MissingDataError: the store does not have all of them; says how to get them.
         """
-        return self._store.read_files(digests)
+        with self._told_how_to_get("a file"):
+            return self._store.read_files(digests)
+
+    @contextmanager
+    def _told_how_to_get(self, what: str, part: str = "") -> Iterator[None]:
+        try:
+            yield
+        except MissingDataError as error:
+            version = (self.commit or self.digest)[:12]
+            raise MissingDataError(
+                f"The bytes of {what} of {self.name} are not in the store at {self.url}.",
+                f"Bring them from a remote: dsvc fetch REMOTE {version}{part}",
+            ) from error
 
     @cached_property
     def _store(self) -> Store:

@@ -6,6 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from datasets_vc.history.depth import ENDLESS
+    from datasets_vc.repository.choice import RefChoice
     from datasets_vc.repository.differences import Difference, TableDiff
     from datasets_vc.repository.following import PinStatus
     from datasets_vc.repository.merging import Merging
@@ -25,9 +27,11 @@ if TYPE_CHECKING:
     from datasets_vc.runs.arguments import Overrides, TrainRequest
     from datasets_vc.runs.record import RunRecord
     from datasets_vc.runs.runs import Reproduction
-    from datasets_vc.workspace.part import Part
+    from datasets_vc.sync.updates import RefUpdate
+    from datasets_vc.workspace.part import Part, pattern_of
 
 __all__ = [
+    "ENDLESS",
     "CheckoutResult",
     "CloneResult",
     "CommitInfo",
@@ -40,6 +44,8 @@ __all__ = [
     "Pin",
     "PinResult",
     "PinStatus",
+    "RefChoice",
+    "RefUpdate",
     "Repository",
     "Reproduction",
     "RunRecord",
@@ -49,9 +55,11 @@ __all__ = [
     "TrainRequest",
     "Transfer",
     "Version",
+    "pattern_of",
 ]
 
 _HOMES = {
+    "ENDLESS": "history.depth",
     "CheckoutResult": "repository.results",
     "CloneResult": "repository.results",
     "CommitInfo": "repository.results",
@@ -64,6 +72,8 @@ _HOMES = {
     "Pin": "repository.pinning",
     "PinResult": "repository.pinning",
     "PinStatus": "repository.following",
+    "RefChoice": "repository.choice",
+    "RefUpdate": "sync.updates",
     "Repository": "repository.repository",
     "Reproduction": "runs.runs",
     "RunRecord": "runs.record",
@@ -73,6 +83,7 @@ _HOMES = {
     "TrainRequest": "runs.arguments",
     "Transfer": "repository.results",
     "Version": "repository.results",
+    "pattern_of": "workspace.part",
 }
 
 

@@ -25,25 +25,32 @@ from datasets_vc.errors import (
     DatasetError,
     InvalidInputError,
     MissingDataError,
-    NotFoundError,
 )
 from datasets_vc.format.root import DEFAULT_BRANCH, Refs, Root
 from datasets_vc.history.commits import read_commit
 from datasets_vc.memory import give_back
 from datasets_vc.paths import META_DIR
 from datasets_vc.progress import SILENT, Progress
+from datasets_vc.repository.choice import RefChoice, chosen_refs
 from datasets_vc.repository.context import Context
+from datasets_vc.repository.deepening import bring_history
 from datasets_vc.repository.files import write_files
-from datasets_vc.repository.needed import EVERYTHING, Need, fetch_needed, lacks_needed
+from datasets_vc.repository.needed import (
+    AS_WORKSPACE,
+    EVERYTHING,
+    Need,
+    fetch_needed,
+    lacks_needed,
+)
 from datasets_vc.repository.results import CloneResult, SyncResult, Transfer
 from datasets_vc.repository.signing import admission
 from datasets_vc.signing import trust_only
 from datasets_vc.store import Store
 from datasets_vc.store.heal import heal
 from datasets_vc.sync.fetch import fetch_history, update_tracking
-from datasets_vc.sync.push import push_branch
+from datasets_vc.sync.push import push_refs
 from datasets_vc.sync.remotes import DEFAULT_REMOTE, Connection, connect
-from datasets_vc.sync.runs import outgoing, receive_runs, send_runs
+from datasets_vc.sync.runs import Outgoing, outgoing, receive_runs, send_runs
 from datasets_vc.sync.transfer import Moved, receive
 from datasets_vc.workspace import Workspace
 from datasets_vc.workspace.git import hide_from_git
@@ -86,6 +93,7 @@ def clone(
     checkout: bool,
     only: Sequence[str] | None,
     allowed_signers: Path | None,
+    depth: int | None,
     progress: Progress,
 ) -> CloneResult:
     check_new(folder)
@@ -106,15 +114,15 @@ def clone(
             commit = root.branches.get(branch)
             context.workspace.set_head(Head(branch, None))
         else:
-            fetched = fetch_all(context, connection, DEFAULT_REMOTE, [], progress)
+            fetched = fetch_all(context, connection, DEFAULT_REMOTE, [], progress, depth=depth)
             commit = context.commit_of(_as_tracked(name, root))
         if allowed_signers and commit:
-            fetch_history(context.store, connection.store, [commit])
+            fetch_history(context.store, connection.store, [commit], depth)
             tag = None if branch else context.resolve(_as_tracked(name, root)).tag
             admit(name, commit, tag)
     hide_from_git(folder)
     if branch:
-        fetched = fetch_all(context, connection, DEFAULT_REMOTE, [branch], progress)
+        fetched = fetch_all(context, connection, DEFAULT_REMOTE, [branch], progress, depth=depth)
     transfer = fetched.transfer
     dataset = context.dataset_of(commit)
     if dataset and not branch:
@@ -128,42 +136,51 @@ def clone(
 
 
 def fetch(
-    context: Context, remote: str, revisions: Sequence[str], progress: Progress
+    context: Context,
+    remote: str,
+    revisions: Sequence[str],
+    progress: Progress,
+    *,
+    depth: int | None,
+    part: Part | None,
 ) -> SyncResult:
-    branch = context.head.branch
+    branch, before = context.head.branch, context.store.root()
     with context.workspace.lock():
         connection = context.remotes.connect(remote)
-        fetched = fetch_all(context, connection, remote, [branch] if branch else [], progress)
+        branches = [branch] if branch and not (part and revisions) else []
+        need = Need(part=part)
+        fetched = fetch_all(context, connection, remote, branches, progress, depth=depth, need=need)
         transfer = fetched.transfer
         for revision in revisions:
-            transfer += ensure(context, context.resolve(revision).dataset, progress)
+            version = context.resolve(revision).dataset
+            transfer += ensure(context, version, progress, need if part else EVERYTHING)
     commit = fetched.branches.get(branch or "")
-    updated = bool(transfer.chunks)
+    updated = context.store.root() != before
     dataset = context.dataset_of(commit)
     return SyncResult(branch, commit, dataset, transfer, updated, fetched.runs)
 
 
-def push(context: Context, remote: str, branch: str | None, progress: Progress) -> SyncResult:
-    name = branch or context.head.branch
-    if name is None:
-        raise InvalidInputError(
-            "The workspace is on no branch.", "Say which to push: dsvc push REMOTE BRANCH"
-        )
-    tip = context.branches.get(name)
-    if tip is None:
-        raise NotFoundError(
-            f"Branch '{name}' has no commit to push.", "Record one: dsvc commit -m MESSAGE"
-        )
-    connection = context.remotes.connect(remote, create=True)
+def push(context: Context, remote: str, choice: RefChoice, progress: Progress) -> SyncResult:
+    refs = chosen_refs(context, choice, remote)
+    connection = context.remotes.connect(remote, create=not choice.delete)
     local, there = context.store, connection.store
-    runs = outgoing(local, there)
-    moved, root = push_branch(local, there, name, tip, extra=runs.extra, progress=progress)
+    runs = Outgoing() if choice.delete else outgoing(local, there)
+    pushed = push_refs(local, there, refs, extra=runs.extra, progress=progress)
     send_runs(local, there, runs.ids)
-    update_tracking(local, remote, root)
+    update_tracking(local, remote, pushed.root)
     counted = connection.backend
-    transfer = Transfer(counted.bytes_sent, counted.requests, moved.packs, moved.chunks)
-    updated = root != connection.root or bool(runs.ids)
-    return SyncResult(name, tip, context.dataset_of(tip), transfer, updated, len(runs.ids))
+    moved = pushed.moved
+    current = context.head.branch
+    branch = current if current in refs.branches else refs.default
+    return SyncResult(
+        branch=branch,
+        commit=(tip := refs.branches.get(branch or "")),
+        dataset=context.dataset_of(tip),
+        transfer=Transfer(counted.bytes_sent, counted.requests, moved.packs, moved.chunks),
+        updated=pushed.root != connection.root or bool(runs.ids),
+        runs=len(runs.ids),
+        refs=pushed.updates,
+    )
 
 
 def fetch_all(
@@ -173,24 +190,29 @@ def fetch_all(
     branches: Iterable[str],
     progress: Progress = SILENT,
     check: Callable[[Refs], None] = lambda _: None,
+    *,
+    depth: int | None = None,
+    need: Need = AS_WORKSPACE,
 ) -> Fetched:
-    """Bring all history and runs of a remote, and what is needed of some of its branches.
+    """Bring the history and runs of a remote, and what is needed of some of its branches.
 
     `check` may raise once the remote's branches are known here and before their data is brought.
     Damaged packs are mended first, and what they have lost is fetched anew; therefore the caller
     holds the workspace's lock: no commit may count on what is being forgotten.
+
+    Args:
+        depth: how much of the history; see `bring_history`.
     """
     local, remote, root = context.store, connection.store, connection.root
     moved = receive(local, remote, [lost for lost in heal(local) if remote.find(lost)], progress)
-    moved += fetch_history(local, remote, [*root.branches.values(), *root.tags.values()])
-    update_tracking(local, name, root)
+    moved += bring_history(context, connection, name, depth)
     check(root.branches)
     of_runs, runs = receive_runs(local, remote)
     moved += of_runs
     for branch in branches:
         if branch in root.branches:
             dataset = read_commit(local, root.branches[branch]).dataset
-            moved += fetch_needed(context, remote, dataset, Need(), progress)
+            moved += fetch_needed(context, remote, dataset, need, progress)
     context.tidy()
     return Fetched(root.branches, _received(connection, moved), len(runs))
 

@@ -11,6 +11,7 @@ from datasets_vc.digest import Digest
 from datasets_vc.errors import DatasetError, NotFoundError
 from datasets_vc.format.lock import Lock
 from datasets_vc.history.commits import is_ancestor
+from datasets_vc.history.cut import CutHistoryError
 from datasets_vc.history.pinned import check_pinned, pinned_url, read_lock
 from datasets_vc.progress import Progress
 from datasets_vc.repository import exchange
@@ -31,7 +32,8 @@ class PinStatus:
     """A workspace compared with a lock file.
 
     Attributes:
-        relation: of the workspace's commit to the pinned one; `unknown` if that is not here yet.
+        relation: of the workspace's commit to the pinned one; `unknown` if that, or the history
+            between the two, is not here.
         matches: the workspace has the pinned dataset, and no uncommitted changes.
     """
 
@@ -150,6 +152,9 @@ def _relation(context: Context, ours: Digest | None, pinned: Digest) -> Relation
         return "same"
     if store.find(pinned) is None:
         return "unknown"
-    if ours is None or is_ancestor(store, ours, pinned):
-        return "behind"
-    return "ahead" if is_ancestor(store, pinned, ours) else "diverged"
+    try:
+        if ours is None or is_ancestor(store, ours, pinned):
+            return "behind"
+        return "ahead" if is_ancestor(store, pinned, ours) else "diverged"
+    except CutHistoryError:
+        return "unknown"

@@ -11,6 +11,7 @@ from datasets_vc.digest import Buffer, Digest
 from datasets_vc.errors import MissingDataError, NotFoundError
 from datasets_vc.history.below import Below
 from datasets_vc.history.commits import read_commit, walk
+from datasets_vc.history.cut import parents_here
 from datasets_vc.history.log import Logged, log, log_graph
 from datasets_vc.history.manifest import Manifest
 from datasets_vc.history.names import CommitName, names_of_commits
@@ -57,7 +58,9 @@ def show(context: Context, revision: str, snapshot: Snapshot) -> Version:
         commit = read_commit(context.store, found.commit)
         signature = look(found.commit.hex()) if commit.signature else None
         names = names_of_commits(context.store, context.head)
-        (info,) = _infos(context.store, [Logged(found.commit, commit, commit.parents)], names)
+        cut = parents_here(context.store, commit) != commit.parents
+        logged = Logged(found.commit, commit, commit.parents, cut)
+        (info,) = _infos(context.store, [logged], names)
     manifest = Manifest(context.store, found.dataset)
     return Version(
         info=info,
@@ -71,7 +74,7 @@ def show(context: Context, revision: str, snapshot: Snapshot) -> Version:
     )
 
 
-def entries_of(context: Context, revision: str, path: str) -> pa.Table:
+def ls(context: Context, revision: str, path: str) -> pa.Table:
     table = Manifest(context.store, context.resolve(revision).dataset).entries(path)
     if path and not table.num_rows:
         raise NotFoundError(
@@ -80,13 +83,14 @@ def entries_of(context: Context, revision: str, path: str) -> pa.Table:
     return table
 
 
-def bytes_of(context: Context, revision: str, path: str) -> Iterator[Buffer]:
-    entry = Manifest(context.store, context.resolve(revision).dataset).get(path)
+def cat(context: Context, revision: str, path: str) -> Iterator[Buffer]:
+    store = context.store
+    entry = Manifest(store, context.resolve(revision).dataset).get(path)
     if entry is None:
         raise NotFoundError(
             f"There is no file '{path}' in {revision}.", f"See what there is: dsvc ls {revision}"
         )
-    return context.store.iter_file(entry.digest)
+    return store.iter_file(entry.digest)
 
 
 def _batches(found: Iterator[Logged]) -> Iterator[list[Logged]]:
@@ -116,6 +120,7 @@ def _infos(
             names=names.get(logged.digest, ()),
             before=logged.parents,
             signed=commit.signature is not None,
+            cut=logged.cut,
         )
 
 

@@ -28,6 +28,8 @@ class Need:
 
 
 EVERYTHING = Need(part=WHOLE)
+AS_WORKSPACE = Need()
+"""What the workspace has, or is to have, of a version."""
 
 
 def lacks_needed(context: Context, dataset: Digest, need: Need) -> bool:

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from datasets_vc.digest import Digest
 from datasets_vc.errors import ConflictError, InvalidInputError, NotFoundError
 from datasets_vc.format.root import Refs
 from datasets_vc.history.commits import is_ancestor
 from datasets_vc.progress import Progress
 from datasets_vc.repository.context import Context
+from datasets_vc.repository.deepening import with_enough_history
 from datasets_vc.repository.exchange import Fetched, fetch_all
+from datasets_vc.repository.needed import Need
 from datasets_vc.repository.results import SyncResult
 from datasets_vc.repository.signing import admission
 from datasets_vc.repository.starting import Request, go_to, merge_commit
 from datasets_vc.repository.unfinished import Recorder
+from datasets_vc.repository.working import checkout
+from datasets_vc.workspace.part import Part
+
+Result = TypeVar("Result")
 
 
 def pull(
@@ -22,8 +31,12 @@ def pull(
     progress: Progress,
     *,
     verify: bool | None,
+    part: Part | None,
 ) -> SyncResult:
     admit = admission(context, verify, "pull")
+    if part and context.has_files and context.head.branch:
+        checkout(context, None, force=False, create=None, part=part, progress=progress)
+    need = Need(part=None if context.has_files else part)
     with context.workspace.lock():
         branch = context.head.branch
         if branch is None:
@@ -40,7 +53,7 @@ def pull(
             if branch in branches:
                 admit(f"{remote}/{branch}", branches[branch])
 
-        fetched = fetch_all(context, connection, remote, [branch], progress, check)
+        fetched = fetch_all(context, connection, remote, [branch], progress, check, need=need)
         theirs = fetched.branches.get(branch)
         if theirs is None:
             raise NotFoundError(
@@ -48,9 +61,15 @@ def pull(
                 f"Push it there: dsvc push {remote}",
             )
         head, tip = context.head, context.tip
-        target = _forward(context, tip, theirs)
+
+        def enough(act: Callable[[], Result]) -> Result:
+            return with_enough_history(context, connection, remote, act)
+
+        target = enough(lambda: _forward(context, tip, theirs))
         if unfinished or target is None:
-            return _merged(context, remote, branch, theirs, recorder, fetched, progress)
+            return enough(
+                lambda: _merged(context, remote, branch, theirs, recorder, fetched, progress)
+            )
         go_to(context, head, tip, target, progress)
     dataset = context.dataset_of(target)
     updated = target != head.commit

@@ -2,51 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-
-from datasets_vc.config import Head, find_workspace
-from datasets_vc.digest import Buffer
-from datasets_vc.history.branches import Branches
-from datasets_vc.history.revisions import Revision
-from datasets_vc.history.tags import Tags
+from datasets_vc.config import find_workspace
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.repository import families
+from datasets_vc.repository.choice import CURRENT, RefChoice
 from datasets_vc.repository.context import Context
 from datasets_vc.repository.results import (
     CheckoutResult,
     CloneResult,
-    CommitInfo,
     CommitResult,
-    Status,
     SyncResult,
-    Version,
 )
-from datasets_vc.repository.status import status
-from datasets_vc.store import Store
-from datasets_vc.sync.remotes import DEFAULT_REMOTE, Remotes
+from datasets_vc.repository.viewing import Viewing
+from datasets_vc.sync.remotes import DEFAULT_REMOTE
 from datasets_vc.workspace.part import Part
 
 if TYPE_CHECKING:
-    from datasets_vc.history.snapshot import Snapshot
-    from datasets_vc.repository.differences import Difference
     from datasets_vc.repository.merging import Merging
     from datasets_vc.repository.signing import Signing
     from datasets_vc.runs.runs import Runs
     from datasets_vc.signing import Signer
-    from datasets_vc.workspace.git import GitPlace
 
 
-class Repository:
+class Repository(Viewing):
     """A workspace, its store, and what can be done with them."""
-
-    def __init__(self, context: Context) -> None:
-        self._context = context
 
     @classmethod
     def init(cls, folder: Path, store_url: str | None = None) -> Repository:
@@ -83,6 +68,7 @@ class Repository:
         checkout: bool = True,
         only: Sequence[str] | None = None,
         allowed_signers: Path | None = None,
+        depth: int | None = None,
         progress: Progress = SILENT,
     ) -> CloneResult:
         """Make a workspace of a version in a remote store.
@@ -95,6 +81,7 @@ class Repository:
             checkout: write the files; training does not need them.
             only: get and write only the files that these patterns name; see `checkout`.
             allowed_signers: refuse a version, now and in each pull, that none of these signed.
+            depth: cut history after so many commits from each branch and tag.
 
         Raises:
             AlreadyExistsError: the folder exists and is not empty.
@@ -107,39 +94,9 @@ class Repository:
             checkout=checkout,
             only=only,
             allowed_signers=allowed_signers,
+            depth=depth,
             progress=progress,
         )
-
-    @property
-    def folder(self) -> Path:
-        """The workspace."""
-        return self._context.folder
-
-    @property
-    def git(self) -> GitPlace | None:
-        """How the workspace lies in a git work tree, if it does."""
-        return families.git.git_place(self.folder)
-
-    @property
-    def store(self) -> Store:
-        return self._context.store
-
-    @property
-    def head(self) -> Head:
-        """The branch, if any, and the commit, if any, that the workspace stands at."""
-        return self._context.head
-
-    @property
-    def branches(self) -> Branches:
-        return self._context.branches
-
-    @property
-    def tags(self) -> Tags:
-        return self._context.tags
-
-    @property
-    def remotes(self) -> Remotes:
-        return self._context.remotes
 
     @cached_property
     def runs(self) -> Runs:
@@ -160,20 +117,6 @@ class Repository:
     def signing(self) -> Signing:
         """Who signs here, and whose signatures count."""
         return families.signing.Signing(self._context)
-
-    def resolve(self, revision: str) -> Revision:
-        """What a revision names; see `history.revisions`."""
-        return self._context.resolve(revision)
-
-    def snapshot(self, revision: str = "HEAD") -> Snapshot:
-        """A read-only view of a version."""
-        found = self.resolve(revision)
-        commit = found.commit.hex() if found.commit else None
-        return families.snapshot.Snapshot(self.store.url, found.dataset.hex(), commit)
-
-    def status(self, paths: Sequence[str] = ()) -> Status:
-        """What changed in the workspace, or under some paths of it, since HEAD."""
-        return status(self._context, paths)
 
     def commit(
         self,
@@ -201,42 +144,6 @@ class Repository:
         """
         given = (self._context, message, paths, author, time, progress)
         return families.working.commit(*given, consume=consume, signer=signer)
-
-    def log(
-        self,
-        revision: str | None = "HEAD",
-        paths: Sequence[str] = (),
-        *,
-        limit: int | None = None,
-        follow: bool = False,
-        graph: bool = False,
-    ) -> Iterator[CommitInfo]:
-        """A commit and all before it, newest first; with paths, those that changed what is there.
-
-        Args:
-            revision: None starts from all branches and tags.
-            follow: go on with the old name of a file that was renamed.
-            graph: in the order in which lines of development are drawn, see `history.log`.
-        """
-        tips = (
-            [self._context.commit_of(revision)]
-            if revision
-            else families.looking.every_tip(self._context)
-        )
-        return families.looking.log_of(
-            self._context, tips, paths, limit=limit, follow=follow, graph=graph
-        )
-
-    def show(self, revision: str) -> Version:
-        """One version and what samples it has."""
-        return families.looking.show(self._context, revision, self.snapshot(revision))
-
-    def diff(self, a: str | None = None, b: str | None = None) -> Difference:
-        """From one version to another; without `b` to the workspace, without `a` from HEAD."""
-        if b is None:
-            return families.differences.diff_workspace(self._context, a)
-        old, new = (self.resolve(revision).dataset for revision in (a or "HEAD", b))
-        return families.differences.diff_versions(self._context, old, new)
 
     def checkout(
         self,
@@ -275,35 +182,27 @@ class Repository:
         """Put files back as a version has them; changes under `paths` are overwritten."""
         return families.working.restore(self._context, paths, source, force=True, progress=progress)
 
-    def ls(self, revision: str, path: str = "") -> pa.Table:
-        """The entries of a version at or below a path.
-
-        Raises:
-            NotFoundError: there are none.
-        """
-        return families.looking.entries_of(self._context, revision, path)
-
-    def cat(self, revision: str, path: str) -> Iterator[Buffer]:
-        """The bytes of one file of a version, piece by piece.
-
-        Raises:
-            NotFoundError: the version has no such file.
-        """
-        return families.looking.bytes_of(self._context, revision, path)
-
     def fetch(
         self,
         remote: str = DEFAULT_REMOTE,
         revisions: Sequence[str] = (),
         *,
+        depth: int | None = None,
+        part: Part | None = None,
         progress: Progress = SILENT,
     ) -> SyncResult:
-        """Bring all history of a remote, and the files of what its branch of our name holds.
+        """Bring the history of a remote, and the files of what its branch of our name holds.
 
         Args:
             revisions: bring the files of these versions too.
+            depth: at least so many commits from each branch and tag, cutting history there if it
+                is not here; `ENDLESS`: all there are. None: all but what was cut off.
+            part: bring only these files, of the versions named if there are any; else of the
+                branch's. What the workspace has stays.
         """
-        return families.exchange.fetch(self._context, remote, revisions, progress)
+        return families.exchange.fetch(
+            self._context, remote, revisions, progress, depth=depth, part=part
+        )
 
     def pull(
         self,
@@ -313,6 +212,7 @@ class Repository:
         time: datetime | None = None,
         signer: Signer | None = None,
         verify: bool | None = None,
+        part: Part | None = None,
         progress: Progress = SILENT,
     ) -> SyncResult:
         """Bring what a remote's branch has new, go there, and write the files if there are any.
@@ -325,6 +225,7 @@ class Repository:
             time: of the merge; now if not given.
             signer: who signs the merge; see `signing.signer`.
             verify: refuse a branch whose tip nobody who is trusted signed; None: as configured.
+            part: what the workspace is to have from now on; one without files gets only that.
 
         Raises:
             ConflictError: it cannot go forward, and nobody is named who merges; new commits were
@@ -334,18 +235,26 @@ class Repository:
             InvalidInputError: on no branch, or the histories have nothing in common.
         """
         recorder = families.unfinished.Recorder(author, time, signer) if author else None
-        return families.pulling.pull(self._context, remote, recorder, progress, verify=verify)
+        return families.pulling.pull(
+            self._context, remote, recorder, progress, verify=verify, part=part
+        )
 
     def push(
         self,
         remote: str = DEFAULT_REMOTE,
         branch: str | None = None,
         *,
+        choice: RefChoice = CURRENT,
         progress: Progress = SILENT,
     ) -> SyncResult:
-        """Bring a branch, the tags on it, and finished runs to a remote.
+        """Bring branches, the tags on them, and finished runs to a remote.
+
+        Args:
+            branch: a single one.
+            choice: or any of them; all move at once, or none.
 
         Raises:
-            ConflictError: the branch has commits there that ours does not build on.
+            ConflictError: a branch has commits there that ours does not build on.
         """
-        return families.exchange.push(self._context, remote, branch, progress)
+        choice = RefChoice([branch]) if branch else choice
+        return families.exchange.push(self._context, remote, choice, progress)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from datasets_vc.history.names import CommitName
     from datasets_vc.samples import SampleSummary
     from datasets_vc.signing import Verdict
+    from datasets_vc.sync.updates import RefUpdate
     from datasets_vc.workspace.mergestate import Kind, MergeState, OpenConflict
 
 
@@ -73,7 +74,7 @@ class CommitInfo:
     `names` are the refs that name it, HEAD and its branch first. `before` are the commits that come
     before it in the log that it is part of: its parents, but in a log drawn as a graph of some
     paths the nearest commits that are in it, too. `signed` says that there is a signature, and
-    nothing about its worth; see `Signing`.
+    nothing about its worth; see `Signing`. `cut`: not all its parents are here.
     """
 
     digest: Digest
@@ -87,6 +88,7 @@ class CommitInfo:
     names: Sequence[CommitName] = ()
     before: Sequence[Digest] = ()
     signed: bool = False
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +171,7 @@ class SyncResult:
     """A branch after it was synchronised; `updated` says if anything about it changed.
 
     `merge` says what came of merging, if both sides had commits: with open conflicts the branch is
-    where it was.
+    where it was. `refs` are those that a push was about, and what came of each at the remote.
     """
 
     branch: str | None
@@ -179,6 +181,7 @@ class SyncResult:
     updated: bool
     runs: int = 0
     merge: MergeResult | None = None
+    refs: Sequence[RefUpdate] = ()
 
 
 @dataclass(frozen=True, slots=True)

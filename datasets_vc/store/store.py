@@ -49,6 +49,7 @@ class Store:
         self.backend = backend
         self.indexes = IndexObjects(backend, index_cache)
         self._index: ChunkIndex | None = None
+        self._shallow: frozenset[Digest] = frozenset()
         self._replaced: set[Digest] = set()
         self._reader = Reader(backend)
 
@@ -93,6 +94,13 @@ class Store:
         assert self._index is not None
         return self._index
 
+    @property
+    def shallow(self) -> frozenset[Digest]:
+        """The commits that history was cut at: they count as absent. As of the index."""
+        if self._index is None:
+            self.refresh()
+        return self._shallow
+
     def root(self) -> Root:
         """The root as it is now.
 
@@ -110,6 +118,7 @@ class Store:
             root = root or self.root()
             try:
                 self._index = ChunkIndex([self.indexes.read(name) for name in root.indexes])
+                self._shallow = root.shallow
                 return root
             except MissingIndexError as error:
                 # Another writer may have folded it into a larger one since.

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import replace
 
 from datasets_vc.digest import Digest
 from datasets_vc.format.node import Node
 from datasets_vc.format.pack import METADATA
 from datasets_vc.format.root import Refs, Root
-from datasets_vc.history.commits import read_commit
+from datasets_vc.history.commits import read_commit, walk
+from datasets_vc.history.depth import ENDLESS, Reach
 from datasets_vc.history.manifest import read_nodes
 from datasets_vc.history.tagobjects import peeled, tag_objects
 from datasets_vc.progress import SILENT, Progress
@@ -18,23 +19,37 @@ from datasets_vc.store.compact import HISTORY_BELOW
 from datasets_vc.sync.closure import dataset_chunks, file_chunks
 from datasets_vc.sync.transfer import Moved, receive
 
+_SHORT_PER_REQUEST = 1 << 11
+"""How many short chunks cost as much as a request: about half a MiB."""
 
-def fetch_history(local: Store, remote: Store, tips: Sequence[Digest]) -> Moved:
-    """Bring commits and all before them, without their datasets; and tag objects with theirs."""
+
+def fetch_history(
+    local: Store, remote: Store, tips: Sequence[Digest], depth: int | None = None
+) -> Moved:
+    """Bring commits and all before them, without their datasets; and tag objects with theirs.
+
+    Args:
+        depth: bring so many commits on each way from a tip; None: all but what lies beyond the
+            cut of a shallow store.
+    """
     moved = Moved()
-    if not local.index.contains(tips).all():
+    left = ENDLESS if depth is None else depth
+    if left > 1 and not local.index.contains(tips).all():
         # One commit says which come before it, and nothing but its size which chunks are commits.
         # What else is as short costs little: else each commit would be a request of its own.
-        moved += receive(local, remote, remote.index.short(METADATA, HISTORY_BELOW))
+        short = remote.index.short(METADATA, HISTORY_BELOW)
+        if len(short) <= left * _SHORT_PER_REQUEST:
+            moved += receive(local, remote, short)
     moved += receive(local, remote, tips)
     tags = tag_objects(local, tips)
     todo = list(dict.fromkeys(tags[tip].object if tip in tags else tip for tip in tips))
-    seen: set[Digest] = set()
-    while todo:
+    seen = set(local.shallow if depth is None else ())
+    while todo and left:
         moved += receive(local, remote, todo)
         seen.update(todo)
         parents = [parent for tip in todo for parent in read_commit(local, tip).parents]
         todo = [parent for parent in dict.fromkeys(parents) if parent not in seen]
+        left -= 1
     return moved
 
 
@@ -88,13 +103,19 @@ def fetch_files(
     return moved + receive(local, remote, file_chunks(local, files), progress)
 
 
-def update_tracking(local: Store, name: str, seen: Root) -> Root:
+def update_tracking(local: Store, name: str, seen: Root, fetched: Reach | None = None) -> Root:
     """Remember where the branches of the remote `name` were; take over tags that are new here.
 
     What was not fetched stays as it was: a push looks at the whole root and brings nothing.
+
+    Args:
+        fetched: how far a fetch went that history is cut after; a shallow store needs it, else it
+            takes over what its own refs lead to.
     """
     prefix = f"{name}/"
-    branches, tags = (_held(local, refs) for refs in (seen.branches, seen.tags))
+    known = _known(local) if local.shallow or fetched else None
+    among = known | fetched.within if known is not None and fetched else known
+    branches, tags = (_held(local, refs, among) for refs in (seen.branches, seen.tags))
 
     def change(root: Root) -> Root:
         kept: Refs = {
@@ -103,14 +124,33 @@ def update_tracking(local: Store, name: str, seen: Root) -> Root:
             if not ref.startswith(prefix) or ref.removeprefix(prefix) in seen.branches
         }
         theirs = {prefix + branch: commit for branch, commit in branches.items()}
-        return replace(root, tracking=dict(kept) | theirs, tags=tags | dict(root.tags))
+        shallow = root.shallow
+        if fetched:
+            shallow = shallow - fetched.within | fetched.beyond - (known or set())
+        return replace(
+            root, tracking=dict(kept) | theirs, tags=tags | dict(root.tags), shallow=shallow
+        )
 
-    return local.swap_root(change)
+    root = local.swap_root(change)
+    if root.shallow != local.shallow:
+        local.refresh(root)
+    return root
 
 
-def _held(local: Store, refs: Refs) -> dict[str, Digest]:
-    """Those refs whose commits are here."""
+def _held(local: Store, refs: Refs, among: Container[Digest] | None) -> dict[str, Digest]:
+    """Those refs whose commits are here: among some, or all that the store has bytes of."""
     names = list(refs)
     commits = list(peeled(local, refs).values())
-    here = local.index.contains(commits) & local.index.contains(list(refs.values()))
-    return {name: refs[name] for name, found in zip(names, here.tolist(), strict=True) if found}
+    here = (local.index.contains(commits) & local.index.contains(list(refs.values()))).tolist()
+    return {
+        name: refs[name]
+        for name, commit, found in zip(names, commits, here, strict=True)
+        if found and (among is None or commit in among)
+    }
+
+
+def _known(local: Store) -> set[Digest]:
+    """The commits that the refs of a store lead to."""
+    root = local.root()
+    refs = [*root.branches.values(), *peeled(local, root.tags).values(), *root.tracking.values()]
+    return {commit for commit, _ in walk(local, [ref for ref in refs if local.find(ref)])}

@@ -1,8 +1,8 @@
-"""Push: give a remote store what it lacks, then move its branch."""
+"""Push: give a remote store what it lacks, then move its refs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -10,15 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datasets_vc.digest import Digest
-from datasets_vc.errors import ConflictError, DatasetError
-from datasets_vc.format.root import Refs, Root
-from datasets_vc.history.commits import is_ancestor, read_commit, walk
-from datasets_vc.history.tagobjects import peeled
+from datasets_vc.errors import DatasetError
+from datasets_vc.format.root import Root
+from datasets_vc.history.commits import read_commit, walk
+from datasets_vc.history.cut import CutHistoryError, is_beyond
+from datasets_vc.history.tagobjects import peeled, tag_objects
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.store import Store
 from datasets_vc.store.compact import SMALL_AT_REMOTE, compact
 from datasets_vc.sync.closure import dataset_chunks
 from datasets_vc.sync.transfer import Moved, send
+from datasets_vc.sync.updates import PushedRefs, RefUpdate, apply_updates, plan_updates
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,42 +46,63 @@ def push_branch(
         What was moved, and the remote's root afterwards.
 
     Raises:
-        ConflictError: the remote's branch holds commits that `tip` does not build on, or one of
-            the tags is another one there.
+        ConflictError: see `push_refs`.
+    """
+    refs = PushedRefs({branch: tip}, default=branch)
+    pushed = push_refs(local, remote, refs, extra=extra, progress=progress)
+    return pushed.moved, pushed.root
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """What a push has moved, what came of each ref, and the remote's root afterwards."""
+
+    moved: Moved
+    updates: Sequence[RefUpdate]
+    root: Root
+
+
+def push_refs(
+    local: Store,
+    remote: Store,
+    refs: PushedRefs,
+    *,
+    extra: Extra | None = None,
+    progress: Progress = SILENT,
+) -> Pushed:
+    """Bring refs to a remote with all that they reach, and the tags that lie before its branches.
+
+    All of them move in one swap of the remote's root, or none does.
+
+    Raises:
+        ConflictError, NotFoundError, InvalidInputError, CutHistoryError: see `plan_updates`.
+        CutHistoryError: the remote lacks commits that lie beyond where our history is cut.
     """
     root = remote.refresh()
-    expected = root.branches.get(branch)
-    _check_fast_forward(local, branch, expected, tip, remote.url)
-    tags = _tags_before(local, tip)
-    _check_tags(root.tags, tags, remote.url)
-    extra = extra or Extra()
-    wanted = _missing_there(local, remote, tip, extra, tags.values())
-    if not wanted and expected == tip and tags.items() <= root.tags.items():
-        return Moved(), root
+    refs = replace(refs, tags=_tags_before(local, refs.branches.values()) | dict(refs.tags))
+    updates = plan_updates(local, root, refs, remote.url)
+    wanted = _missing_there(
+        local, remote, refs.branches.values(), extra or Extra(), refs.tags.values()
+    )
+    if not wanted and all(update.outcome == "unchanged" for update in updates):
+        return Pushed(Moved(), updates, root)
     written = send(local, remote, wanted, progress)
-
-    def change(root: Root) -> Root:
-        if root.branches.get(branch) != expected:
-            raise _moved(branch, remote.url)
-        _check_tags(root.tags, tags, remote.url)
-        first = not root.branches
-        return replace(
-            root,
-            branches=dict(root.branches) | {branch: tip},
-            tags=dict(root.tags) | tags,
-            default_branch=branch if first else root.default_branch,
-        )
-
-    root = remote.publish(written, change)
+    root = remote.publish(
+        written, lambda root: apply_updates(root, updates, refs.default, remote.url)
+    )
     with suppress(DatasetError):  # The push is done, whatever comes of tidying up.
         compact(remote, SMALL_AT_REMOTE, source=local)
-    return Moved(len(written.packs), written.chunks), root
+    return Pushed(Moved(len(written.packs), written.chunks), updates, root)
 
 
 def _missing_there(
-    local: Store, remote: Store, tip: Digest, extra: Extra, tags: Iterable[Digest]
+    local: Store,
+    remote: Store,
+    branches: Iterable[Digest],
+    extra: Extra,
+    tags: Collection[Digest],
 ) -> list[Digest]:
-    """All chunks of the history up to `tip`, its tags and `extra` that the remote does not have.
+    """All chunks of the history up to `branches` and `tags`, and of `extra`, that are not there.
 
     A remote that has a commit or a node has all that lies below it: it was published as a whole.
     """
@@ -90,7 +113,9 @@ def _missing_there(
         there |= np.array([digest in going for digest in digests], bool)
         return there
 
-    commits = _new_commits(local, remote, tip)
+    objects = tag_objects(local, tags)
+    tagged = [objects[tag].object if tag in objects else tag for tag in tags]
+    commits = _new_commits(local, remote, [*branches, *tagged])
     datasets = [read_commit(local, commit).dataset for commit in commits]
     wanted = list(commits)
     for dataset in dict.fromkeys([*datasets, *extra.datasets]):
@@ -104,45 +129,25 @@ def _missing_there(
     return wanted
 
 
-def _new_commits(local: Store, remote: Store, tip: Digest) -> list[Digest]:
+def _new_commits(local: Store, remote: Store, tips: Iterable[Digest]) -> list[Digest]:
     new: dict[Digest, None] = {}
-    todo = [tip]
+    todo = list(tips)
     while todo:
         commit = todo.pop()
         if commit in new or remote.find(commit):
             continue
+        if is_beyond(local, commit):
+            raise CutHistoryError(
+                f"The history of this store is cut, and {remote.url} lacks what lies beyond, such "
+                f"as commit {commit.hex()[:12]}: it would not be complete there."
+            )
         new[commit] = None
         todo.extend(read_commit(local, commit).parents)
     return list(new)
 
 
-def _check_fast_forward(
-    local: Store, branch: str, theirs: Digest | None, ours: Digest, url: str
-) -> None:
-    if theirs is None or theirs == ours:
-        return
-    if local.find(theirs) is None or not is_ancestor(local, theirs, ours):
-        raise _moved(branch, url)
-
-
-def _moved(branch: str, url: str) -> ConflictError:
-    return ConflictError(
-        f"Branch '{branch}' of {url} has commits that yours does not build on.",
-        "Run `dsvc pull` to bring them together, then push again.",
-    )
-
-
-def _tags_before(local: Store, tip: Digest) -> dict[str, Digest]:
-    """The tags of `tip` and what lies before it, as the root has them: annotated ones by object."""
+def _tags_before(local: Store, tips: Iterable[Digest]) -> dict[str, Digest]:
+    """The tags of `tips` and what lies before them, as the root has them: annotated by object."""
     tags = local.root().tags
-    before = {commit for commit, _ in walk(local, [tip])} if tags else set()
+    before = {commit for commit, _ in walk(local, tips)} if tags else set()
     return {name: tags[name] for name, commit in peeled(local, tags).items() if commit in before}
-
-
-def _check_tags(theirs: Refs, ours: Refs, url: str) -> None:
-    for name, target in ours.items():
-        if theirs.get(name, target) != target:
-            raise ConflictError(
-                f"Tag '{name}' is another one at {url}.",
-                f"Delete your tag (dsvc tag -d {name}) or choose another name.",
-            )

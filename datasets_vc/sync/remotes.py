@@ -14,7 +14,7 @@ from datasets_vc.config import (
     read_config,
     remove_remote,
 )
-from datasets_vc.errors import NotFoundError, RemoteError
+from datasets_vc.errors import MissingDataError, NotFoundError, RemoteError
 from datasets_vc.format.root import Root
 from datasets_vc.store import Store
 
@@ -108,4 +108,10 @@ def connect(config: RemoteConfig, local: Store, *, create: bool = False) -> Conn
             ) from error
         Store.create(backend)
         root = store.refresh()
+    if root.shallow:
+        raise MissingDataError(
+            f"The store at {config.url} has only the newest part of its history, and a remote has "
+            "to have all of it.",
+            "Use the store that it was fetched from; or run `dsvc fetch --unshallow` there.",
+        )
     return Connection(config, store, root, backend)

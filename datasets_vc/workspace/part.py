@@ -71,7 +71,7 @@ class Part:
         if not paths or "." in paths or self.patterns == ():
             return NOTHING
         base = (EVERYTHING,) if self.patterns is None else self.patterns
-        more = dict.fromkeys(f"!/{_SPECIAL.sub(_escaped, path)}" for path in paths)
+        more = dict.fromkeys(f"!{pattern_of(path)}" for path in paths)
         return Part((*base, *(pattern for pattern in more if pattern not in base)))
 
     def _cover(self, path: str) -> int:
@@ -103,6 +103,11 @@ class Part:
 WHOLE = Part()
 NOTHING = Part(())
 """No files but those of ignore rules."""
+
+
+def pattern_of(path: str) -> str:
+    """The pattern of one path, and all that lies below it; "." is everything."""
+    return EVERYTHING if path == "." else f"/{_SPECIAL.sub(_escaped, path)}"
 
 
 def _compile(pattern: str) -> tuple[re.Pattern[str], bool]:

@@ -24,6 +24,7 @@ INFO = SimpleNamespace(
     digest=COMMIT,
     dataset=DATASET,
     parents=[PARENT],
+    cut=False,
     author="Ada <ada@example.org>",
     time=TIME,
     message="Add signs\n\nAll of May.",
@@ -49,6 +50,7 @@ INFO_JSON = {
     "bytes": 2048,
     "refs": ["HEAD", "main", "v1.0", "origin/main"],
     "signed": False,
+    "cut": False,
 }
 NOTE = Tag(COMMIT, "main", "Ada <ada@example.org>", TIME, "Checked\n\nby two.")
 TRANSFER = SimpleNamespace(bytes=3 * 1024, requests=4, packs=1, chunks=7)
@@ -402,6 +404,7 @@ def test_sync(dsvc, repository, verb, way) -> None:
         "packs": 1,
         "chunks": 7,
         **({"merged": False, "conflicts": []} if verb == "pull" else {}),
+        **({"refs": []} if verb == "push" else {}),
     }
     place = "main at origin" if verb == "push" else "main"
     assert dsvc(verb).out.splitlines() == [

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from datasets_vc.digest import digest_of
 from datasets_vc.errors import FormatError, IntegrityError, InvalidInputError
 from datasets_vc.format.commit import decode_time, encode_time
 from datasets_vc.format.json import RUN_INPUT, canonical, decode_object
@@ -82,6 +83,17 @@ def test_root_with_unknown_write_flags_is_read_but_not_written(flags: list[str])
     assert decode_root(data, "it") == Root()
     with pytest.raises(FormatError, match="changed by this version: it uses " + flags[0]):
         check_writable(data, "it")
+
+
+def test_root_of_a_history_that_is_cut() -> None:
+    cut = Root(shallow=frozenset({digest_of(b"a"), digest_of(b"b")}))
+    members = json.loads(encode_root(cut))
+    assert members["shallow"] == sorted(digest.hex() for digest in cut.shallow)
+    assert decode_root(encode_root(cut), "it") == cut
+    assert "shallow" not in json.loads(encode_root(Root()))
+    for wrong in (None, {}, "00", [5], ["00"]):
+        with pytest.raises(IntegrityError):
+            decode_root(canonical(members | {"shallow": wrong}), "it")
 
 
 @pytest.mark.parametrize("flags", [None, 5, "later", {}])

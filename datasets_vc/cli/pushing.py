@@ -1,0 +1,99 @@
+"""Sending versions to a remote: push."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from datasets_vc import repository as facade
+from datasets_vc.cli.render import short, shown
+from datasets_vc.cli.session import Session, new_app, verb
+from datasets_vc.cli.synced import Remote, sync_json, sync_lines
+
+if TYPE_CHECKING:
+    from datasets_vc.digest import Digest
+    from datasets_vc.repository import RefUpdate, SyncResult
+
+app = new_app()
+
+
+@verb(
+    app,
+    "push",
+    "dsvc push\ndsvc push origin main v1.0\ndsvc push --all --tags\n"
+    "dsvc push --force\ndsvc push origin --delete old",
+)
+def push(
+    session: Session,
+    remote: Remote = "origin",
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="BRANCH|TAG", help="Which ones; the current branch."),
+    ] = None,
+    every_branch: Annotated[bool, typer.Option("--all", help="All branches.")] = False,
+    every_tag: Annotated[
+        bool, typer.Option("--tags", help="All tags too, not only those on what is pushed.")
+    ] = False,
+    delete: Annotated[
+        bool, typer.Option("--delete", "-d", help="Delete these at the remote; not here.")
+    ] = False,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force",
+            "-f",
+            help="Give up what a branch has there, if it is what was last fetched.",
+        ),
+    ] = False,
+) -> None:
+    """Send branches and tags with their versions to a remote.
+
+    The tags on a branch go along. All move at once, or none does. A branch that somebody else has
+    moved there is left alone, and the exit code is 12.
+    """
+    choice = facade.RefChoice(names or (), every_branch, every_tag, delete, force)
+    result = session.repository.push(remote, choice=choice, progress=session.progress)
+    changed = any(update.outcome != "unchanged" for update in result.refs)
+    session.done(
+        result,
+        lambda sent: {**sync_json(sent, "sent"), "refs": _refs_json(sent)},
+        lambda sent: [
+            *sync_lines(sent, "sent", f" at {remote}", nothing="" if changed else "Nothing new."),
+            *_refs_lines(sent, remote),
+        ],
+    )
+
+
+def _refs_json(result: SyncResult) -> list[dict[str, str | None]]:
+    return [
+        {
+            "kind": update.kind,
+            "name": update.name,
+            "old": _hex(update.old),
+            "new": _hex(update.new),
+            "outcome": update.outcome,
+        }
+        for update in result.refs
+    ]
+
+
+def _refs_lines(result: SyncResult, remote: str) -> Iterator[str]:
+    """A line for each ref that was changed, but for the branch that is told of anyway."""
+    for update in result.refs:
+        told = (update.kind, update.name) == ("branch", result.branch)
+        if update.outcome == "unchanged" or (told and update.outcome != "forced"):
+            continue
+        what = f"{update.outcome.capitalize()} {update.kind} {shown(update.name)}"
+        yield f"{what} at {shown(remote)}: {_way(update)}."
+
+
+def _way(update: RefUpdate) -> str:
+    if update.old and update.new:
+        return f"{short(update.old)} -> {short(update.new)}"
+    return f"it was {short(update.old)}" if update.old else short(update.new or b"")
+
+
+def _hex(digest: Digest | None) -> str | None:
+    return digest.hex() if digest else None

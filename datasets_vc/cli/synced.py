@@ -1,0 +1,67 @@
+"""What verbs that move versions have in common: which part, and what they tell of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from datasets_vc import repository as facade
+from datasets_vc.cli.render import count, short, shown, size
+from datasets_vc.cli.session import Session
+
+if TYPE_CHECKING:
+    from datasets_vc.repository import CloneResult, SyncResult, Transfer
+
+Remote = Annotated[str, typer.Argument(metavar="REMOTE", help="A name that 'remote add' gave.")]
+Only = Annotated[
+    list[str] | None,
+    typer.Option("--only", metavar="PATTERN", help="Only this part; see 'checkout'."),
+]
+Paths = Annotated[
+    list[str] | None, typer.Option("--path", metavar="PATH", help="Only this file or folder.")
+]
+
+
+def part_of(
+    session: Session, only: list[str] | None, paths: list[str] | None
+) -> facade.Part | None:
+    """What --only and --path name together."""
+    named = session.dataset_paths(paths) if paths else ()
+    patterns = [*(only or ()), *map(facade.pattern_of, named)]
+    return facade.Part(patterns) if patterns else None
+
+
+def sync_json(result: SyncResult | CloneResult, way: str) -> dict[str, Any]:
+    return {
+        "branch": result.branch,
+        "commit": result.commit.hex() if result.commit else None,
+        "dataset": result.dataset.hex() if result.dataset else None,
+        **transfer_json(result.transfer, way),
+    }
+
+
+def transfer_json(transfer: Transfer, way: str) -> dict[str, int]:
+    return {
+        f"bytes_{way}": transfer.bytes,
+        "requests": transfer.requests,
+        "packs": transfer.packs,
+        "chunks": transfer.chunks,
+    }
+
+
+def sync_lines(
+    result: SyncResult | CloneResult, way: str, there: str = "", nothing: str = "Nothing new."
+) -> Iterator[str]:
+    moved = result.transfer
+    if result.commit:
+        place = f"{result.branch}{shown(there)} is at" if result.branch else "At"
+        yield f"{place} {short(result.commit)}, dataset {short(result.dataset or b'')}."
+    if not moved.chunks:
+        yield from [nothing] if nothing else []
+        return
+    yield (
+        f"{size(moved.bytes)} {way}: {count(moved.chunks, 'chunk')}, {count(moved.packs, 'pack')}, "
+        f"{count(moved.requests, 'request')}."
+    )
