@@ -6,9 +6,10 @@ from datasets_vc import repository
 
 
 def test_every_public_name_has_a_home_and_every_home_its_name() -> None:
-    assert sorted(repository._HOMES) == repository.__all__
+    assert sorted(repository._HOMES) == sorted(repository.__all__)
     for name in repository.__all__:
-        assert getattr(repository, name).__name__ == name
+        found = getattr(repository, name)
+        assert not callable(found) or found.__name__ == name
 
 
 def test_other_names_are_refused() -> None:
