@@ -60,7 +60,7 @@ def fetch_nodes(local: Store, remote: Store, dataset: Digest) -> Moved:
         moved += receive(local, remote, level)
         nodes = read_nodes(local, level)
         inner = [node.rows.column("digest").to_pylist() for node in nodes if node.level]
-        level = [digest for digests in inner for digest in digests]
+        level = list(dict.fromkeys(digest for digests in inner for digest in digests))
     return moved
 
 
