@@ -5,9 +5,10 @@ from __future__ import annotations
 from datasets_vc.digest import Digest
 from datasets_vc.errors import IntegrityError, NotFoundError
 from datasets_vc.format.index import PackInfo
+from datasets_vc.format.location import RECIPE
 from datasets_vc.store.names import PACKS, damaged_name, pack_name
 from datasets_vc.store.store import Store
-from datasets_vc.store.verify import verify_chunk
+from datasets_vc.store.verify import is_wrong, verify_chunk
 from datasets_vc.store.writer import ChunkWriter
 
 
@@ -15,7 +16,8 @@ def heal(store: Store) -> list[Digest]:
     """Move the sound chunks of damaged packs to new ones and forget the others.
 
     Packs count as damaged if a reader marked them, or if they are missing or have another size
-    than the index says; contents of other packs are not read. What is forgotten can be fetched.
+    than the index says; contents of other packs are not read. A recipe that makes something else
+    than the file that it is stored under is forgotten, too. What is forgotten can be fetched.
 
     Returns:
         The digests that the store has lost.
@@ -33,6 +35,8 @@ def heal(store: Store) -> list[Digest]:
             payload = data[place.offset : place.end]
             try:
                 verify_chunk(place, payload, store.url)
+                if place.codec == RECIPE and is_wrong(store, place.digest):
+                    raise IntegrityError("It makes another file.")
             except IntegrityError:
                 lost.append(place.digest)
             else:

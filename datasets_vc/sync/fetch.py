@@ -15,6 +15,7 @@ from datasets_vc.history.tagobjects import peeled, tag_objects
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.store import Store
 from datasets_vc.store.compact import HISTORY_BELOW
+from datasets_vc.sync.arrival import prove, unproven
 from datasets_vc.sync.closure import dataset_chunks, file_chunks
 from datasets_vc.sync.transfer import Moved, receive
 
@@ -49,7 +50,7 @@ def fetch_dataset(
         moved += receive(local, remote, digests)
 
     chunks = dataset_chunks(local, dataset, remote.index, prepare=prepare)
-    return moved + receive(local, remote, chunks, progress)
+    return moved + _receive_proven(local, remote, chunks, progress)
 
 
 def fetch_nodes(local: Store, remote: Store, dataset: Digest) -> Moved:
@@ -85,7 +86,17 @@ def fetch_files(
 ) -> Moved:
     """Bring files whole, with the pieces that they are made of."""
     moved = receive(local, remote, files, progress)
-    return moved + receive(local, remote, file_chunks(local, files), progress)
+    return moved + _receive_proven(local, remote, file_chunks(local, files), progress)
+
+
+def _receive_proven(
+    local: Store, remote: Store, chunks: Sequence[Digest], progress: Progress
+) -> Moved:
+    """Bring the last of some files, and see that their recipes are true."""
+    recipes = unproven(local, chunks)
+    moved = receive(local, remote, chunks, progress)
+    prove(local, recipes, remote.url)
+    return moved
 
 
 def update_tracking(local: Store, name: str, seen: Root) -> Root:

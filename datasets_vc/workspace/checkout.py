@@ -61,9 +61,11 @@ class FileSource(Protocol):
 
     def reading_order(self, digests: Digests) -> Rows: ...
 
-    def read_files(self, digests: Sequence[Digest]) -> list[Buffer]: ...
+    def read_files(
+        self, digests: Sequence[Digest], sizes: Sequence[int] | None = None
+    ) -> list[Buffer]: ...
 
-    def iter_extents(self, digest: Digest) -> Iterator[Extent]: ...
+    def iter_extents(self, digest: Digest, size: int | None = None) -> Iterator[Extent]: ...
 
     def open_pack(self, pack: Digest) -> int | None: ...
 
@@ -177,7 +179,7 @@ class _Writer:
         paths, kinds = paths_at(target.path, rows), target.kind[rows].tolist()
         replaced = self._plan.replaces[numbers].tolist()
         if sizes[0] < LARGE:
-            contents: Iterable[Buffer | None] = self._source.read_files(digests)
+            contents: Iterable[Buffer | None] = self._source.read_files(digests, sizes)
         else:
             contents = itertools.repeat(None, len(digests))  # a large file is not held in memory
         columns = paths, kinds, sizes, digests, contents, replaced
@@ -197,7 +199,7 @@ class _Writer:
                 os.symlink(check_link(path, bytes(data), link_at=self._link_at), place)
                 found = os.lstat(place)
             else:
-                found = self._make_file(place, digest, data)
+                found = self._make_file(place, size, digest, data)
             if found.st_size != size:
                 raise _mismatch(path)
             if not staged:
@@ -223,11 +225,14 @@ class _Writer:
             return None  # left out of this workspace, so that it is not written either
         return bytes(data[: MAX_TARGET + 1]).decode(errors="replace")
 
-    def _make_file(self, place: str, digest: Digest, data: Buffer | None) -> os.stat_result:
+    def _make_file(
+        self, place: str, size: int, digest: Digest, data: Buffer | None
+    ) -> os.stat_result:
         handle = os.open(place, _FLAGS, 0o666)
         try:
             if data is None:
-                fill(handle, self._source.iter_extents(digest), self._source, self._progress)
+                extents = self._source.iter_extents(digest, size)
+                fill(handle, extents, self._source, self._progress)
             else:
                 while (written := os.write(handle, data)) < len(data):
                     data = memoryview(data)[written:]
