@@ -72,6 +72,10 @@ class WrongRecipeError(IntegrityError):
     """A recipe makes something else than the file that it is stored under."""
 
 
+class WrongSizeError(IntegrityError):
+    """A file has another size than the entry that names it says."""
+
+
 class Reader:
     """Reads what an index has located; keeps packs mapped where the backend can map them."""
 
@@ -300,10 +304,10 @@ def check_size(digest: Digest, found: int, expected: int) -> None:
     """Check that a file has the number of bytes that its entry says, before it is read.
 
     Raises:
-        IntegrityError: it has another.
+        WrongSizeError: it has another.
     """
     if found != expected:
-        raise IntegrityError(
+        raise WrongSizeError(
             f"File {digest.hex()} has {found} bytes where its entry says {expected}.",
             "Run 'dsvc fsck', and fetch it anew.",
         )

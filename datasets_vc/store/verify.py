@@ -10,7 +10,7 @@ from datasets_vc.format.pack import decode_pack
 from datasets_vc.format.recipe import decode_recipe
 from datasets_vc.store.chunking import decode
 from datasets_vc.store.index import Place, merge_tables
-from datasets_vc.store.reader import WrongRecipeError
+from datasets_vc.store.reader import WrongRecipeError, WrongSizeError
 from datasets_vc.store.store import Store
 
 _ROWS_AT_ONCE = 4096
@@ -58,15 +58,19 @@ def verify_chunk(place: Place, payload: Buffer, where: str) -> None:
         raise IntegrityError(f"{_named(place, where)} is damaged: it does not match its digest.")
 
 
-def is_wrong(store: Store, file: Digest) -> bool:
+def is_wrong(store: Store, file: Digest, size: int | None = None) -> bool:
     """Whether a recipe is seen to make another file than the one that it is stored under.
 
-    Reads the file a piece at a time. If pieces are missing or damaged, there is no telling.
+    Reads the file a piece at a time, unless its size says enough. If pieces are missing or damaged,
+    there is no telling.
+
+    Args:
+        size: how many bytes the file has, if that is known.
     """
     try:
-        for _ in store.iter_file(file):
+        for _ in store.iter_extents(file, size):
             pass
-    except WrongRecipeError:
+    except (WrongRecipeError, WrongSizeError):
         return True
     except (IntegrityError, MissingDataError):
         return False

@@ -7,9 +7,9 @@ it may say anything; and a store that believes to have a file does not store it 
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from types import MappingProxyType
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from datasets_vc.errors import IntegrityError
 from datasets_vc.format.index import IndexTable
 from datasets_vc.format.location import RECIPE, digest_list
 from datasets_vc.format.recipe import decode_recipe
+from datasets_vc.history.manifest import Manifest
 from datasets_vc.store import Store
 from datasets_vc.store.heal import heal
 from datasets_vc.store.verify import is_wrong
@@ -40,8 +41,13 @@ def without_unasked_recipes(table: IndexTable, asked: Container[Digest]) -> Inde
     return IndexTable(table.packs, table.digests[keep], table.locations[keep])
 
 
-def unproven(store: Store, files: Sequence[Digest]) -> list[Digest]:
-    """Those of some files that have a recipe here and not all of its pieces."""
+def unproven(store: Store, files: Sequence[Digest], arrived: Container[Digest]) -> list[Digest]:
+    """Those of some files that have a recipe here which nobody has held against the file yet.
+
+    Args:
+        arrived: what was not here before; of the rest those are meant whose pieces are not all
+            here: a transfer was cut short.
+    """
     places = store.index.locate(files)
     recipes = [
         files[row]
@@ -50,15 +56,22 @@ def unproven(store: Store, files: Sequence[Digest]) -> list[Digest]:
     return [
         file
         for file, data in zip(recipes, store.read_many(recipes), strict=True)
-        if not store.index.contains(decode_recipe(data, _name(file)).digests).all()
+        if file in arrived
+        or not store.index.contains(decode_recipe(data, _name(file)).digests).all()
     ]
 
 
-def prove(local: Store, files: Sequence[Digest], url: str) -> None:
+def prove(
+    local: Store,
+    files: Sequence[Digest],
+    url: str,
+    sizes: Mapping[Digest, int] = MappingProxyType({}),
+) -> None:
     """Read files that have just come, whole, and forget the recipes among them that are wrong.
 
     Args:
         url: where they came from, for the message.
+        sizes: how many bytes they have by their entries, as far as that is known.
 
     Raises:
         IntegrityError: a recipe makes something else than its file; nothing of it is kept.
@@ -67,16 +80,26 @@ def prove(local: Store, files: Sequence[Digest], url: str) -> None:
     with ThreadPoolExecutor(_PARALLEL) as pool:
         for start in range(0, len(files), _AT_ONCE):
             some = files[start : start + _AT_ONCE]
-            found = pool.map(partial(is_wrong, local), some)
+            found = pool.map(lambda file: is_wrong(local, file, sizes.get(file)), some)
             wrong += [file for file, lies in zip(some, found, strict=True) if lies]
             local.let_go()
     if wrong:
-        heal(local)  # The reader has marked them.
+        heal(local, lies=frozenset(wrong))
         more = f", like those of {len(wrong) - 1} others" if wrong[1:] else ""
         raise IntegrityError(
             f"The recipe of file {wrong[0].hex()} at {url} is wrong{more}: it makes another file.",
             "Fetch that version from another store that has it.",
         )
+
+
+def sizes_of(local: Store, dataset: Digest, files: Sequence[Digest]) -> dict[Digest, int]:
+    """How many bytes some files have by the entries of a dataset."""
+    if not files:
+        return {}
+    entries = Manifest(local, dataset).entries()
+    wanted = frozenset(files)
+    digests = zip(*(entries.column(name).to_pylist() for name in ("digest", "size")), strict=True)
+    return {Digest(digest): size for digest, size in digests if digest in wanted}
 
 
 def _name(file: Digest) -> str:

@@ -15,7 +15,7 @@ from datasets_vc.history.tagobjects import peeled, tag_objects
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.store import Store
 from datasets_vc.store.compact import HISTORY_BELOW
-from datasets_vc.sync.arrival import prove, unproven
+from datasets_vc.sync.arrival import prove, sizes_of, unproven
 from datasets_vc.sync.closure import dataset_chunks, file_chunks
 from datasets_vc.sync.transfer import Moved, receive
 
@@ -44,13 +44,19 @@ def fetch_dataset(
 ) -> Moved:
     """Bring all of a dataset that the local store does not have."""
     moved = Moved()
+    arrived: set[Digest] = set()
 
     def prepare(digests: Sequence[Digest]) -> None:
         nonlocal moved
+        arrived.update(local.index.locate(digests).missing())
         moved += receive(local, remote, digests)
 
     chunks = dataset_chunks(local, dataset, remote.index, prepare=prepare)
-    return moved + _receive_proven(local, remote, chunks, progress)
+    recipes = unproven(local, chunks, arrived)
+    sizes = sizes_of(local, dataset, recipes)
+    moved += receive(local, remote, chunks, progress)
+    prove(local, recipes, remote.url, sizes)
+    return moved
 
 
 def fetch_nodes(local: Store, remote: Store, dataset: Digest) -> Moved:
@@ -82,20 +88,25 @@ def fetch_parts(
 
 
 def fetch_files(
-    local: Store, remote: Store, files: Sequence[Digest], progress: Progress = SILENT
+    local: Store,
+    remote: Store,
+    files: Sequence[Digest],
+    progress: Progress = SILENT,
+    *,
+    dataset: Digest | None = None,
 ) -> Moved:
-    """Bring files whole, with the pieces that they are made of."""
+    """Bring files whole, with the pieces that they are made of.
+
+    Args:
+        dataset: which they belong to: a file of another size than it says is not read.
+    """
+    arrived = frozenset(local.index.locate(files).missing())
     moved = receive(local, remote, files, progress)
-    return moved + _receive_proven(local, remote, file_chunks(local, files), progress)
-
-
-def _receive_proven(
-    local: Store, remote: Store, chunks: Sequence[Digest], progress: Progress
-) -> Moved:
-    """Bring the last of some files, and see that their recipes are true."""
-    recipes = unproven(local, chunks)
-    moved = receive(local, remote, chunks, progress)
-    prove(local, recipes, remote.url)
+    chunks = file_chunks(local, files)
+    recipes = unproven(local, chunks, arrived)
+    sizes = sizes_of(local, dataset, recipes) if dataset else {}
+    moved += receive(local, remote, chunks, progress)
+    prove(local, recipes, remote.url, sizes)
     return moved
 
 
