@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import tomllib
+import warnings
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -52,7 +53,7 @@ def declared_keys(data: bytes) -> Mapping[str, str]:
     """
     try:
         tables = tomllib.loads(data.decode()).get("tables", {})
-    except ValueError as error:  # of TOML, or of UTF-8
+    except (ValueError, RecursionError) as error:  # of TOML, of UTF-8, or of a number
         raise InvalidInputError(f"'{KEYS_FILE}' is not valid TOML: {error}.") from error
     try:
         return check_keys(tables)
@@ -68,16 +69,24 @@ def check_keys(tables: Any) -> Mapping[str, str]:
     """
     hint = 'For example: [tables] and below it "labels/*.csv" = "image_id"'
     if not isinstance(tables, dict):
-        raise InvalidInputError(f"'tables' must be a table, not {tables!r}.", hint)
+        raise InvalidInputError(f"'tables' must be a table, not {_shown(tables)}.", hint)
     for pattern, column in tables.items():
         if not isinstance(column, str) or not column:
             raise InvalidInputError(
-                f"The key of the tables '{pattern}' must be the name of a column, not {column!r}.",
+                f"The key of the tables '{pattern}' must be the name of a column, not "
+                f"{_shown(column)}.",
                 hint,
             )
         if not _is_pattern(pattern):
             raise InvalidInputError(f"{pattern!a} is no pattern that a path can fit.", hint)
     return tables
+
+
+def _shown(value: object) -> str:
+    try:
+        return repr(value)
+    except ValueError:
+        return "a number"  # of more digits than Python writes
 
 
 def _is_pattern(text: str) -> bool:
@@ -94,4 +103,7 @@ def _compiled(pattern: str) -> GitIgnoreSpec:
     # Takes 60 ms to import, and few datasets declare tables.
     from pathspec import GitIgnoreSpec
 
-    return GitIgnoreSpec.from_lines([pattern])
+    with warnings.catch_warnings():
+        # Of what sets such as `[a--b]` may mean to a later Python.
+        warnings.simplefilter("ignore", FutureWarning)
+        return GitIgnoreSpec.from_lines([pattern])
