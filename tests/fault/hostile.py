@@ -22,6 +22,7 @@ from datasets_vc.format.node import INNER_SCHEMA, encode_nodes
 from datasets_vc.format.pack import DATA, METADATA, encode_footer
 from datasets_vc.format.recipe import Recipe, encode_recipe
 from datasets_vc.format.root import Root, encode_root
+from datasets_vc.format.run import RunHead, encode_run_head
 
 TIME = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -190,3 +191,13 @@ def root_with(**members: object) -> Callable[[Root], bytes]:
         return canonical(json.loads(encode_root(root)) | members)
 
     return encode
+
+
+def add_run(url: str, input_digest: Digest, log: bytes) -> str:
+    """Put a finished run with this log into a store; returns its id."""
+    head = encode_run_head(RunHead(input_digest, TIME, "0" * 16))
+    name = digest_of(head).hex()
+    backend = LocalBackend(Path(url), durable=False)
+    backend.put(f"runs/{name}/head.json", head)
+    backend.put(f"runs/{name}/log.jsonl", log)
+    return name

@@ -22,7 +22,7 @@ from datasets_vc.format.entries import FILE, SYMLINK, Entry
 from datasets_vc.format.json import encode_object
 from datasets_vc.format.location import MAX_CHUNK_SIZE, RECIPE, ZSTD
 from loaders import SampleDataset
-from tests.fault.hostile import HostileStore, Row, lying, root_with
+from tests.fault.hostile import HostileStore, Row, add_run, lying, root_with
 
 MIB = 1 << 20
 LIMIT = 3 << 30
@@ -653,3 +653,61 @@ def test_a_wrong_level_in_the_middle_of_a_deep_tree(made, victim: Victim) -> Non
     code, told = victim.clone(made(make))
     assert code == 13
     assert "wrong level" in told
+
+
+# --- runs
+
+ORDERS = "\\u001b]0;owned\\u0007"
+LOGS = [
+    b"",
+    b'{"event":"step"}\n{"event":"end"}\n',
+    b'{"event":"inputs"}\n{"event":"epoch"}\n{"event":"checkpoint"}\n{"event":"end"}\n',
+    b'{"event":"inputs","config":3,"seeds":[],"plan":7}\n{"event":"end","status":5,"metrics":[1]}\n',
+    b'{"event":"end","status":"done","metrics":{"accuracy":"high","x":[1]},"seconds":"long"}\n',
+    f'{{"event":"{ORDERS}"}}\n{{"event":"end","status":"{ORDERS}","metrics":{{"{ORDERS}":1}}}}\n'.encode(),
+    b'{"event":"step","epoch":1e999,"step":NaN,"batch":[],"loss":{}}\n{"event":"end","status":"done"}\n',
+    b"[" * 100_000 + b"\n",
+    b'{"event":"verdict","verdict":1,"first_difference":2}\n{"event":"end","status":"done"}\n',
+    b'{"event":"end","seconds":' + b"9" * 6000 + b"}\n",
+]
+
+
+deep: dict[str, object] = {}
+for _ in range(300):
+    deep = {"deeper": deep}
+MEMBERS: list[dict[str, object]] = [
+    {"topology": "x", "config": [], "seeds": {ORDERS: [ORDERS]}, "packages": 3},
+    {"command": 3},
+    {"commit": 5},
+    {"config": deep},
+]
+
+
+@pytest.mark.parametrize("log", LOGS, ids=range(len(LOGS)))
+@pytest.mark.parametrize(
+    "members", [{}, {"command": 3, "topology": "x", "commit": 5, "config": []}]
+)
+def test_runs_of_strangers(
+    made, victim: Victim, log: bytes, members: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are looked at, and nothing that they say is run."""
+    started: list[object] = []
+    monkeypatch.setattr(subprocess, "Popen", lambda *a, **_: started.append(a))
+    monkeypatch.setattr(os, "system", started.append)
+    runs: list[str] = []
+
+    def make(store: HostileStore) -> str:
+        leaf = store.leaf(store.entries(HELLO))
+        said = {"dataset": leaf.hex(), "code": leaf.hex(), "command": [ORDERS]} | members
+        one = store.chunk(encode_object("dsvc-run-input", said))
+        other = store.chunk(encode_object("dsvc-run-input", said | {"other": 1}))
+        url = store.publish(store.commit(leaf))
+        runs.extend(add_run(url, each, log) for each in (one, other))
+        return url
+
+    assert victim.clone(made(make))[0] == 0
+    here = ("-C", str(victim.target))
+    for words in (("list",), ("show", runs[0]), ("diff", *runs)):
+        victim.run(*here, "runs", *words)
+        victim.run(*here, "--json", "runs", *words)
+    assert started == []

@@ -144,7 +144,7 @@ def test_root_round_trip_keeps_unknown_members(root: Root) -> None:
 
 @given(extras, digests)
 def test_run_input_round_trip(members: dict[str, object], digest: Digest) -> None:
-    members |= {"dataset": digest.hex(), "code": digest.hex()}
+    members |= {"dataset": digest.hex(), "code": digest.hex(), "command": ["cnn"]}
     assert decode_run_input(encode_run_input(members), "input") == members
 
 
