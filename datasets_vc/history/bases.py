@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from datasets_vc.digest import Buffer, Digest, digest_of
+from datasets_vc.errors import InvalidInputError
 from datasets_vc.format.entries import FILE, Entry
 from datasets_vc.history.commits import common_ancestors, read_commit
 from datasets_vc.history.manifest import Manifest, write_manifest
@@ -40,12 +42,15 @@ def merge_commits(store: Store, ours: Digest, theirs: Digest) -> Merge:
     """
     sides = _dataset(store, ours), _dataset(store, theirs)
     known = _Known(store)
-    return merge_datasets(known, _base(store, known, [ours], theirs), *sides)
+    with _not_too_deep():
+        base = _base(store, known, [ours], theirs)
+    return merge_datasets(known, base, *sides)
 
 
 def commits_merged(store: Store, ours: Digest, theirs: Digest) -> list[Digest]:
     """The commits whose datasets `merge_commits` reads: a partial store may lack their nodes."""
-    return list(dict.fromkeys([ours, theirs, *_bases_below(store, [ours], theirs)]))
+    with _not_too_deep():
+        return list(dict.fromkeys([ours, theirs, *_bases_below(store, [ours], theirs)]))
 
 
 class _Known:
@@ -64,6 +69,18 @@ class _Known:
     def read_many(self, digests: Sequence[Digest]) -> list[Buffer]:
         stored = iter(self._store.read_many([d for d in digests if d not in self._made]))
         return [self._made[d] if d in self._made else next(stored) for d in digests]
+
+
+@contextmanager
+def _not_too_deep() -> Iterator[None]:
+    """Hundreds of crosswise merges on top of each other are nobody's work."""
+    try:
+        yield
+    except RecursionError as error:
+        raise InvalidInputError(
+            "The two histories were merged crosswise too many times to find where they parted.",
+            "Take one side's version, or merge an older commit first.",
+        ) from error
 
 
 def _base(store: Store, known: _Known, some: Sequence[Digest], other: Digest) -> Digest | None:

@@ -14,15 +14,20 @@ import pytest
 import zstandard
 
 from datasets_vc import Snapshot
+from datasets_vc.backends import LocalBackend
 from datasets_vc.cli.failure import EXIT_CODE_WORDS
 from datasets_vc.cli.main import main
 from datasets_vc.digest import Digest, digest_of
-from datasets_vc.errors import DatasetError
+from datasets_vc.errors import DatasetError, IntegrityError, InvalidInputError
 from datasets_vc.format.entries import FILE, SYMLINK, Entry
 from datasets_vc.format.json import encode_object
 from datasets_vc.format.location import MAX_CHUNK_SIZE, RECIPE, ZSTD
+from datasets_vc.history.bases import merge_commits
+from datasets_vc.store import Store
 from loaders import SampleDataset
 from tests.fault.hostile import HostileStore, Row, add_run, lying, root_with
+from tests.store.memory import MemoryBackend
+from tests.sync.stores import commit
 
 MIB = 1 << 20
 LIMIT = 3 << 30
@@ -386,7 +391,8 @@ def test_a_few_kilobytes_do_not_take_the_machine(home: Path, tmp_path: Path) -> 
     code = f"""
 from datasets_vc import Snapshot
 from datasets_vc.cli.main import main
-from datasets_vc.errors import DatasetError
+from datasets_vc.backends import LocalBackend
+from datasets_vc.errors import DatasetError, IntegrityError, InvalidInputError
 for name, url in enumerate({urls!r}):
     name = str(name)
     print(main(["clone", url, name]), main(["-C", name, "checkout", "origin/main"]))
@@ -711,3 +717,62 @@ def test_runs_of_strangers(
         victim.run(*here, "runs", *words)
         victim.run(*here, "--json", "runs", *words)
     assert started == []
+
+
+# --- read without a fetch
+
+
+class _Elsewhere(LocalBackend):
+    """As reached by requests: nothing is mapped."""
+
+    def map(self, name: str) -> memoryview | None:
+        return None
+
+
+@pytest.mark.parametrize("what", ["file", "commit", "node"])
+def test_what_is_read_from_a_remote_is_held_against_its_digest(made, what: str) -> None:
+    """Checksums are right: who makes the store makes them."""
+    names: dict[str, Digest] = {}
+
+    def make(store: HostileStore) -> str:
+        entries = store.entries({"a.txt": b"hello\n"})
+        leaf = store.leaf(entries)
+        other = store.leaf(store.entries({"a.txt": b"wrong\n"}))
+        tip = store.commit(leaf)
+        names.update(file=entries[0].digest, node=leaf, commit=tip)
+        lies = {
+            "file": b"wrong\n",
+            "node": store._chunks[other].payload,
+            "commit": store._chunks[store.commit(other)].payload,
+        }
+        category = store._chunks[names[what]].category
+        store.chunk(lies[what], digest=names[what], category=category)
+        return store.publish(tip)
+
+    store = Store.open(_Elsewhere(Path(made(make))))
+    for read in (store.read, store.read_file, lambda digest: b"".join(store.iter_file(digest))):
+        with pytest.raises(IntegrityError, match=names[what].hex()):
+            read(names[what])
+
+
+def test_labels_of_thousands_of_digits_are_words(made) -> None:
+    url = made(dataset({f"{'9' * 5000}/a.txt": b"x", "1/b.txt": b"y"}))
+    assert len(SampleDataset(Snapshot.open(url, "main"))) == 2
+
+
+def test_histories_that_cross_more_often_than_python_can_count() -> None:
+    store = Store.create(MemoryBackend())
+    left, right = commit(store, {"a": b"1"}), commit(store, {"a": b"2"}, step=1)
+    for step in range(2, 240, 2):
+        files = {"a": b"%d" % step}
+        left, right = (
+            commit(store, files, [left, right], step=step),
+            commit(store, files, [right, left], step=step + 1),
+        )
+    usual = sys.getrecursionlimit()
+    sys.setrecursionlimit(200)
+    try:
+        with pytest.raises(InvalidInputError, match="crosswise"):
+            merge_commits(store, left, right)
+    finally:
+        sys.setrecursionlimit(usual)
