@@ -25,6 +25,13 @@ _RESERVED = re.compile(
     re.IGNORECASE,
 )
 
+# A star of a pattern, or several in a row, and what follows up to another one of the same
+# component: letters, and sets that cannot mean the separator.
+_STAR = r"(?:\[\^//?\]\*)+"
+_LETTER = r"\\.|\[\^//?\](?!\*)|\[\^/[^]\\[]+\]|\[(?!\^)[^]/\\[]+\]|[^][\\/(){}|^$.*+?]"
+_STAR_AND_MORE = re.compile(rf"{_STAR}((?:{_LETTER})+)(?={_STAR})")
+_STARS = re.compile(_STAR)
+
 _BAD = re.compile(r"(?:^|/)\.{0,2}(?:/|$)|\x00|^\.dsvc(?:/|$)", re.IGNORECASE)
 
 
@@ -67,6 +74,16 @@ def reserved_in(path: str) -> str:
     if not found:
         return ""
     return META_DIR if found["meta"] else GIT_DIR
+
+
+def without_retries(expression: str) -> str:
+    """A regular expression made of a pattern of paths, so that matching takes no undue time.
+
+    Where several stars are in one component, the first place where what follows a star fits is as
+    good as any later one: no other need be tried (an atomic group), of which there are a^n for a
+    name of `a` letters and n stars. Whoever wrote the pattern may not wish us well.
+    """
+    return _STARS.sub("[^/]*", _STAR_AND_MORE.sub(r"(?>[^/]*?\1)", expression))
 
 
 def is_under(path: str, folder: str) -> bool:

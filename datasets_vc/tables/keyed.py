@@ -9,16 +9,15 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from datasets_vc.errors import InvalidInputError
-
-if TYPE_CHECKING:
-    from pathspec import GitIgnoreSpec
+from datasets_vc.paths import without_retries
 
 KEYS_FILE = "dsvc.toml"
 SUFFIXES = ("csv", "jsonl", "parquet")
@@ -34,7 +33,7 @@ def key_of(path: str, declared: Mapping[str, str]) -> str | None:
     if not is_table(path):
         return None
     for pattern, column in reversed(list(declared.items())):
-        if _compiled(pattern).match_file(path):
+        if any(regex.match(path) for regex in _compiled(pattern)):
             return column
     stem = path.rpartition("/")[2].rpartition(".")[0]
     return DEFAULT_KEY if stem.lower() == "metadata" else None
@@ -93,17 +92,22 @@ def _is_pattern(text: str) -> bool:
     if text.startswith("!"):
         return False
     try:
-        return any(pattern.include for pattern in _compiled(text).patterns)
-    except ValueError:
+        return bool(_compiled(text))
+    except (ValueError, re.error):
         return False
 
 
 @lru_cache(maxsize=256)
-def _compiled(pattern: str) -> GitIgnoreSpec:
+def _compiled(pattern: str) -> Sequence[re.Pattern[str]]:
     # Takes 60 ms to import, and few datasets declare tables.
     from pathspec import GitIgnoreSpec
 
     with warnings.catch_warnings():
         # Of what sets such as `[a--b]` may mean to a later Python.
         warnings.simplefilter("ignore", FutureWarning)
-        return GitIgnoreSpec.from_lines([pattern])
+        found = GitIgnoreSpec.from_lines([pattern]).patterns
+        return [
+            re.compile(without_retries(each.regex.pattern))
+            for each in found
+            if each.include and each.regex
+        ]

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from datasets_vc.errors import InvalidInputError, UnreadableFileError
-from datasets_vc.paths import parents_of
+from datasets_vc.paths import parents_of, without_retries
 
 IGNORE_FILE = ".dsvcignore"
 
@@ -138,4 +138,4 @@ def _for_whole_path(expression: str) -> str:
     if expression in (".", "(?:/)"):
         return ".*" + expression
     # What is in brackets never means the separator.
-    return expression.replace("[^", "[^/")
+    return without_retries(expression.replace("[^", "[^/"))

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import tracemalloc
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 import zstandard
 from hypothesis import given, settings
@@ -15,10 +19,11 @@ from datasets_vc.format.location import MAX_CHUNK_SIZE, ZSTD
 from datasets_vc.paths import reserved_in
 from datasets_vc.store.chunking import decode
 from datasets_vc.tables.keyed import declared_keys
+from datasets_vc.tables.reading import read_table
 from datasets_vc.workspace.ignore import IgnoreRules
 from datasets_vc.workspace.safety import check_recordable, check_safe
 from tests.fault.mutations import Mutation, any_mutations, mutated
-from tests.fault.parsers import Parser, parsers
+from tests.fault.parsers import Parser, parquet, parsers
 
 PARSERS = parsers()
 ELSEWHERE = b"".join(parser.sound[:4096] for parser in PARSERS.values())
@@ -103,6 +108,18 @@ def test_zstd_that_unpacks_to_more_than_it_says(known: bool) -> None:
     with pytest.raises(IntegrityError, match="it cannot be decompressed"):
         decode(payload + payload, ZSTD, 1 << 20, "it")
     assert bytes(decode(payload, ZSTD, 1 << 20, "it")) == bytes(1 << 20)
+
+
+def test_a_parquet_file_that_says_one_thing_a_million_times() -> None:
+    sink = io.BytesIO()
+    rows = pa.array(np.zeros(1 << 22, np.int8))
+    table = pa.table({"file_name": rows, **{f"c{number}": rows for number in range(9)}})
+    pyarrow.parquet.write_table(table, sink)
+    assert len(sink.getvalue()) < 1 << 19
+    with pytest.raises(InvalidInputError, match="says to hold 41,943,040 values"):
+        parquet().read(sink.getvalue())
+    with pytest.raises(InvalidInputError, match="says to hold 41,943,040 values"):
+        read_table("metadata.parquet", "file_name", sink.getvalue())
 
 
 RESERVED = [
