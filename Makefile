@@ -7,12 +7,13 @@ REMOTE ?= local
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format reference accuracy bench clean
+.PHONY: help setup demo test torture lint format reference accuracy bench clean
 
 help:
 	@echo 'make demo           the main job on sample_data/: commit, push, pull, train, reproduce'
 	@echo 'make demo REMOTE=s3 the same through a real S3 server on this machine'
 	@echo 'make test           every test but the slow ones (ARGS="-k name" to choose)'
+	@echo 'make torture        hostile input for ten minutes (ARGS="--seconds 3600"); slow'
 	@echo 'make lint           style, types, layers'
 	@echo 'make format         put the sources into the agreed style'
 	@echo 'make reference      write docs/cli.md from the help of the verbs'
@@ -55,6 +56,10 @@ demo: $(READY)
 
 test: $(READY)
 	@$(BIN)/python -m pytest $(ARGS)
+
+torture: $(READY)
+	@PYTHONPATH=. $(BIN)/python tests/torture/hostile_bytes.py $(ARGS)
+	@$(BIN)/python -m pytest -m 'slow or not slow' tests/fault/test_hostile_remote.py tests/fault/test_hostile_bytes.py
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -11,6 +11,26 @@ import re
 from datasets_vc.errors import InvalidInputError
 
 META_DIR = ".dsvc"
+GIT_DIR = ".git"
+
+# What HFS+ leaves out when it compares names: zero-width and direction marks.
+_UNSEEN = "[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]*"
+# Windows drops dots and blanks at the end of a name, takes `:` for the beginning of a stream's
+# name, `\` for a separator, and knows a folder by a short name such as DSVC~1.
+_END = rf"{_UNSEEN}[ .]*(?::[^/\\]*)?(?=[/\\]|$)"
+_RESERVED = re.compile(
+    rf"(?:^|[/\\]){_UNSEEN}(?:"
+    rf"(?P<meta>{_UNSEEN.join('.dsvc').replace('.', '[.]')}|dsvc~[0-9]+)|"
+    rf"{_UNSEEN.join('.git').replace('.', '[.]')}|git~[0-9]+){_END}",
+    re.IGNORECASE,
+)
+
+# A star of a pattern, or several in a row, and what follows up to another one of the same
+# component: letters, and sets that cannot mean the separator.
+_STAR = r"(?:\[\^//?\]\*)+"
+_LETTER = r"\\.|\[\^//?\](?!\*)|\[\^/[^]\\[]+\]|\[(?!\^)[^]/\\[]+\]|[^][\\/(){}|^$.*+?]"
+_STAR_AND_MORE = re.compile(rf"{_STAR}((?:{_LETTER})+)(?={_STAR})")
+_STARS = re.compile(_STAR)
 
 _BAD = re.compile(r"(?:^|/)\.{0,2}(?:/|$)|\x00|^\.dsvc(?:/|$)", re.IGNORECASE)
 
@@ -42,6 +62,28 @@ def check_path(path: str) -> str:
     if problem:
         raise InvalidInputError(f"{path!a} cannot be a dataset path: {problem}.")
     return path
+
+
+def reserved_in(path: str) -> str:
+    """Which of `.dsvc` and `.git` some file system takes a component of `path` for, or "".
+
+    On macOS and Windows more names than one lead to such a folder, so no data may have any of them
+    anywhere: who wrote there could change what `dsvc` and `git` do (CVE-2014-9390 of git).
+    """
+    found = _RESERVED.search(path)
+    if not found:
+        return ""
+    return META_DIR if found["meta"] else GIT_DIR
+
+
+def without_retries(expression: str) -> str:
+    """A regular expression made of a pattern of paths, so that matching takes no undue time.
+
+    Where several stars are in one component, the first place where what follows a star fits is as
+    good as any later one: no other need be tried (an atomic group), of which there are a^n for a
+    name of `a` letters and n stars. Whoever wrote the pattern may not wish us well.
+    """
+    return _STARS.sub("[^/]*", _STAR_AND_MORE.sub(r"(?>[^/]*?\1)", expression))
 
 
 def is_under(path: str, folder: str) -> bool:

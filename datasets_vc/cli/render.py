@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 SHORT = 12
+
+_UNSAFE = re.compile(
+    "(\x1b\\[[0-9;]*m)|[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+)
 
 
 def shown(text: str) -> str:
@@ -13,6 +18,17 @@ def shown(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+
+
+def guarded(line: str) -> str:
+    """A line as it may go to a terminal: whoever made it forgot `shown` at worst, not safety.
+
+    Colours and tabs stay; other control characters, and marks that turn the direction of text
+    around, are written as escapes.
+    """
+    if line.isprintable():
+        return line
+    return _UNSAFE.sub(lambda found: found[1] or repr(found[0])[1:-1], line)
 
 
 def short(digest: bytes | str) -> str:

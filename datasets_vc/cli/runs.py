@@ -211,7 +211,7 @@ def _record_lines(repository: Repository, record: RunRecord) -> Iterator[str]:
     if record.verdict:
         yield f"verdict {record.verdict}"
     if record.error:
-        yield f"error   {shown(record.error['message'])}"
+        yield f"error   {shown(record.error.get('message', ''))}"
     for part in ("command", "config", "seeds", "plan", "environment", "packages"):
         value = record.input.get(part)
         if value:

@@ -18,6 +18,7 @@ from datasets_vc.cli.commands import AFTER_DASHES, Command, Group
 from datasets_vc.cli.failure import ReaderGoneError, WorkInterruptedError
 from datasets_vc.cli.options import Options, keep_options, options_of
 from datasets_vc.cli.progress import TerminalProgress
+from datasets_vc.cli.render import guarded
 from datasets_vc.errors import InvalidInputError
 from datasets_vc.progress import SILENT, Progress
 
@@ -64,7 +65,7 @@ class Session:
             sys.stdout.write("\n")
             return
         for line in as_lines(result):
-            sys.stdout.write(line + "\n")
+            sys.stdout.write(guarded(line) + "\n")
 
     def done(
         self,

@@ -17,6 +17,9 @@ from datasets_vc.format.json import (
 )
 from datasets_vc.format.signed import SIGNATURE, signature_member
 
+MAX_PARENTS = 64
+"""Two are a merge; more are taken from writers that know such merges, within reason."""
+
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -55,8 +58,10 @@ def decode_commit(data: Buffer, what: str) -> Commit:
     """
     members = decode_object(data, COMMIT, what)
     parents = members.get("parents")
-    if not isinstance(parents, list):
-        raise IntegrityError(f"{what} is malformed: it has no list of parents.")
+    if not isinstance(parents, list) or len(parents) > MAX_PARENTS:
+        raise IntegrityError(
+            f"{what} is malformed: it has no list of at most {MAX_PARENTS} parents."
+        )
     return Commit(
         dataset=hex_digest(members.get("dataset"), what),
         parents=tuple(hex_digest(parent, what) for parent in parents),

@@ -17,6 +17,8 @@ RUN_INPUT = "dsvc-run-input"
 RUN_PACKS = "dsvc-run-packs"
 TAG = "dsvc-tag"
 
+_ALWAYS_CANONICAL = frozenset({COMMIT, RUN, RUN_INPUT, RUN_PACKS, TAG})
+
 _COMMON = ("algorithm", "format", "read_flags", "version", "write_flags")
 
 
@@ -65,7 +67,8 @@ def decode_object(data: Buffer, form: str, what: str) -> dict[str, Any]:
     """The members of an object of the format named `form`, without the common ones.
 
     Raises:
-        IntegrityError: the bytes are not such an object.
+        IntegrityError: the bytes are not such an object, or one that has a digest and is not
+            canonical.
         FormatError: it needs a newer version.
     """
     value = parse(data, what)
@@ -75,6 +78,10 @@ def decode_object(data: Buffer, form: str, what: str) -> dict[str, Any]:
         raise _too_new(what)
     if value.get("read_flags") != []:
         raise _too_new(what)
+    if form in _ALWAYS_CANONICAL and not _is_canonical(value, data):
+        raise IntegrityError(
+            f"{what} is not written canonically, so its digest is not the only one."
+        )
     return {name: member for name, member in value.items() if name not in _COMMON}
 
 
@@ -122,7 +129,12 @@ def parse(data: Buffer, what: str) -> Any:
     """
     try:
         source = bytes(data).decode()
-        return json.loads(source, parse_float=_no_number, parse_constant=_no_number)
+        return json.loads(
+            source,
+            parse_float=_no_number,
+            parse_constant=_no_number,
+            object_pairs_hook=_each_once,
+        )
     except (ValueError, RecursionError) as error:
         raise IntegrityError(f"{what} is not valid JSON.") from error
 
@@ -134,6 +146,21 @@ def optional_text(members: Mapping[str, Any], name: str, what: str) -> str | Non
         IntegrityError: it is something else.
     """
     return text(members[name], what) if name in members else None
+
+
+def _is_canonical(value: object, data: Buffer) -> bool:
+    try:
+        return canonical(value) == data
+    except (InvalidInputError, RecursionError):
+        return False
+
+
+def _each_once(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; readers differ on which of two members of one name counts."""
+    found = dict(members)
+    if len(found) < len(members):
+        raise ValueError("a member comes twice")
+    return found
 
 
 def _no_number(literal: str) -> None:

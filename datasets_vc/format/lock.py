@@ -93,7 +93,7 @@ def decode_lock(data: Buffer, what: str) -> Lock:
             raise InvalidInputError(f"{what}: the key '{key}' is missing.", "Pin again: dsvc pin")
     for key, value in values.items():
         if key != "format" and not isinstance(value, str):
-            raise InvalidInputError(f"{what}: the key '{key}' must be text, not {value!r}.")
+            raise InvalidInputError(f"{what}: the key '{key}' must be text.")
     lock = Lock(
         url=values["url"],
         commit=_digest(values, "commit", what),
@@ -111,7 +111,7 @@ def decode_lock(data: Buffer, what: str) -> Lock:
 def _parse(data: Buffer, what: str) -> dict[str, Any]:
     try:
         return tomllib.loads(bytes(data).decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # of TOML, of UTF-8, or of a number
         hint = "A lock file is written by: dsvc pin"
         if b"<<<<<<<" in bytes(data):
             hint = "Two versions of it were merged: keep one of them, or pin again with 'dsvc pin'."

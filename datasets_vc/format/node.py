@@ -37,6 +37,7 @@ INNER_SCHEMA = pa.schema(
     ]
 )
 
+_TOO_MUCH = 2.0**63
 _SUSPICIOUS = ("//", "/.", "\x00")
 _BAD = ("//", "/./", "/../", "\x00", f"/{META_DIR}/")
 _COUNTS = struct.Struct("<IIQ")
@@ -134,7 +135,14 @@ def _problem_with(level: int, rows: pa.RecordBatch, covered: bool) -> str:
         return "it has no children"
     if not level and rows.num_rows and rows.column("kind").to_numpy().max() > SYMLINK:
         return "an entry is of an unknown kind"
+    if level and _is_too_much(rows.column("entries")):
+        return "no dataset has as many entries"
     return _problem_with_paths(rows.column("path").to_pylist())
+
+
+def _is_too_much(column: pa.Array) -> bool:
+    """Whether numbers add up to more than a signed 64-bit integer holds; exact sums are slower."""
+    return float(column.to_numpy().sum(dtype=np.float64)) >= _TOO_MUCH
 
 
 def _problem_with_paths(paths: Sequence[str]) -> str:

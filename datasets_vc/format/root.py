@@ -20,6 +20,9 @@ from datasets_vc.format.json import (
 
 DEFAULT_BRANCH = "main"
 
+MAX_NAME = 1024
+"""Characters of the name of a branch or tag."""
+
 Refs = Mapping[str, Digest]
 
 _REF_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
@@ -73,14 +76,16 @@ def decode_root(data: Buffer, what: str) -> Root:
     generation = members.pop("gc_generation", None)
     indexes = members.pop("indexes", None)
     shallow = members.pop("shallow", [])
-    if not isinstance(generation, int) or not isinstance(indexes, list):
+    if type(generation) is not int or generation < 0 or not isinstance(indexes, list):
         raise IntegrityError(f"{what} is malformed: it lacks its generation or its indexes.")
     if not isinstance(shallow, list):
         raise IntegrityError(f"{what} is malformed: 'shallow' is no list.")
+    default_branch = text(members.pop("default_branch", None), what)
+    _check_name(default_branch, what)
     return Root(
         write_id=text(members.pop("write_id", None), what),
         gc_generation=generation,
-        default_branch=text(members.pop("default_branch", None), what),
+        default_branch=default_branch,
         branches=_decode_refs(members.pop("branches", None), what),
         tags=_decode_refs(members.pop("tags", None), what),
         tracking=_decode_refs(members.pop("tracking", None), what),
@@ -111,6 +116,8 @@ def check_ref_name(name: str) -> str:
     Raises:
         InvalidInputError: it cannot.
     """
+    if len(name) > MAX_NAME:
+        raise InvalidInputError(f"'{name[:40]}…' is too long for the name of a branch or tag.")
     if name == "HEAD" or _ALL_HEX.fullmatch(name):
         raise InvalidInputError(f"'{name}' cannot name a branch or tag: it means something else.")
     if name.endswith(".lock") or not all(_REF_PART.fullmatch(part) for part in name.split("/")):
@@ -128,4 +135,14 @@ def _encode_refs(refs: Refs) -> dict[str, str]:
 def _decode_refs(value: object, what: str) -> dict[str, Digest]:
     if not isinstance(value, dict):
         raise IntegrityError(f"{what} is malformed: it lacks its refs.")
+    for name in value:
+        _check_name(name, what)
     return {name: hex_digest(digest, what) for name, digest in value.items()}
+
+
+def _check_name(name: str, what: str) -> None:
+    """Names that come from elsewhere end up in files and on terminals."""
+    try:
+        check_ref_name(name)
+    except InvalidInputError as error:
+        raise IntegrityError(f"{what} is malformed: {error.message}") from error

@@ -21,6 +21,17 @@ from datasets_vc.format.json import (
     text,
 )
 
+_MOST_LEVELS = 100
+_EVENT_MEMBERS: Mapping[str, type] = {
+    "status": str,
+    "metrics": dict,
+    "error": dict,
+    "verdict": str,
+    "name": str,
+    "path": str,
+    "reason": str,
+}
+
 
 @dataclass(frozen=True, slots=True)
 class RunHead:
@@ -75,6 +86,14 @@ def decode_run_input(data: Buffer, what: str) -> dict[str, Any]:
     members = decode_object(data, RUN_INPUT, what)
     for name in ("dataset", "code"):
         hex_digest(members.get(name), what)
+    if members.get("commit") is not None:
+        hex_digest(members["commit"], what)
+    command = members.get("command")
+    if not isinstance(command, list) or not command:
+        raise IntegrityError(f"{what} is malformed: it has no command.")
+    for argument in command:
+        text(argument, what)
+    _check_depth(members, what)
     return members
 
 
@@ -106,6 +125,32 @@ def decode_run_log(data: Buffer, what: str) -> list[dict[str, Any]]:
         events = [json.loads(line) for line in lines[:-1] if line]
     except (ValueError, RecursionError) as error:
         raise IntegrityError(f"{what} is damaged: a line is not valid JSON.") from error
-    if not all(isinstance(event, dict) and isinstance(event.get("event"), str) for event in events):
-        raise IntegrityError(f"{what} is damaged: a line is not an event.")
+    for event in events:
+        _check_event(event, what)
     return events
+
+
+def _check_event(event: object, what: str) -> None:
+    """An event, as far as anybody counts on what it says."""
+    if not isinstance(event, dict) or not isinstance(event.get("event"), str):
+        raise IntegrityError(f"{what} is damaged: a line is not an event.")
+    for name, kind in _EVENT_MEMBERS.items():
+        if name in event and not isinstance(event[name], kind):
+            raise IntegrityError(f"{what} is damaged: the {name} of an event is none.")
+    try:
+        for metric in event.get("metrics", {}).values():
+            float(metric)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise IntegrityError(f"{what} is damaged: a metric is no number.") from error
+    told = event.get("error", {}).values()
+    if not all(isinstance(word, str) for word in told):
+        raise IntegrityError(f"{what} is damaged: the error of an event is none.")
+    _check_depth(event, what)
+
+
+def _check_depth(value: object, what: str, left: int = _MOST_LEVELS) -> None:
+    if not left:
+        raise IntegrityError(f"{what} is malformed: it is nested too deeply.")
+    if isinstance(value, dict | list):
+        for member in value.values() if isinstance(value, dict) else value:
+            _check_depth(member, what, left - 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from datasets_vc.digest import Buffer, Digest, digest_of
+from datasets_vc.errors import InvalidInputError
 from datasets_vc.format.entries import FILE, Entry
 from datasets_vc.history.commits import common_ancestors, read_commit
 from datasets_vc.history.manifest import Manifest, write_manifest
@@ -16,6 +17,8 @@ from datasets_vc.history.merge import (
     merge_datasets,
 )
 from datasets_vc.store import Store
+
+_MOST_CROSSINGS = 200
 
 
 def merge_bases(store: Store, a: Digest, b: Digest) -> list[Digest]:
@@ -66,14 +69,17 @@ class _Known:
         return [self._made[d] if d in self._made else next(stored) for d in digests]
 
 
-def _base(store: Store, known: _Known, some: Sequence[Digest], other: Digest) -> Digest | None:
+def _base(
+    store: Store, known: _Known, some: Sequence[Digest], other: Digest, depth: int = 0
+) -> Digest | None:
     """The dataset from which those of `some` commits, merged, and of `other` came."""
+    _check_depth(depth)
     bases = common_ancestors(store, some, [other])
     if not bases:
         return None
     merged = _dataset(store, bases[0])
     for number, base in enumerate(bases[1:], 1):
-        below = _base(store, known, bases[:number], base)
+        below = _base(store, known, bases[:number], base, depth + 1)
         merge = merge_datasets(known, below, merged, _dataset(store, base))
         unknown = {conflict.path: _unknown(conflict) for conflict in merge.conflicts}
         entries = edited(merge.entries(Manifest(known, merged).entries()), unknown)
@@ -81,14 +87,26 @@ def _base(store: Store, known: _Known, some: Sequence[Digest], other: Digest) ->
     return merged
 
 
-def _bases_below(store: Store, some: Sequence[Digest], other: Digest) -> list[Digest]:
+def _bases_below(
+    store: Store, some: Sequence[Digest], other: Digest, depth: int = 0
+) -> list[Digest]:
+    _check_depth(depth)
     bases = common_ancestors(store, some, [other])
     below = [
         commit
         for number, base in enumerate(bases[1:], 1)
-        for commit in _bases_below(store, bases[:number], base)
+        for commit in _bases_below(store, bases[:number], base, depth + 1)
     ]
     return [*bases, *below]
+
+
+def _check_depth(depth: int) -> None:
+    """Hundreds of crosswise merges on top of each other are nobody's work."""
+    if depth > _MOST_CROSSINGS:
+        raise InvalidInputError(
+            "The two histories were merged crosswise too many times to find where they parted.",
+            "Take one side's version, or merge an older commit first.",
+        )
 
 
 def _unknown(conflict: Conflict) -> Entry:

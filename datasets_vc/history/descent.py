@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from datasets_vc.digest import Digest
 from datasets_vc.format.node import Node
+from datasets_vc.history.children import Child, check_child, check_unrepeated, children_of
 from datasets_vc.history.manifest import NodeSource, read_nodes
 
 Leaves = list[Digest]
@@ -20,6 +21,7 @@ class Descent:
     def __init__(self, source: NodeSource) -> None:
         self._source = source
         self._nodes: dict[Digest, Node] = {}
+        self._said: dict[Digest, Child] = {}
 
     def differing_leaves(
         self, pairs: Sequence[tuple[Digest | None, Digest | None]]
@@ -71,7 +73,11 @@ class Descent:
 
     def _read(self, digests: Iterable[Digest], level: int | None = None) -> None:
         missing = [digest for digest in dict.fromkeys(digests) if not self._has(digest, level)]
-        self._nodes.update(zip(missing, read_nodes(self._source, missing, level), strict=True))
+        nodes = read_nodes(self._source, missing, level)
+        for digest, node in zip(missing, nodes, strict=True):
+            if digest in self._said:
+                check_child(self._said[digest], node)
+            self._nodes[digest] = node
 
     def _has(self, digest: Digest, level: int | None) -> bool:
         return digest in self._nodes and level in {None, self._nodes[digest].level}
@@ -83,8 +89,11 @@ class Descent:
         """Put the children in the place of the nodes of one level."""
         for digest in [digest for digest, at in side.items() if at == level]:
             del side[digest]
-            children = self._nodes[digest].rows.column("digest").to_pylist()
-            side.update(dict.fromkeys(children, level - 1))
+            above = self._said.get(digest)
+            children = children_of(self._nodes[digest], above.end if above else None)
+            check_unrepeated(children)
+            self._said |= {child.digest: child for child in children}
+            side.update(dict.fromkeys((child.digest for child in children), level - 1))
 
 
 def _drop_common(left: dict[Digest, int], right: dict[Digest, int]) -> None:

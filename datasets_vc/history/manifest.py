@@ -24,6 +24,7 @@ from datasets_vc.format.node import (
     encode_nodes,
     node_ends,
 )
+from datasets_vc.history.children import Child, check_child, check_unrepeated, children_of
 from datasets_vc.memory import give_back
 from datasets_vc.paths import is_under
 
@@ -113,6 +114,19 @@ def read_nodes(
     return nodes
 
 
+def read_children(source: NodeSource, children: Sequence[Child]) -> list[Node]:
+    """Nodes of one level, in the order asked for.
+
+    Raises:
+        IntegrityError: one is not what the node above says of it.
+    """
+    check_unrepeated(children)
+    nodes = read_nodes(source, [child.digest for child in children])
+    for child, node in zip(children, nodes, strict=True):
+        check_child(child, node)
+    return nodes
+
+
 class Manifest:
     """One dataset of a store, read as far as it is asked for."""
 
@@ -150,19 +164,25 @@ class Manifest:
 
     def _between(self, low: str, high: str | None) -> pa.Table:
         """The entries of the leaves that meet the paths from `low` up to, but not at, `high`."""
-        nodes = [self._root]
-        while nodes and nodes[0].level > 1:
-            nodes = read_nodes(self._source, _children(nodes, low, high), nodes[0].level - 1)
-        if not nodes or not nodes[0].level:
-            return _table_of(node.rows for node in nodes)
-        leaves = _children(nodes, low, high)
+        if not self._root.level:
+            return _table_of([self._root.rows])
+        leaves = _between(children_of(self._root), low, high)
+        while leaves and leaves[0].level:
+            nodes = read_children(self._source, leaves)
+            below = [
+                child
+                for above, node in zip(leaves, nodes, strict=True)
+                for child in children_of(node, above.end)
+            ]
+            leaves = _between(below, low, high)
+        check_unrepeated(leaves)
         # A few at a time: decoded they are as large as the table.
         groups = [leaves[at : at + _AT_ONCE] for at in range(0, len(leaves), _AT_ONCE)]
         table = _table_of(
             batch
             for group in groups
             for batch in _table_of(
-                node.rows for node in read_nodes(self._source, group, 0)
+                node.rows for node in read_children(self._source, group)
             ).to_batches()
         )
         # Arrow keeps what the groups have taken, as much again as the table.
@@ -183,20 +203,12 @@ def _table_of(batches: Iterable[pa.RecordBatch]) -> pa.Table:
     return pa.Table.from_arrays(whole, schema=ENTRY_SCHEMA)
 
 
-def _children(nodes: Iterable[Node], low: str, high: str | None) -> list[Digest]:
-    return [child for node in nodes for child in _children_between(node, low, high)]
-
-
-def _children_between(node: Node, low: str, high: str | None) -> list[Digest]:
-    digests: list[Digest] = node.rows.column("digest").to_pylist()
-    if not low and high is None:
-        return digests
-    firsts = node.rows.column("path").to_pylist()
-    lasts = [*firsts[1:], None]
+def _between(children: Sequence[Child], low: str, high: str | None) -> list[Child]:
+    """Those that can have paths from `low` up to, but not at, `high`."""
     return [
-        digest
-        for digest, first, last in zip(digests, firsts, lasts, strict=True)
-        if (last is None or last > low) and (high is None or first < high)
+        child
+        for child in children
+        if (child.end is None or child.end > low) and (high is None or child.first < high)
     ]
 
 

@@ -77,12 +77,18 @@ def ensure_parts(
 
 
 def ensure_files(
-    context: Context, files: Iterable[Digest], what: str, progress: Progress = SILENT
+    context: Context,
+    files: Iterable[Digest],
+    what: str,
+    progress: Progress = SILENT,
+    *,
+    dataset: Digest | None = None,
 ) -> None:
     """Make files complete in the local store.
 
     Args:
         what: names them in a message: "2 tables".
+        dataset: which they belong to, if that is one.
 
     Raises:
         MissingDataError: no remote has one of them; says which could not be asked.
@@ -95,7 +101,7 @@ def ensure_files(
     def bring(remote: Store, files: Sequence[Digest]) -> None:
         there = remote.index.contains(files).tolist()
         known = [file for file, found in zip(files, there, strict=True) if found]
-        fetch_files(local, remote, known, progress)
+        fetch_files(local, remote, known, progress, dataset=dataset)
 
     rest, trouble = _from_remotes(context, list(dict.fromkeys(files)), lacking, bring)
     if rest:

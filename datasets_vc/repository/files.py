@@ -64,7 +64,7 @@ def write_files(
         missing = [each for some in _lists(digests) for each in lacking_files(store, some)]
         store.let_go()
         if missing:
-            ensure_files(context, missing, "files of that version", progress)
+            ensure_files(context, missing, "files of that version", progress, dataset=new)
         ready()
 
     def names() -> pa.StringArray:

@@ -48,7 +48,7 @@ def fetch_needed(
         return fetch_dataset(context.store, remote, dataset, progress)
     moved = fetch_nodes(context.store, remote, dataset)
     files = _files(context, dataset, need)
-    return moved + fetch_files(context.store, remote, files, progress)
+    return moved + fetch_files(context.store, remote, files, progress, dataset=dataset)
 
 
 def _files(context: Context, dataset: Digest, need: Need) -> list[Digest]:

@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from datasets_vc.history.snapshot import Snapshot
 
 
+_MOST_DIGITS = 100
+
+
 @dataclass(frozen=True)
 class SampleTable:
     """The samples of one media, in the order of their paths.
@@ -223,7 +226,8 @@ def _classes(table: pa.Table) -> list[str]:
 
 
 def _is_whole_number(label: str) -> bool:
-    return label.isascii() and label.isdigit() and str(int(label)) == label
+    short = len(label) <= _MOST_DIGITS  # Python converts no numbers of thousands of digits
+    return short and label.isascii() and label.isdigit() and str(int(label)) == label
 
 
 def _read(snapshot: Snapshot, files: pa.Table) -> dict[str, Buffer]:

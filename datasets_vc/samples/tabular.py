@@ -15,6 +15,7 @@ from datasets_vc.digest import Buffer
 from datasets_vc.errors import InvalidInputError
 from datasets_vc.samples.splits import empty_to_null
 from datasets_vc.tables.lines import csv_ranges, line_ranges
+from datasets_vc.tables.parquet import check_claims
 
 # Read as text whatever they look like: the label "01" is not the number 1.
 _TEXTUAL = ("file_name", "text", "label", "split")
@@ -88,7 +89,9 @@ def read_parquet(data: Buffer, name: str) -> pa.Table:
     import pyarrow.parquet
 
     try:
-        return _check_columns(pyarrow.parquet.read_table(pa.BufferReader(data)), name)
+        file = pyarrow.parquet.ParquetFile(pa.BufferReader(data))
+        check_claims(file.metadata, len(data), name)
+        return _check_columns(file.read(), name)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
         raise _unreadable(name, error) from error
 

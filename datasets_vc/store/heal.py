@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from datasets_vc.digest import Digest
 from datasets_vc.errors import IntegrityError, NotFoundError
 from datasets_vc.format.index import PackInfo
+from datasets_vc.format.location import RECIPE
 from datasets_vc.store.names import PACKS, damaged_name, pack_name
 from datasets_vc.store.store import Store
-from datasets_vc.store.verify import verify_chunk
+from datasets_vc.store.verify import is_wrong, verify_chunk
 from datasets_vc.store.writer import ChunkWriter
 
 
-def heal(store: Store) -> list[Digest]:
+def heal(store: Store, lies: Collection[Digest] = ()) -> list[Digest]:
     """Move the sound chunks of damaged packs to new ones and forget the others.
 
     Packs count as damaged if a reader marked them, or if they are missing or have another size
-    than the index says; contents of other packs are not read. What is forgotten can be fetched.
+    than the index says; contents of other packs are not read. A recipe that makes something else
+    than the file that it is stored under is forgotten, too. What is forgotten can be fetched.
+
+    Args:
+        lies: recipes to forget, whatever pack they are in.
 
     Returns:
         The digests that the store has lost.
     """
     bad = _damaged_packs(store)
+    found = [place for lie in lies if (place := store.find(lie)) and place.codec == RECIPE]
+    bad += dict.fromkeys(place.pack for place in found if place.pack not in bad)
     if not bad:
         return []
     names = frozenset(pack.digest for pack in bad)
@@ -33,6 +42,8 @@ def heal(store: Store) -> list[Digest]:
             payload = data[place.offset : place.end]
             try:
                 verify_chunk(place, payload, store.url)
+                if place.codec == RECIPE and _is_lie(store, place.digest, lies):
+                    raise IntegrityError("It makes another file.")
             except IntegrityError:
                 lost.append(place.digest)
             else:
@@ -48,6 +59,10 @@ def heal(store: Store) -> list[Digest]:
         store.backend.delete(damaged_name(name))
     store.forget_packs(names)
     return [digest for digest in lost if store.find(digest) is None]
+
+
+def _is_lie(store: Store, recipe: Digest, lies: Collection[Digest]) -> bool:
+    return recipe in lies or (not lies and is_wrong(store, recipe))
 
 
 def _damaged_packs(store: Store) -> list[PackInfo]:

@@ -32,6 +32,14 @@ class Extent(NamedTuple):
     offset: int = 0
 
 
+class Piece(NamedTuple):
+    """A chunk of `size` bytes; if it is one of several of a file, of the one with that recipe."""
+
+    digest: Digest
+    size: int
+    recipe: Digest | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """Places in one pack that one request reads: bytes [start, end)."""
@@ -60,6 +68,14 @@ class MissingPackError(IntegrityError):
         super().__init__(f"Pack {pack.hex()} is missing from {where}.", hint)
 
 
+class WrongRecipeError(IntegrityError):
+    """A recipe makes something else than the file that it is stored under."""
+
+
+class WrongSizeError(IntegrityError):
+    """A file has another size than the entry that names it says."""
+
+
 class Reader:
     """Reads what an index has located; keeps packs mapped where the backend can map them."""
 
@@ -75,47 +91,62 @@ class Reader:
         payloads = self._payloads(places)
         return [self._decode(place, payloads[place.digest]) for place in places]
 
-    def files(self, index: ChunkIndex, digests: Sequence[Digest]) -> list[Buffer]:
-        """Files, put together from their chunks where they have a recipe."""
+    def files(
+        self, index: ChunkIndex, digests: Sequence[Digest], sizes: Sequence[int] | None = None
+    ) -> list[Buffer]:
+        """Files, put together from their chunks where they have a recipe.
+
+        Args:
+            sizes: how many bytes each has to have: one that has more takes no memory.
+        """
         places = self.locate(index, digests)
+        for place, size in zip(places, sizes, strict=True) if sizes is not None else ():
+            if place.codec != RECIPE:
+                check_size(place.digest, place.raw, size)
         payloads = self._payloads(places)
         files = []
-        for place in places:
+        for row, place in enumerate(places):
             data = self._decode(place, payloads[place.digest])
             if place.codec == RECIPE:
-                data = self._assemble(index, place, decode_recipe(data, _recipe_of(place)))
+                recipe = decode_recipe(data, _recipe_of(place))
+                if sizes is not None:
+                    check_size(place.digest, recipe.size, sizes[row])
+                data = self._assemble(index, place, recipe)
             files.append(data)
         return files
 
-    def extent(self, index: ChunkIndex, digest: Digest) -> Extent:
-        """A chunk, verified and decoded, and where in a local pack exactly its bytes lie."""
-        (place,) = self.locate(index, [digest])
-        data = self._decode(place, self._payloads([place])[digest])
+    def extent(self, index: ChunkIndex, piece: Piece) -> Extent:
+        """A chunk of a file, verified and decoded, and where in a local pack its bytes lie."""
+        (place,) = self.locate(index, [piece.digest])
+        if piece.recipe is not None:
+            self._check_piece(index, piece.recipe, place, piece.size)
+        data = self._decode(place, self._payloads([place])[piece.digest])
         raw = place.codec == RAW and self._map(place) is not None
         return Extent(data, place.pack.digest if raw else None, place.offset)
 
-    def pieces(self, index: ChunkIndex, digest: Digest) -> Sequence[Digest]:
+    def pieces(self, index: ChunkIndex, digest: Digest) -> list[Piece]:
         """The chunks of a file; itself, where it is one."""
         (place,) = self.locate(index, [digest])
         if place.codec != RECIPE:
-            return [digest]
+            return [Piece(digest, place.raw)]
         data = self._decode(place, self._payloads([place])[digest])
-        return decode_recipe(data, _recipe_of(place)).digests
+        recipe = decode_recipe(data, _recipe_of(place))
+        return [
+            Piece(piece, size, digest)
+            for piece, size in zip(recipe.digests, recipe.lengths, strict=True)
+        ]
 
-    def confirm(self, digest: Digest, found: Digest) -> None:
+    def confirm(self, index: ChunkIndex, digest: Digest, found: Digest) -> None:
         """Make sure that the chunks of a recipe make the file that it is stored under.
 
-        Every chunk is checked by itself; that they belong together is checked once a file.
+        Every chunk is checked by itself; that they belong together is checked once a file. A recipe
+        that lies is marked like damage, so that the next `pull` forgets it.
 
         Raises:
             IntegrityError: they make something else.
         """
         if found != digest:
-            raise IntegrityError(
-                f"The recipe of file {digest.hex()} in {self._backend.url} is wrong: what it makes "
-                "does not match its digest.",
-                "Fetch that version from another store that has it.",
-            )
+            raise self._wrong_recipe(index, digest, "what it makes does not match its digest")
         self._confirmed.add(digest)
 
     def is_confirmed(self, digest: Digest) -> bool:
@@ -152,12 +183,14 @@ class Reader:
 
     def _assemble(self, index: ChunkIndex, file: Place, recipe: Recipe) -> Buffer:
         places = self.locate(index, recipe.digests)
+        for place, size in zip(places, recipe.lengths, strict=True):
+            self._check_piece(index, file.digest, place, size)
         payloads = self._payloads(places)
         pieces = [self._decode(place, payloads[place.digest]) for place in places]
         whole = self._one_slice(places)
         data = whole if whole is not None else b"".join(pieces)
         if not self.is_confirmed(file.digest):
-            self.confirm(file.digest, digest_of(data))
+            self.confirm(index, file.digest, digest_of(data))
         return data
 
     def _one_slice(self, places: Sequence[Place]) -> memoryview | None:
@@ -207,7 +240,16 @@ class Reader:
 
     def _decode(self, place: Place, payload: Buffer) -> Buffer:
         what = f"Chunk {place.digest.hex()} in pack {place.pack.digest.hex()}"
-        return decode(self._checked(place, payload), place.codec, place.raw, what)
+        data = decode(self._checked(place, payload), place.codec, place.raw, what)
+        # A checksum finds damage, not a lie: what has not been fetched was never held against its
+        # digest.
+        if place.codec != RECIPE and self._map(place) is None and digest_of(data) != place.digest:
+            raise IntegrityError(
+                f"{what} of {self._backend.url} is not what it is stored as: it does not match its "
+                "digest.",
+                "Read that version from another store that has it.",
+            )
+        return data
 
     def _checked(self, place: Place, payload: Buffer) -> Buffer:
         if len(payload) != place.stored or checksum_of(payload) != place.checksum:
@@ -241,6 +283,18 @@ class Reader:
         hint = "Run `dsvc pull` to fetch it anew from a remote."
         return MissingPackError(pack, self._backend.url, hint)
 
+    def _check_piece(self, index: ChunkIndex, file: Digest, place: Place, size: int) -> None:
+        if place.codec == RECIPE or place.raw != size:
+            problem = f"chunk {place.digest.hex()} of it does not match its length, {size} bytes"
+            raise self._wrong_recipe(index, file, problem)
+
+    def _wrong_recipe(self, index: ChunkIndex, file: Digest, problem: str) -> WrongRecipeError:
+        self._mark_damaged(self.locate(index, [file])[0])
+        return WrongRecipeError(
+            f"The recipe of file {file.hex()} in {self._backend.url} is wrong: {problem}.",
+            "Fetch that version from another store that has it.",
+        )
+
     def _mark_damaged(self, place: Place) -> None:
         """Leave a note for `pull`; only where packs are local, so not in a remote store."""
         if self._map(place) is None:
@@ -253,3 +307,16 @@ class Reader:
 
 def _recipe_of(place: Place) -> str:
     return f"The recipe of file {place.digest.hex()}"
+
+
+def check_size(digest: Digest, found: int, expected: int) -> None:
+    """Check that a file has the number of bytes that its entry says, before it is read.
+
+    Raises:
+        WrongSizeError: it has another.
+    """
+    if found != expected:
+        raise WrongSizeError(
+            f"File {digest.hex()} has {found} bytes where its entry says {expected}.",
+            "Run 'dsvc fsck', and fetch it anew.",
+        )

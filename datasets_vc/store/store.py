@@ -27,7 +27,7 @@ from datasets_vc.format.root import Root, check_writable, decode_root, encode_ro
 from datasets_vc.store.index import ChunkIndex, Place
 from datasets_vc.store.indexes import IndexObjects, MissingIndexError
 from datasets_vc.store.names import ROOT, index_name, pack_name
-from datasets_vc.store.reader import Extent, MissingPackError, Reader
+from datasets_vc.store.reader import Extent, MissingPackError, Reader, check_size
 from datasets_vc.store.writer import ChunkWriter, Written
 
 _SWAP_ATTEMPTS = 64
@@ -146,26 +146,39 @@ class Store:
         """A file's bytes, verified; a slice of a memory map where the file lies so. See `read`."""
         return self.read_files([digest])[0]
 
-    def read_files(self, digests: Sequence[Digest]) -> list[Buffer]:
-        """Files in the order asked for; see `read_file`."""
-        return self._read(lambda index: self._reader.files(index, digests))
+    def read_files(
+        self, digests: Sequence[Digest], sizes: Sequence[int] | None = None
+    ) -> list[Buffer]:
+        """Files in the order asked for; see `read_file`.
+
+        Args:
+            sizes: how many bytes each has to have; another number is an IntegrityError, raised
+                before any memory is taken for them.
+        """
+        return self._read(lambda index: self._reader.files(index, digests, sizes))
 
     def iter_file(self, digest: Digest) -> Iterator[Buffer]:
         """A file's bytes, piece by piece; see `read`."""
         return (extent.data for extent in self.iter_extents(digest))
 
-    def iter_extents(self, digest: Digest) -> Iterator[Extent]:
-        """A file's bytes, piece by piece, and where they lie; see `read`."""
+    def iter_extents(self, digest: Digest, size: int | None = None) -> Iterator[Extent]:
+        """A file's bytes, piece by piece, and where they lie; see `read`.
+
+        Args:
+            size: how many bytes it has to have; see `read_files`.
+        """
         pieces = self._read(lambda index: self._reader.pieces(index, digest))
+        if size is not None:
+            check_size(digest, sum(piece.size for piece in pieces), size)
         whole = Hasher()
         confirmed = len(pieces) == 1 or self._reader.is_confirmed(digest)
         for piece in pieces:
-            extent = self._read(partial(self._reader.extent, digest=piece))
+            extent = self._read(partial(self._reader.extent, piece=piece))
             if not confirmed:
                 whole.update(extent.data)
             yield extent
         if not confirmed:
-            self._reader.confirm(digest, Digest(whole.digest()))
+            self._reader.confirm(self.index, digest, Digest(whole.digest()))
 
     def open_pack(self, pack: Digest) -> int | None:
         """A descriptor of a pack that is a local file, for reading; the caller closes it."""

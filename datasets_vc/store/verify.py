@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datasets_vc.digest import Buffer, Digest, checksum_of, digest_of
-from datasets_vc.errors import IntegrityError
+from datasets_vc.errors import IntegrityError, MissingDataError
 from datasets_vc.format.index import IndexTable, PackInfo
 from datasets_vc.format.location import RAW, RECIPE, digest_list
 from datasets_vc.format.pack import decode_pack
 from datasets_vc.format.recipe import decode_recipe
 from datasets_vc.store.chunking import decode
 from datasets_vc.store.index import Place, merge_tables
+from datasets_vc.store.reader import WrongRecipeError, WrongSizeError
+from datasets_vc.store.store import Store
 
 _ROWS_AT_ONCE = 4096
 
@@ -54,6 +56,25 @@ def verify_chunk(place: Place, payload: Buffer, where: str) -> None:
         decode_recipe(data, _named(place, where))
     elif digest_of(data) != place.digest:
         raise IntegrityError(f"{_named(place, where)} is damaged: it does not match its digest.")
+
+
+def is_wrong(store: Store, file: Digest, size: int | None = None) -> bool:
+    """Whether a recipe is seen to make another file than the one that it is stored under.
+
+    Reads the file a piece at a time, unless its size says enough. If pieces are missing or damaged,
+    there is no telling.
+
+    Args:
+        size: how many bytes the file has, if that is known.
+    """
+    try:
+        for _ in store.iter_extents(file, size):
+            pass
+    except (WrongRecipeError, WrongSizeError):
+        return True
+    except (IntegrityError, MissingDataError):
+        return False
+    return False
 
 
 def _named(place: Place, where: str) -> str:

@@ -76,7 +76,7 @@ def lacking(store: Store, dataset: Digest) -> bool:
             ):
                 return True
             inner += [digest for node in nodes if node.level for digest in _digests(node)]
-        level = inner
+        level = list(dict.fromkeys(inner))
     return False
 
 
@@ -93,7 +93,8 @@ def lacks_nodes(store: Store, dataset: Digest) -> bool:
         if not store.index.contains(level).all():
             return True
         nodes = read_nodes(store, level)
-        level = [digest for node in nodes if node.level for digest in _digests(node)]
+        inner = (digest for node in nodes if node.level for digest in _digests(node))
+        level = list(dict.fromkeys(inner))
     return False
 
 

@@ -16,6 +16,7 @@ from datasets_vc.history.tagobjects import peeled, tag_objects
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.store import Store
 from datasets_vc.store.compact import HISTORY_BELOW
+from datasets_vc.sync.arrival import prove, sizes_of, unproven
 from datasets_vc.sync.closure import dataset_chunks, file_chunks
 from datasets_vc.sync.transfer import Moved, receive
 
@@ -58,13 +59,19 @@ def fetch_dataset(
 ) -> Moved:
     """Bring all of a dataset that the local store does not have."""
     moved = Moved()
+    arrived: set[Digest] = set()
 
     def prepare(digests: Sequence[Digest]) -> None:
         nonlocal moved
+        arrived.update(local.index.locate(digests).missing())
         moved += receive(local, remote, digests)
 
     chunks = dataset_chunks(local, dataset, remote.index, prepare=prepare)
-    return moved + receive(local, remote, chunks, progress)
+    recipes = unproven(local, chunks, arrived)
+    sizes = sizes_of(local, dataset, recipes)
+    moved += receive(local, remote, chunks, progress)
+    prove(local, recipes, remote.url, sizes)
+    return moved
 
 
 def fetch_nodes(local: Store, remote: Store, dataset: Digest) -> Moved:
@@ -75,7 +82,7 @@ def fetch_nodes(local: Store, remote: Store, dataset: Digest) -> Moved:
         moved += receive(local, remote, level)
         nodes = read_nodes(local, level)
         inner = [node.rows.column("digest").to_pylist() for node in nodes if node.level]
-        level = [digest for digests in inner for digest in digests]
+        level = list(dict.fromkeys(digest for digests in inner for digest in digests))
     return moved
 
 
@@ -96,11 +103,26 @@ def fetch_parts(
 
 
 def fetch_files(
-    local: Store, remote: Store, files: Sequence[Digest], progress: Progress = SILENT
+    local: Store,
+    remote: Store,
+    files: Sequence[Digest],
+    progress: Progress = SILENT,
+    *,
+    dataset: Digest | None = None,
 ) -> Moved:
-    """Bring files whole, with the pieces that they are made of."""
+    """Bring files whole, with the pieces that they are made of.
+
+    Args:
+        dataset: which they belong to: a file of another size than it says is not read.
+    """
+    arrived = frozenset(local.index.locate(files).missing())
     moved = receive(local, remote, files, progress)
-    return moved + receive(local, remote, file_chunks(local, files), progress)
+    chunks = file_chunks(local, files)
+    recipes = unproven(local, chunks, arrived)
+    sizes = sizes_of(local, dataset, recipes) if dataset else {}
+    moved += receive(local, remote, chunks, progress)
+    prove(local, recipes, remote.url, sizes)
+    return moved
 
 
 def update_tracking(local: Store, name: str, seen: Root, fetched: Reach | None = None) -> Root:

@@ -20,6 +20,7 @@ from datasets_vc.store.index import Place
 from datasets_vc.store.names import pack_name
 from datasets_vc.store.reader import MissingPackError, Span, coalesce
 from datasets_vc.store.verify import verify_chunk, verify_pack
+from datasets_vc.sync.arrival import without_unasked_recipes
 
 WHOLE_PACK_BELOW = 1 << 20
 """Bytes; fetching a smaller pack whole costs less than asking for parts of it."""
@@ -87,9 +88,10 @@ def _receive(local: Store, remote: Store, digests: Sequence[Digest], progress: P
             "Push that version again from a machine that has it.",
         )
     jobs = _plan(local, remote, places.places())
+    asked = frozenset(wanted)
     progress.begin("Receiving", sum(job.size for job in jobs), "B")
     for batch in _batches(jobs):
-        _receive_batch(local, remote, batch, progress)
+        _receive_batch(local, remote, batch, asked, progress)
     progress.end()
     return Moved(len({job.pack.digest for job in jobs}), len(wanted))
 
@@ -168,7 +170,13 @@ def _batches(jobs: Sequence[_Job]) -> Iterator[list[_Job]]:
         yield batch
 
 
-def _receive_batch(local: Store, remote: Store, jobs: Sequence[_Job], progress: Progress) -> None:
+def _receive_batch(
+    local: Store,
+    remote: Store,
+    jobs: Sequence[_Job],
+    asked: frozenset[Digest],
+    progress: Progress,
+) -> None:
     writer = local.writer()
 
     def run(job: _Job) -> IndexTable | None:
@@ -184,7 +192,7 @@ def _receive_batch(local: Store, remote: Store, jobs: Sequence[_Job], progress: 
         with ThreadPoolExecutor(_PARALLEL) as pool:
             tables = _all_or_first_error(pool, run, jobs)
         written = writer.finish()
-    whole = tuple(table for table in tables if table is not None)
+    whole = tuple(without_unasked_recipes(table, asked) for table in tables if table is not None)
     local.publish(Written((*written.tables, *whole), written.bytes, written.chunks))
 
 

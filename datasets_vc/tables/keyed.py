@@ -9,15 +9,15 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from datasets_vc.errors import InvalidInputError
-
-if TYPE_CHECKING:
-    from pathspec import GitIgnoreSpec
+from datasets_vc.paths import without_retries
 
 KEYS_FILE = "dsvc.toml"
 SUFFIXES = ("csv", "jsonl", "parquet")
@@ -33,7 +33,7 @@ def key_of(path: str, declared: Mapping[str, str]) -> str | None:
     if not is_table(path):
         return None
     for pattern, column in reversed(list(declared.items())):
-        if _compiled(pattern).match_file(path):
+        if any(regex.match(path) for regex in _compiled(pattern)):
             return column
     stem = path.rpartition("/")[2].rpartition(".")[0]
     return DEFAULT_KEY if stem.lower() == "metadata" else None
@@ -52,7 +52,7 @@ def declared_keys(data: bytes) -> Mapping[str, str]:
     """
     try:
         tables = tomllib.loads(data.decode()).get("tables", {})
-    except ValueError as error:  # of TOML, or of UTF-8
+    except (ValueError, RecursionError) as error:  # of TOML, of UTF-8, or of a number
         raise InvalidInputError(f"'{KEYS_FILE}' is not valid TOML: {error}.") from error
     try:
         return check_keys(tables)
@@ -68,11 +68,12 @@ def check_keys(tables: Any) -> Mapping[str, str]:
     """
     hint = 'For example: [tables] and below it "labels/*.csv" = "image_id"'
     if not isinstance(tables, dict):
-        raise InvalidInputError(f"'tables' must be a table, not {tables!r}.", hint)
+        raise InvalidInputError(f"'tables' must be a table, not {_shown(tables)}.", hint)
     for pattern, column in tables.items():
         if not isinstance(column, str) or not column:
             raise InvalidInputError(
-                f"The key of the tables '{pattern}' must be the name of a column, not {column!r}.",
+                f"The key of the tables '{pattern}' must be the name of a column, not "
+                f"{_shown(column)}.",
                 hint,
             )
         if not _is_pattern(pattern):
@@ -80,18 +81,33 @@ def check_keys(tables: Any) -> Mapping[str, str]:
     return tables
 
 
+def _shown(value: object) -> str:
+    try:
+        return repr(value)
+    except ValueError:
+        return "a number"  # of more digits than Python writes
+
+
 def _is_pattern(text: str) -> bool:
     if text.startswith("!"):
         return False
     try:
-        return any(pattern.include for pattern in _compiled(text).patterns)
-    except ValueError:
+        return bool(_compiled(text))
+    except (ValueError, re.error):
         return False
 
 
 @lru_cache(maxsize=256)
-def _compiled(pattern: str) -> GitIgnoreSpec:
+def _compiled(pattern: str) -> Sequence[re.Pattern[str]]:
     # Takes 60 ms to import, and few datasets declare tables.
     from pathspec import GitIgnoreSpec
 
-    return GitIgnoreSpec.from_lines([pattern])
+    with warnings.catch_warnings():
+        # Of what sets such as `[a--b]` may mean to a later Python.
+        warnings.simplefilter("ignore", FutureWarning)
+        found = GitIgnoreSpec.from_lines([pattern]).patterns
+        return [
+            re.compile(without_retries(each.regex.pattern))
+            for each in found
+            if each.include and each.regex
+        ]

@@ -21,6 +21,11 @@ from datasets_vc.tables.table import (
     checked_keys,
 )
 
+_MANY_CELLS = 1 << 25
+_CELLS_A_BYTE = 64
+_MUCH = 1 << 30
+_MOST_RATIO = 200
+
 
 class ParquetTable(KeyedTable):
     """A Parquet file in memory."""
@@ -31,6 +36,7 @@ class ParquetTable(KeyedTable):
         self.name = name
         try:
             file = pyarrow.parquet.ParquetFile(pa.BufferReader(data))
+            check_claims(file.metadata, len(data), name)
             self._table = file.read().combine_chunks()
         except (pa.ArrowException, OSError) as error:
             message = str(error).splitlines()[0]
@@ -95,6 +101,24 @@ class ParquetTable(KeyedTable):
     def _column(self, name: str) -> pa.Array:
         column = self._table.column(name)
         return column.chunk(0) if column.num_chunks else pa.array([], column.type)
+
+
+def check_claims(metadata: Any, size: int, name: str) -> None:
+    """Check that a Parquet file of `size` bytes holds no more than is likely, before it is read.
+
+    Equal values in a row take next to no bytes in it, and as many as others in memory.
+
+    Raises:
+        InvalidInputError: it says to hold so much that it may take all memory.
+    """
+    cells = metadata.num_rows * metadata.num_columns
+    groups = (metadata.row_group(number) for number in range(metadata.num_row_groups))
+    unpacked = sum(group.total_byte_size for group in groups)
+    if cells > max(_MANY_CELLS, _CELLS_A_BYTE * size) or unpacked > max(_MUCH, _MOST_RATIO * size):
+        raise InvalidInputError(
+            f"'{name}' says to hold {cells:,} values, {unpacked:,} bytes, in {size:,} bytes.",
+            "Write it without columns that say the same in every row.",
+        )
 
 
 def _is_name(kind: pa.DataType) -> bool:

@@ -18,15 +18,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datasets_vc.digest import Buffer, Digest
-from datasets_vc.errors import IntegrityError
+from datasets_vc.errors import IntegrityError, MissingDataError
 from datasets_vc.format.entries import SYMLINK
 from datasets_vc.paths import META_DIR
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.workspace.ahead import LARGE, ahead, spans
 from datasets_vc.workspace.collisions import colliding
-from datasets_vc.workspace.columns import Digests, Rows, digest_at, gather, paths_at
+from datasets_vc.workspace.columns import (
+    Digests,
+    Rows,
+    digest_at,
+    gather,
+    paths_at,
+    position,
+)
 from datasets_vc.workspace.filling import fill
-from datasets_vc.workspace.links import check_link
+from datasets_vc.workspace.links import MAX_TARGET, check_link
 from datasets_vc.workspace.listing import FIELDS, INODE_MASK, Listing
 from datasets_vc.workspace.plan import Plan
 from datasets_vc.workspace.reading import listed_at
@@ -53,9 +60,11 @@ class FileSource(Protocol):
 
     def reading_order(self, digests: Digests) -> Rows: ...
 
-    def read_files(self, digests: Sequence[Digest]) -> list[Buffer]: ...
+    def read_files(
+        self, digests: Sequence[Digest], sizes: Sequence[int] | None = None
+    ) -> list[Buffer]: ...
 
-    def iter_extents(self, digest: Digest) -> Iterator[Extent]: ...
+    def iter_extents(self, digest: Digest, size: int | None = None) -> Iterator[Extent]: ...
 
     def open_pack(self, pack: Digest) -> int | None: ...
 
@@ -134,9 +143,8 @@ class _Writer:
     def _write_segments(self, columns: Sequence[NDArray[np.int64]]) -> None:
         target, rows = self._plan.target, self._plan.write
         order = self._source.reading_order(self._plan.digests)
-        ends = np.cumsum(target.size[rows[order]])
-        cuts = np.array(range(_SEGMENT_BYTES, int(ends[-1]), _SEGMENT_BYTES), np.uint64)
-        for numbers in np.split(order, np.unique(np.searchsorted(ends, cuts))):
+        segments = np.cumsum(target.size[rows[order]]) // _SEGMENT_BYTES
+        for numbers in np.split(order, np.flatnonzero(np.diff(segments)) + 1):
             try:
                 self._staging.prepare(self._folders(rows[numbers]))
                 self._write_segment(numbers, columns)
@@ -170,7 +178,7 @@ class _Writer:
         paths, kinds = paths_at(target.path, rows), target.kind[rows].tolist()
         replaced = self._plan.replaces[numbers].tolist()
         if sizes[0] < LARGE:
-            contents: Iterable[Buffer | None] = self._source.read_files(digests)
+            contents: Iterable[Buffer | None] = self._source.read_files(digests, sizes)
         else:
             contents = itertools.repeat(None, len(digests))  # a large file is not held in memory
         columns = paths, kinds, sizes, digests, contents, replaced
@@ -187,10 +195,10 @@ class _Writer:
         place = f"{staged}/{name}" if staged else f"{self._temporary}/{next(self._numbers)}"
         try:
             if kind == SYMLINK and data is not None:
-                os.symlink(check_link(path, bytes(data)), place)
+                os.symlink(check_link(path, bytes(data), link_at=self._link_at), place)
                 found = os.lstat(place)
             else:
-                found = self._make_file(place, digest, data)
+                found = self._make_file(place, size, digest, data)
             if found.st_size != size:
                 raise _mismatch(path)
             if not staged:
@@ -204,11 +212,26 @@ class _Writer:
         times = found.st_mtime_ns, found.st_ctime_ns
         return kind, found.st_size, *times, found.st_ino & INODE_MASK
 
-    def _make_file(self, place: str, digest: Digest, data: Buffer | None) -> os.stat_result:
+    def _link_at(self, path: str) -> str | None:
+        """What the link at a path of the version says, if there is one."""
+        target = self._plan.target
+        row = position(target.path, path)
+        if row == len(target) or target.path[row].as_py() != path or target.kind[row] != SYMLINK:
+            return None
+        try:
+            (data,) = self._source.read_files([digest_at(target.digest, row)])
+        except MissingDataError:
+            return None  # left out of this workspace, so that it is not written either
+        return bytes(data[: MAX_TARGET + 1]).decode(errors="replace")
+
+    def _make_file(
+        self, place: str, size: int, digest: Digest, data: Buffer | None
+    ) -> os.stat_result:
         handle = os.open(place, _FLAGS, 0o666)
         try:
             if data is None:
-                fill(handle, self._source.iter_extents(digest), self._source, self._progress)
+                extents = self._source.iter_extents(digest, size)
+                fill(handle, extents, self._source, self._progress)
             else:
                 while (written := os.write(handle, data)) < len(data):
                     data = memoryview(data)[written:]

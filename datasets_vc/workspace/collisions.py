@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
+from datasets_vc.errors import InvalidInputError
 from datasets_vc.paths import parents_of
 from datasets_vc.workspace.columns import Rows, paths_at
 
@@ -30,6 +31,22 @@ def colliding(paths: pa.StringArray, rows: Rows, others: pa.StringArray, beside:
         for path in some
     ]
     return rows[np.array(hit, np.bool_)]
+
+
+def check_apart(paths: pa.StringArray, rows: Rows) -> None:
+    """Check that some rows of one version can be in one tree.
+
+    Raises:
+        InvalidInputError: one is a folder of another; names it.
+    """
+    folders = _folders(paths, rows)
+    for some in _pieces(paths, rows):
+        both = folders.intersection(some) if folders else ()
+        if both:
+            raise InvalidInputError(
+                f"{min(both)!a} is a file of this version and a folder of it, too.",
+                "This version was not made by dsvc; do not trust it.",
+            )
 
 
 def _folders(paths: pa.StringArray, rows: Rows) -> set[str]:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from datasets_vc.workspace.walk import GIT_DIR
+from datasets_vc.paths import GIT_DIR
 
 GITIGNORE = ".gitignore"
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from datasets_vc.errors import InvalidInputError, UnreadableFileError
-from datasets_vc.paths import parents_of
+from datasets_vc.paths import parents_of, without_retries
 
 IGNORE_FILE = ".dsvcignore"
 
@@ -40,8 +42,7 @@ class IgnoreRules:
         patterns = _patterns(data, source)
         self._patterns = tuple(reversed(patterns))
         # Most paths match no rule at all: one look tells.
-        either = "|".join(f"(?:{regex.pattern})" for regex, _ in patterns)
-        self._any = re.compile(either, re.DOTALL)
+        self._any = _compiled("|".join(f"(?:{regex.pattern})" for regex, _ in patterns))
 
     def ignores(self, path: str, *, folder: bool) -> bool:
         """Whether `path`, whose own folder is not ignored, is."""
@@ -111,10 +112,24 @@ def compile_pattern(line: str) -> tuple[re.Pattern[str], bool] | None:
 
     # `a/**` is what is below `a`, not `a`; pathspec's expression for it matches `a/` as well.
     wanted = re.sub(r"/\*\*(/?)$", r"/**/*\1", line)
-    pattern = next(iter(GitIgnoreSpec.from_lines([wanted]).patterns), None)
+    with _unwarned():
+        pattern = next(iter(GitIgnoreSpec.from_lines([wanted]).patterns), None)
     if pattern is None or pattern.include is None or pattern.regex is None:
         return None  # a comment, or nothing
-    return re.compile(_for_whole_path(pattern.regex.pattern), re.DOTALL), pattern.include
+    return _compiled(_for_whole_path(pattern.regex.pattern)), pattern.include
+
+
+def _compiled(expression: str) -> re.Pattern[str]:
+    with _unwarned():
+        return re.compile(expression, re.DOTALL)
+
+
+@contextmanager
+def _unwarned() -> Iterator[None]:
+    """What sets such as `[a--b]` may mean to a later Python concerns nobody who wrote a pattern."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        yield
 
 
 def _for_whole_path(expression: str) -> str:
@@ -123,4 +138,4 @@ def _for_whole_path(expression: str) -> str:
     if expression in (".", "(?:/)"):
         return ".*" + expression
     # What is in brackets never means the separator.
-    return expression.replace("[^", "[^/")
+    return without_retries(expression.replace("[^", "[^/"))

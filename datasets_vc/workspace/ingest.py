@@ -19,6 +19,7 @@ from datasets_vc.workspace.columns import Digests, Rows, paths_at
 from datasets_vc.workspace.links import check_link
 from datasets_vc.workspace.listing import Listing, Skipped
 from datasets_vc.workspace.reading import Listed, OpenFile, listed_at, read_from_disk, read_whole
+from datasets_vc.workspace.safety import check_recordable
 from datasets_vc.workspace.status import Comparison
 from datasets_vc.workspace.waiting import Disk
 
@@ -73,10 +74,12 @@ def ingest(
 
     Raises:
         UnreadableFileError: a file changed or vanished since it was listed, or cannot be read.
-        InvalidInputError: a symbolic link leaves the workspace.
+        InvalidInputError: a symbolic link leaves the workspace, or no checkout would write a path.
     """
     listing = comparison.listing
     changed = np.flatnonzero(~comparison.equal)
+    for start in range(0, len(changed), _ROWS_AT_ONCE):
+        check_recordable(paths_at(listing.path, changed[start : start + _ROWS_AT_ONCE]))
     links = listing.kind[changed] == SYMLINK
     progress.begin("Reading files", int(listing.size[changed].sum()), "B")
     try:

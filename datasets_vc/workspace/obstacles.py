@@ -14,19 +14,16 @@ import pyarrow as pa
 
 from datasets_vc.errors import InvalidInputError, UnreadableFileError
 from datasets_vc.format.entries import FILE, SYMLINK, Entry
-from datasets_vc.paths import META_DIR, check_path, parents_of
+from datasets_vc.paths import GIT_DIR, META_DIR, parents_of
 from datasets_vc.workspace.columns import Entries, Mask, Rows, digest_at, paths_at, position
 from datasets_vc.workspace.reading import hash_file, listed_from
-from datasets_vc.workspace.walk import GIT_DIR
+from datasets_vc.workspace.safety import check_safe
 
 _ABSENT = 0
 _FOLDER = 1
 _OTHER = 2
 
 _AT_ONCE = 1 << 16
-# Where two paths meet in a text of many, NUL is between them. What has none of these has no
-# component that is empty or begins with a dot.
-_SUSPICIOUS = ("/.", "\0.", "//", "\0/", "/\0", "\0\0")
 
 
 class Obstacles:
@@ -61,7 +58,7 @@ class Obstacles:
         for start in range(0, len(rows), _AT_ONCE):
             some = rows[start : start + _AT_ONCE]
             paths = paths_at(target.path, some)
-            _check_safe(paths)
+            check_safe(paths)
             for number in self._in_folders(paths):
                 row = int(some[number])
                 kind, size = int(target.kind[row]), int(target.size[row])
@@ -158,16 +155,3 @@ class Obstacles:
         if kind != entry.kind or found.st_size != entry.size:
             return False
         return hash_file(self._root, listed_from(entry.path, kind, found)) == entry.digest
-
-
-def _check_safe(paths: Sequence[str]) -> None:
-    text = "\0".join(("", *paths, ""))
-    if text.count("\0") == len(paths) + 1 and not any(each in text for each in _SUSPICIOUS):
-        return
-    for path in paths:
-        *folders, _ = parts = check_path(path).lower().split("/")
-        if GIT_DIR in parts or META_DIR in folders:
-            raise InvalidInputError(
-                f"'{path}' is not written: what lies in '{GIT_DIR}' or '{META_DIR}' is no data.",
-                "This version was not made by dsvc; do not trust it.",
-            )

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from datasets_vc.errors import UnsavedChangesError
+from datasets_vc.workspace.collisions import check_apart
 from datasets_vc.workspace.columns import (
     Digests,
     Entries,
@@ -87,6 +88,7 @@ def plan_checkout(
     new = place[write] < 0
     new[new] = ~obstacles.permit(entries, write[new])
     write = write[~new]
+    check_apart(entries.path, write)
     replaces = place[write]
     if not force:
         touched = leaving.copy()

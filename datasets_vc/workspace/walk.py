@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from datasets_vc.errors import UnreadableFileError
 from datasets_vc.format.entries import FILE, SYMLINK
-from datasets_vc.paths import META_DIR
+from datasets_vc.paths import GIT_DIR, META_DIR
 from datasets_vc.workspace.ignore import IGNORE_FILE, IgnoreRules
 from datasets_vc.workspace.listing import (
     FIELDS,
@@ -34,8 +34,6 @@ from datasets_vc.workspace.waiting import waits
 
 THREADS = min(8, 2 * (os.cpu_count() or 1))
 """More than cores, as they are only called when it is the disk that one waits for."""
-
-GIT_DIR = ".git"
 
 # From a cold cache a thread waits about once in 90 files, from a warm one once in 3,500. In the
 # first case several threads are twice as fast; in the second they quarrel about Python's lock.

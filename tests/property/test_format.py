@@ -137,7 +137,8 @@ def test_run_head_round_trip(head: RunHead) -> None:
     assert decode_run_head(encode_run_head(head), "head") == head
 
 
-ref_maps = st.dictionaries(texts, digests, max_size=3)
+ref_names = st.from_regex(r"[A-Z_][a-z._-]{0,9}[0-9](/[A-Z_][a-z._-]{0,9}[0-9])?", fullmatch=True)
+ref_maps = st.dictionaries(ref_names, digests, max_size=3)
 extras = st.dictionaries(texts.map(lambda name: f"later {name}"), values, max_size=3)
 
 
@@ -146,7 +147,7 @@ extras = st.dictionaries(texts.map(lambda name: f"later {name}"), values, max_si
         Root,
         write_id=texts,
         gc_generation=st.integers(0, 2**60),
-        default_branch=texts,
+        default_branch=ref_names,
         branches=ref_maps,
         tags=ref_maps,
         tracking=ref_maps,
@@ -160,7 +161,7 @@ def test_root_round_trip_keeps_unknown_members(root: Root) -> None:
 
 @given(extras, digests)
 def test_run_input_round_trip(members: dict[str, object], digest: Digest) -> None:
-    members |= {"dataset": digest.hex(), "code": digest.hex()}
+    members |= {"dataset": digest.hex(), "code": digest.hex(), "command": ["cnn"]}
     assert decode_run_input(encode_run_input(members), "input") == members
 
 

@@ -17,6 +17,7 @@ from datasets_vc.errors import (
     DatasetError,
     IntegrityError,
     InvalidInputError,
+    NotFoundError,
     UnsavedChangesError,
     UntrustedError,
 )
@@ -140,12 +141,13 @@ def test_a_tampered_commit_is_bad(work: Repository, keys: Keys, members: dict[st
     assert status_of(work) == "good"
 
 
-def test_a_member_that_occurs_twice_is_bad(work: Repository, keys: Keys) -> None:
+def test_what_has_a_member_twice_is_no_commit(work: Repository, keys: Keys) -> None:
     commit(work, files(a="1"), key=keys.ada)
     data = bytes(work.store.read(work.head.commit))
     digest = put(work, b'{"message":"another",' + data[1:])
 
-    assert status_of(work, digest.hex()) == "bad"
+    with pytest.raises(NotFoundError):
+        status_of(work, digest.hex())
 
 
 def test_a_key_counts_as_of_the_time_of_the_commit(

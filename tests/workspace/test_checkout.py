@@ -513,7 +513,7 @@ def test_bytes_that_do_not_match_are_not_put_in_place(
     a, _ = versions(bench, A, B)
     before = bench.tree()
     monkeypatch.setattr(
-        type(bench.store), "read_files", lambda _, digests: [b"wrong" for _ in digests]
+        type(bench.store), "read_files", lambda _, digests, sizes: [b"wrong" for _ in digests]
     )
     with pytest.raises(IntegrityError, match="do not match its digest"):
         bench.checkout(a)
