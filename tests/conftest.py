@@ -1,4 +1,7 @@
-"""What tests of all rooms share: hypothesis's profiles, and an S3 server with fresh buckets."""
+"""What tests of all rooms share: hypothesis's profiles, and servers on the loopback device.
+
+A server starts when the first test wants it, and runs until the last test of the process is done.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,11 @@ import boto3
 import pytest
 from hypothesis import settings
 from moto.server import ThreadedMotoServer
+
+from tests.servers.azurite import azurite
+from tests.servers.gcs import FakeGcs, fake_gcs
+from tests.servers.openssh import SshServer, openssh
+from tests.servers.rclone import KEY, SECRET, rclone_s3
 
 # No test asserts how long something takes. Where every change is checked, the examples are the
 # same every time: a failure there is the change's; new examples are for those who work on it.
@@ -49,8 +57,88 @@ def s3_environment(s3_endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
 def s3_url(request: pytest.FixtureRequest) -> str:
     """A prefix of a fresh bucket; `open_backend` reaches it as it is."""
     request.getfixturevalue("s3_environment")
+    return f"s3://{_new_bucket()}/stores/one"
+
+
+def _new_bucket() -> str:
+    """Make a bucket at the server that the environment names."""
     bucket = f"bucket-{next(_BUCKETS)}"
     client = boto3.client("s3")
     client.create_bucket(Bucket=bucket)
     client.close()
-    return f"s3://{bucket}/stores/one"
+    return bucket
+
+
+@pytest.fixture(scope="session")
+def rclone_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The endpoint of an S3 server that ignores conditions."""
+    folder = tmp_path_factory.mktemp("rclone") / "buckets"
+    folder.mkdir()
+    with rclone_s3(folder) as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def rclone_url(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A prefix of a fresh bucket of that server."""
+    endpoint = request.getfixturevalue("rclone_server")
+    request.getfixturevalue("s3_environment")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    return f"s3://{_new_bucket()}/stores/one"
+
+
+@pytest.fixture(scope="session")
+def azure_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The connection string of an emulator of Azure."""
+    with azurite(tmp_path_factory.mktemp("azurite")) as connection:
+        yield connection
+
+
+@pytest.fixture
+def azure_url(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A prefix of a fresh container."""
+    pytest.importorskip("adlfs")
+    connection = request.getfixturevalue("azure_server")
+    monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", connection)
+    from azure.storage.blob import BlobServiceClient
+
+    container = f"container-{next(_BUCKETS)}"
+    with BlobServiceClient.from_connection_string(connection) as client:
+        client.create_container(container)
+    return f"az://{container}/stores/one"
+
+
+@pytest.fixture(scope="session")
+def gcs_server() -> Iterator[FakeGcs]:
+    """A server that speaks as Google Cloud Storage does."""
+    with fake_gcs() as server:
+        yield server
+
+
+@pytest.fixture
+def gcs_url(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A prefix of a fresh bucket of it."""
+    pytest.importorskip("gcsfs")
+    server: FakeGcs = request.getfixturevalue("gcs_server")
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.endpoint)
+    bucket = f"bucket-{next(_BUCKETS)}"
+    server.buckets[bucket] = {}
+    return f"gs://{bucket}/stores/one"
+
+
+@pytest.fixture(scope="session")
+def ssh_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshServer]:
+    """OpenSSH's server for this user."""
+    pytest.importorskip("sshfs")
+    with openssh(tmp_path_factory.mktemp("ssh")) as server:
+        yield server
+
+
+@pytest.fixture
+def ssh_home(ssh_server: SshServer, monkeypatch: pytest.MonkeyPatch) -> SshServer:
+    """That server, and a home folder from where one may log in there, without an agent."""
+    monkeypatch.setenv("HOME", str(ssh_server.home))
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    return ssh_server

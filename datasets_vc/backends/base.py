@@ -74,6 +74,9 @@ class Backend(ABC):
     conditional_writes: bool = True
     """Whether `swap` is meant to be safe against other processes; `probe` looks if it is."""
 
+    writable: bool = True
+    """Whether there is any way to write there."""
+
     @abstractmethod
     def get(self, name: str, start: int = 0, end: int | None = None) -> bytes:
         """The bytes [start, end) of an object; fewer where it ends before.

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
+from datasets_vc.addresses import without_secrets
 from datasets_vc.backends.base import TEMPORARY_PREFIX, Backend
-from datasets_vc.backends.failures import is_denied, without_password
+from datasets_vc.backends.failures import is_denied
 from datasets_vc.errors import ConflictError, DatasetError
 
 
@@ -71,7 +72,7 @@ def _try_writing(backend: Backend, name: str) -> ProbeResult:
         and works(lambda: _refuses_stale_swaps(backend, f"{name}-root"))
     )
     if writable and not conditional and not problems:
-        problems.append(f"'{without_password(backend.url)}' has no conditional writes.")
+        problems.append(f"'{without_secrets(backend.url)}' has no conditional writes.")
     return ProbeResult(
         reachable=True,
         readable=True,

@@ -6,11 +6,13 @@ import os
 import pickle
 import secrets
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from datasets_vc.addresses import Access
 from datasets_vc.backends import (
     Backend,
     CountingBackend,
@@ -19,7 +21,10 @@ from datasets_vc.backends import (
     RetryingBackend,
     probe,
 )
+from datasets_vc.backends.wrappers import Wrapper
+from datasets_vc.digest import Buffer
 from datasets_vc.errors import ConflictError, InvalidInputError, NotFoundError
+from tests.servers.web import PlainHandler, RangeHandler, web
 
 ROOT = "root.json"
 NAME = "packs/ab12"
@@ -43,6 +48,34 @@ def _s3(request: pytest.FixtureRequest) -> Backend:
     return FsspecBackend(request.getfixturevalue("s3_url"))
 
 
+def _rclone(request: pytest.FixtureRequest) -> Backend:
+    return FsspecBackend(request.getfixturevalue("rclone_url"), single_writer=True)
+
+
+def _azure(request: pytest.FixtureRequest) -> Backend:
+    return FsspecBackend(request.getfixturevalue("azure_url"))
+
+
+def _gcs(request: pytest.FixtureRequest) -> Backend:
+    url = request.getfixturevalue("gcs_url")
+    return FsspecBackend(url, access=Access(anonymous=True))
+
+
+def _sftp(request: pytest.FixtureRequest) -> Backend:
+    folder: Path = request.getfixturevalue("tmp_path") / "store"
+    return FsspecBackend(request.getfixturevalue("ssh_home").url(folder))
+
+
+def _sftp_only(request: pytest.FixtureRequest) -> Backend:
+    folder: Path = request.getfixturevalue("tmp_path") / "store"
+    url = request.getfixturevalue("ssh_home").url(folder, commands=False)
+    return FsspecBackend(url, single_writer=True)
+
+
+def _web(request: pytest.FixtureRequest) -> Backend:
+    return request.getfixturevalue("published")
+
+
 def _wrapped(request: pytest.FixtureRequest) -> Backend:
     return CountingBackend(RetryingBackend(_local(request)))
 
@@ -52,8 +85,44 @@ MAKERS: dict[str, Callable[[pytest.FixtureRequest], Backend]] = {
     "memory": _memory,
     "file": _file,
     "s3": _s3,
+    "rclone": _rclone,
+    "azure": _azure,
+    "gcs": _gcs,
+    "sftp": _sftp,
+    "sftp-only": _sftp_only,
+    "web": _web,
+    "web-no-ranges": _web,
     "wrapped": _wrapped,
 }
+
+
+class Published(Wrapper):
+    """A folder that is read through a web server, and written as a folder."""
+
+    def __init__(self, folder: LocalBackend, reader: Backend) -> None:
+        super().__init__(reader)
+        self._folder = folder
+        self.conditional_writes = True
+
+    def __reduce__(self) -> tuple[type[Published], tuple[LocalBackend, Backend]]:
+        return Published, (self._folder, self.inner)
+
+    def put(self, name: str, *parts: Buffer) -> None:
+        self._folder.put(name, *parts)
+
+    def delete(self, name: str) -> None:
+        self._folder.delete(name)
+
+    def swap(self, name: str, data: bytes, expected: object | None) -> None:
+        self._folder.swap(name, data, expected)
+
+
+@pytest.fixture
+def published(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backend]:
+    folder = LocalBackend(tmp_path / "some folder" / "store", create=True)
+    handler = PlainHandler if "no-ranges" in request.node.callspec.id else RangeHandler
+    with web(tmp_path, handler) as url:
+        yield Published(folder, FsspecBackend(f"{url}/some folder/store"))
 
 
 @pytest.fixture(params=MAKERS)
@@ -160,6 +229,23 @@ def test_list_takes_a_prefix_for_a_folder(backend: Backend) -> None:
 def test_list_of_nothing(backend: Backend) -> None:
     assert names(backend, "") == []
     assert names(backend, "packs/") == []
+
+
+def test_listings_and_stat_agree_on_when_an_object_was_written(backend: Backend) -> None:
+    before = time.time()
+    backend.put(NAME, DATA)
+    after = time.time()
+    [listed] = backend.list("packs/")
+    assert abs(listed.modified - backend.stat(NAME).modified) < 1
+    # Some servers tell whole seconds, and each has a clock of its own: here it is the same one.
+    assert before - 2 <= listed.modified <= after + 2
+
+
+def test_many_objects_are_listed_page_by_page(backend: Backend) -> None:
+    written = [f"packs/{number:02}" for number in range(7)]
+    for name in reversed(written):
+        backend.put(name, b"")
+    assert names(backend, "packs/") == written
 
 
 def test_list_is_never_stale(backend: Backend) -> None:
