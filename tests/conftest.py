@@ -63,7 +63,7 @@ def s3_url(request: pytest.FixtureRequest) -> str:
 def _new_bucket() -> str:
     """Make a bucket at the server that the environment names."""
     bucket = f"bucket-{next(_BUCKETS)}"
-    client = boto3.client("s3")
+    client = boto3.Session().client("s3")  # the default one keeps the credentials of another test
     client.create_bucket(Bucket=bucket)
     client.close()
     return bucket

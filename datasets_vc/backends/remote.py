@@ -29,6 +29,7 @@ from datasets_vc.backends.failures import (
 from datasets_vc.backends.files import Files
 from datasets_vc.backends.kinds import Kind, check_understood, kind_of
 from datasets_vc.backends.sftp import RootLockedError
+from datasets_vc.backends.web import WebFiles
 from datasets_vc.digest import Buffer
 from datasets_vc.errors import (
     ConflictError,
@@ -92,6 +93,11 @@ class FsspecBackend(Backend):
 
     def __repr__(self) -> str:
         return f"FsspecBackend({without_secrets(self.url)!r})"
+
+    @property
+    def ranges(self) -> bool:
+        files = self._files()
+        return not isinstance(files, WebFiles) or files.ranges
 
     def get(self, name: str, start: int = 0, end: int | None = None) -> bytes:
         path = self._path(name)

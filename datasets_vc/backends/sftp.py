@@ -157,11 +157,9 @@ class SftpFiles:
                 await _forget(channel, temporary)
 
     async def _run(self, path: str, temporary: str, expected: object | None) -> bytes:
-        state = "first" if expected is None else "next"
-        words = ("sh", "-c", _SWAP, "sh", path, temporary, state)
         try:
             ended = await self._filesystem._execute(
-                f"exec {shlex.join(words)}",
+                swap_command(path, temporary, first=expected is None),
                 input=expected if isinstance(expected, bytes) else b"",
                 encoding=None,
                 check=False,
@@ -185,6 +183,12 @@ class SftpFiles:
             request.close()
             raise
         return wait_for(self._filesystem.loop, request)
+
+
+def swap_command(path: str, temporary: str, *, first: bool) -> str:
+    """What a login shell of any make runs to swap a root; says "swapped", "changed" or "locked"."""
+    words = ("sh", "-c", _SWAP, "sh", path, temporary, "first" if first else "next")
+    return f"exec {shlex.join(words)}"
 
 
 def _real(path: str) -> str:

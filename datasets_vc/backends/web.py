@@ -56,10 +56,14 @@ class WebFiles:
 
     Args:
         filesystem: an fsspec `HTTPFileSystem`, for its session.
+
+    Attributes:
+        ranges: no range that was asked for so far was answered with the whole object.
     """
 
     def __init__(self, filesystem: Any) -> None:
         self._filesystem = filesystem
+        self.ranges = True
 
     def read(self, path: str, start: int, end: int | None) -> bytes:
         return wait_for(self._filesystem.loop, self._read(path, start, end))
@@ -116,6 +120,7 @@ class WebFiles:
             if answer.status == 206:
                 _check_range(answer.headers.get("Content-Range", ""), start)
                 return bytes(await answer.read())
+            self.ranges = self.ranges and "Range" not in headers
             return await _cut(answer, start, end)
 
     async def _fetch(self, method: str, path: str) -> Answer:

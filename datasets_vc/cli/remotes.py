@@ -1,97 +1,32 @@
-"""Verbs for stores elsewhere: remote, clone, fetch, pull, push."""
+"""Verbs that move versions between stores: clone, fetch, pull, push."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
 import typer
 
+from datasets_vc.addresses import Access
+from datasets_vc.cli import known_remotes
+from datasets_vc.cli.access import AnonymousOption, EndpointOption, ProfileOption, RegionOption
 from datasets_vc.cli.author import author_of
 from datasets_vc.cli.conflicts import conflict_lines, conflicts_json
 from datasets_vc.cli.failure import CONFLICT
 from datasets_vc.cli.git import git_lines
-from datasets_vc.cli.options import keep_options
-from datasets_vc.cli.render import count, short, shown, size, table
+from datasets_vc.cli.render import count, short, shown, size
 from datasets_vc.cli.session import Session, new_app, verb
 from datasets_vc.repository import Pin, Repository
 
 if TYPE_CHECKING:
-    from datasets_vc.config import RemoteConfig
     from datasets_vc.repository import CloneResult, SyncResult, Transfer
 
 app = new_app()
-remote = new_app(
-    help="Name the stores elsewhere that versions move to and from.",
-    callback=keep_options,
-)
-app.add_typer(remote, name="remote")
+app.add_typer(known_remotes.app, name="remote")
 
 Remote = Annotated[str, typer.Argument(metavar="REMOTE", help="A name that 'remote add' gave.")]
-
-
-@verb(
-    remote, "add", "dsvc remote add origin s3://bucket/signs\ndsvc remote add disk /mnt/disk/signs"
-)
-def add(
-    session: Session,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="What to call it.")],
-    url: Annotated[str, typer.Argument(metavar="URL", help="A folder or any fsspec URL.")],
-    single_writer: Annotated[
-        bool,
-        typer.Option(
-            "--single-writer",
-            help="Push even if it has no conditional write: only one machine pushes at a time.",
-        ),
-    ] = False,
-) -> None:
-    """Give a store elsewhere a name.
-
-    It is tried once: can it be reached, can it be written without losing another's writes?
-    """
-    address = session.address(url)
-    session.repository.remotes.add(name, address, single_writer=single_writer)
-    session.done(
-        name,
-        lambda _: {"remote": name, "url": address, "single_writer": single_writer},
-        lambda _: [f"Added remote {shown(name)}: {shown(address)}"],
-    )
-
-
-@verb(remote, "list", "dsvc remote list")
-def list_(session: Session) -> None:
-    """List the remotes."""
-    session.answer(session.repository.remotes.list(), _remotes_json, _remotes_lines)
-
-
-def _remotes_json(remotes: Mapping[str, RemoteConfig]) -> dict[str, Any]:
-    return {
-        "remotes": [
-            {"name": name, "url": known.url, "single_writer": known.single_writer}
-            for name, known in sorted(remotes.items())
-        ]
-    }
-
-
-def _remotes_lines(remotes: Mapping[str, RemoteConfig]) -> Iterator[str]:
-    rows = [(shown(name), shown(known.url)) for name, known in sorted(remotes.items())]
-    return table(("NAME", "URL"), rows) if rows else iter(["No remotes."])
-
-
-@verb(remote, "remove", "dsvc remote remove disk")
-def remove(
-    session: Session,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Which one.")],
-) -> None:
-    """Forget a remote; what it holds stays there."""
-    session.repository.remotes.remove(name)
-    session.done(
-        name,
-        lambda _: {"remote": name, "removed": True},
-        lambda _: [f"Removed remote {shown(name)}."],
-    )
 
 
 @verb(
@@ -100,6 +35,8 @@ def remove(
     "dsvc clone s3://bucket/signs\n"
     "dsvc clone /mnt/disk/signs work --rev v1.0 --no-checkout\n"
     "dsvc clone s3://bucket/signs --only 'train/**'\n"
+    "dsvc clone https://data.example/signs\n"
+    "dsvc clone s3://public/signs --anonymous --endpoint https://storage.example\n"
     "dsvc clone --from dataset.lock",
 )
 def clone(
@@ -123,12 +60,18 @@ def clone(
     lock: Annotated[
         str | None, typer.Option("--from", metavar="FILE", help="What this dataset.lock pins.")
     ] = None,
+    endpoint: EndpointOption = None,
+    region: RegionOption = None,
+    profile: ProfileOption = None,
+    anonymous: AnonymousOption = False,
 ) -> None:
     """Make a workspace of a version in a remote store.
 
     With --from there is no URL, and DIR is by default where the lock file has the workspace. The
-    workspace is on the default branch if that has the version, else on no branch.
+    workspace is on the default branch if that has the version, else on no branch. How to get to the
+    store is remembered, in the remote 'origin'.
     """
+    access = Access(endpoint, region, profile, anonymous)
     if only and (no_checkout or lock):
         raise typer.BadParameter("not with --no-checkout or --from.", param_hint="--only")
     if lock is None:
@@ -141,6 +84,7 @@ def clone(
             revision=revision,
             checkout=not no_checkout,
             only=only or None,
+            access=access,
             progress=session.progress,
         )
     else:
@@ -148,7 +92,9 @@ def clone(
             raise typer.BadParameter("it says which store and version.", param_hint="--from")
         file = session.located(lock)
         folder = session.located(url) if url else Pin.place_for(file)
-        result = Pin.clone(file, folder, checkout=not no_checkout, progress=session.progress)
+        result = Pin.clone(
+            file, folder, checkout=not no_checkout, access=access, progress=session.progress
+        )
     session.done(
         result,
         lambda made: {**_sync_json(made, "received"), "workspace": str(folder)},

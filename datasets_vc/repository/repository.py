@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from datasets_vc.addresses import PLAIN, Access
 from datasets_vc.config import Head, find_workspace
 from datasets_vc.digest import Buffer, Digest
 from datasets_vc.errors import NotFoundError
@@ -78,6 +79,7 @@ class Repository:
         revision: str | None = None,
         checkout: bool = True,
         only: Sequence[str] | None = None,
+        access: Access = PLAIN,
         progress: Progress = SILENT,
     ) -> CloneResult:
         """Make a workspace of a version in a remote store.
@@ -89,12 +91,19 @@ class Repository:
                 stands on no branch.
             checkout: write the files; training does not need them.
             only: get and write only the files that these patterns name; see `checkout`.
+            access: how to get to the remote, where the URL does not say it; remembered.
 
         Raises:
             AlreadyExistsError: the folder exists and is not empty.
         """
         return exchange.clone(
-            url, folder, revision=revision, checkout=checkout, only=only, progress=progress
+            url,
+            folder,
+            revision=revision,
+            checkout=checkout,
+            only=only,
+            access=access,
+            progress=progress,
         )
 
     @property
