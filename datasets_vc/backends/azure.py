@@ -6,7 +6,7 @@ conditions (https://learn.microsoft.com/rest/api/storageservices/specifying-cond
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any, TypeVar
 
 from datasets_vc.addresses import Access
@@ -39,6 +39,24 @@ def options_of(access: Access) -> dict[str, Any]:
     if access.anonymous:
         options["anon"] = True
     return options
+
+
+def files_of(connect: Callable[[], Any]) -> AzureFiles:
+    """The blobs of an account.
+
+    Raises:
+        InvalidInputError: nothing says which account.
+    """
+    try:
+        return AzureFiles(connect())
+    except ValueError as error:
+        if "account_name" not in str(error):
+            raise
+        raise InvalidInputError(
+            "Nothing says which Azure account the container is in.",
+            "Write az://CONTAINER@ACCOUNT.blob.core.windows.net/PREFIX, or set "
+            "AZURE_STORAGE_ACCOUNT_NAME.",
+        ) from error
 
 
 class AzureFiles:

@@ -34,7 +34,6 @@ _CUT_SHORT = frozenset(
 _NO_CREDENTIALS = frozenset(
     {
         "CredentialUnavailableError",
-        "GoogleAuthError",
         "NoCredentialsError",
         "PartialCredentialsError",
         "CredentialRetrievalError",
@@ -43,9 +42,19 @@ _NO_CREDENTIALS = frozenset(
     }
 )
 _NO_CONNECTION = frozenset(
-    {"EndpointConnectionError", "ClientConnectorError", "ServiceRequestError", "gaierror"}
+    {
+        "EndpointConnectionError",
+        "ClientConnectorError",
+        "ServiceRequestError",
+        "TransportError",
+        "gaierror",
+    }
 )
-_DENIED = frozenset({"PermissionDenied", "SFTPPermissionDenied", "SFTPWriteProtect"})
+_DENIED = frozenset(
+    {"PermissionDenied", "RefreshError", "SFTPPermissionDenied", "SFTPWriteProtect"}
+)
+# Azure's word for both: a server that refuses, and nothing to show to one.
+_NOT_LET_IN = frozenset({"ClientAuthenticationError"})
 _ABSENT = frozenset({"SFTPNoSuchFile", "SFTPNoSuchPath"})
 _UNABLE = frozenset({"SFTPOpUnsupported"})
 _STRANGERS = frozenset({"HostKeyNotVerifiable"})
@@ -93,7 +102,7 @@ def remote_error(
             f"'{shown}' is a machine that '~/.ssh/known_hosts' does not know.",
             "Log in there once with 'ssh', and check its fingerprint.",
         )
-    if _is_any(error, _NO_CREDENTIALS):
+    if _is_any(error, _NO_CREDENTIALS) or (_is_any(error, _NOT_LET_IN) and not status):
         return RemoteError(
             f"'{shown}' needs credentials, and none were found.",
             "Set them up as for the remote's own command line tool.",

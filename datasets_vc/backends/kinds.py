@@ -58,7 +58,7 @@ _GCS = Kind(
     extra="gcs",
 )
 _AZURE = Kind(
-    files=lambda connect: azure.AzureFiles(connect()),
+    files=azure.files_of,
     options=azure.options_of,
     understands=frozenset({"endpoint", "anonymous"}),
     extra="azure",

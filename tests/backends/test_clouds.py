@@ -138,7 +138,7 @@ def test_azure_without_an_account(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("CONNECTION_STRING", "ACCOUNT_NAME", "ACCOUNT_KEY", "SAS_TOKEN"):
         monkeypatch.delenv(f"AZURE_STORAGE_{name}", raising=False)
     backend = FsspecBackend("az://box/store", access=ANONYMOUS)
-    with pytest.raises(InvalidInputError, match=r"cannot be a remote: .*account_name"):
+    with pytest.raises(InvalidInputError, match="which Azure account"):
         backend.get("packs/a")
 
 

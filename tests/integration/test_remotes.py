@@ -171,3 +171,18 @@ def test_what_means_nothing_is_refused_before_anything_is_made(
     assert "means nothing" in refused(2, *words)
     assert "is a folder" in refused(2, "remote", "add", "x", str(home / "x"), "--anonymous")
     assert not (home / "new").exists()
+
+
+def test_a_library_that_talks_does_not_talk_here(
+    work: Path, process: Dsvc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Azure's would write a page about every place where it looked for credentials."""
+    pytest.importorskip("adlfs")
+    for name in ("CONNECTION_STRING", "ACCOUNT_KEY", "SAS_TOKEN"):
+        monkeypatch.delenv(f"AZURE_STORAGE_{name}", raising=False)
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "nobody")
+    said = process("remote", "add", "origin", "az://box/x")
+    assert said.code == 14
+    error, hint = said.err.splitlines()
+    assert error == "error: 'az://box/x' needs credentials, and none were found."
+    assert hint.startswith("hint: ")
