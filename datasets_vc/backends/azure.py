@@ -15,6 +15,8 @@ from datasets_vc.backends.failures import code_of, is_beyond_end
 from datasets_vc.backends.loop import wait_for
 from datasets_vc.errors import InvalidInputError
 
+# An account with a hierarchical namespace lists its folders too.
+_FOLDER = "hdi_isfolder"
 _CONNECTIONS = 4
 # RetryingBackend is where patience lies; the SDK's own waits for a quarter of a minute.
 _ONCE: dict[str, Any] = {"retry_total": 0, "connection_timeout": 20, "read_timeout": 60}
@@ -125,10 +127,11 @@ class AzureFiles:
 
     async def _listed(self, container: str, start: str) -> Sequence[ObjectInfo]:
         client = self._filesystem.service_client.get_container_client(container)
-        rows = client.list_blobs(name_starts_with=start, **_ONCE)
+        rows = client.list_blobs(name_starts_with=start, include=["metadata"], **_ONCE)
         return [
             ObjectInfo(f"{container}/{row.name}", row.size, row.last_modified.timestamp())
             async for row in rows
+            if _FOLDER not in (row.metadata or {})
         ]
 
     def _blob(self, path: str) -> Any:

@@ -129,7 +129,9 @@ class FsspecBackend(Backend):
                 for row in self._files().list(start)
                 if row.name.startswith(start)
             ]
-        return iter(sorted(row for row in found if row.name and not is_temporary(row.name)))
+        # Consoles leave empty objects behind that they show as folders.
+        objects = [row for row in found if row.name and not row.name.endswith("/")]
+        return iter(sorted(row for row in objects if not is_temporary(row.name)))
 
     def delete(self, name: str) -> None:
         path = self._path(name)

@@ -6,6 +6,7 @@ import pickle
 import re
 from collections.abc import Callable, Iterator
 
+import boto3
 import pytest
 
 from datasets_vc.addresses import Access
@@ -120,6 +121,26 @@ def test_azure_says_no(
         assert probe(backend).reachable == (number == 403)
 
 
+def test_folders_of_azure_are_no_objects(azure_url: str, azure_server: str) -> None:
+    from azure.storage.blob import BlobServiceClient
+
+    backend = FsspecBackend(azure_url)
+    backend.put("packs/a", b"data")
+    container = azure_url.split("/")[2]
+    with BlobServiceClient.from_connection_string(azure_server) as client:
+        folder = client.get_blob_client(container, "stores/one/packs")
+        folder.upload_blob(b"", metadata={"hdi_isfolder": "true"})
+    assert [found.name for found in backend.list("")] == ["packs/a"]
+
+
+def test_the_account_may_be_in_the_url(azure_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    FsspecBackend(azure_url).put("packs/a", b"data")
+    container = azure_url.split("/")[2]
+    backend = open_backend(f"az://{container}@me.blob.core.windows.net/stores/one")
+    assert backend.get("packs/a") == b"data"
+    backend.close()
+
+
 def test_azure_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     backend = _azure_at(f"http://127.0.0.1:{closed_port()}", monkeypatch)
     with pytest.raises(RemoteError, match="cannot be reached"):
@@ -140,6 +161,19 @@ def test_azure_without_an_account(monkeypatch: pytest.MonkeyPatch) -> None:
     backend = FsspecBackend("az://box/store", access=ANONYMOUS)
     with pytest.raises(InvalidInputError, match="which Azure account"):
         backend.get("packs/a")
+
+
+def test_what_a_console_leaves_as_a_folder_is_no_object(s3_url: str) -> None:
+    backend = FsspecBackend(s3_url)
+    backend.put("packs/a", b"data")
+    bucket = s3_url.split("/")[2]
+    client = boto3.Session().client("s3")
+    for folder in ("stores/one/", "stores/one/packs/"):
+        client.put_object(Bucket=bucket, Key=folder, Body=b"")
+    client.close()
+    assert [found.name for found in backend.list("")] == ["packs/a"]
+    assert [found.name for found in backend.list("packs/")] == ["packs/a"]
+    backend.close()
 
 
 @pytest.fixture

