@@ -7,12 +7,11 @@ a server that makes none has no listings, which costs the runs and nothing else.
 
 from __future__ import annotations
 
+import html
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from email.utils import parsedate_to_datetime
-from html.parser import HTMLParser
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urljoin, urlsplit
 
@@ -20,7 +19,10 @@ from datasets_vc.backends.base import ObjectInfo, Versioned
 from datasets_vc.backends.failures import ReadOnlyError
 from datasets_vc.backends.loop import wait_for
 
+# A store has three levels; a server may make up any number.
+_DEPTH = 4
 _PIECE = 2**20
+_LINK = re.compile(r"<a\s[^<>]*?\bhref\s*=\s*[\"']?([^\"'\s>]+)", re.IGNORECASE)
 _RANGE = re.compile(r"bytes (\d+)-")
 # Ours to check and to cut, so as it lies there.
 _AS_IT_IS = {"Accept-Encoding": "identity"}
@@ -79,6 +81,9 @@ class WebFiles:
         return ObjectInfo(path, int(answer.headers.get("Content-Length", 0)), _modified(answer))
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        return self._below(prefix, _DEPTH)
+
+    def _below(self, prefix: str, depth: int) -> Iterator[ObjectInfo]:
         try:
             page = wait_for(self._filesystem.loop, self._fetch("GET", prefix))
         except StatusError as error:
@@ -89,7 +94,8 @@ class WebFiles:
             return
         for name in _links(page.body.decode(errors="replace"), page.path):
             if name.endswith("/"):
-                yield from self.list(prefix + name)
+                if depth > 1:
+                    yield from self._below(prefix + name, depth - 1)
                 continue
             with suppress(FileNotFoundError):
                 yield self.info(prefix + name)
@@ -174,30 +180,21 @@ def _check_range(header: str, start: int) -> None:
 
 def _links(page: str, path: str) -> Iterator[str]:
     """The names in a folder that its index page links to, each once; folders with their "/"."""
-    parser = _LinkParser()
-    parser.feed(page)
+    links = [html.unescape(link) for link in _LINK.findall(page)]
     folder = unquote(path) if path.endswith("/") else posixpath.dirname(unquote(path)) + "/"
-    found = {unquote(urlsplit(urljoin(path, link)).path): None for link in parser.links}
+    # A link with a query sorts the page, it names no file.
+    targets = [urlsplit(urljoin(path, link)) for link in links if "?" not in link]
+    found = {unquote(target.path): None for target in targets}
     for target in found:
         name = target.removeprefix(folder)
         if target.startswith(folder) and name and "/" not in name.rstrip("/"):
             yield name
 
 
-class _LinkParser(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.links: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        del tag
-        # A link with a query sorts the page, it names no file.
-        self.links += [
-            value for name, value in attrs if name == "href" and value and "?" not in value
-        ]
-
-
 def _modified(answer: Answer) -> float:
+    # Takes as long to import as this package, and nobody else has a use for it.
+    from email.utils import parsedate_to_datetime
+
     try:
         return parsedate_to_datetime(answer.headers["Last-Modified"]).timestamp()
     except (KeyError, ValueError):

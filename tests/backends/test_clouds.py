@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import http.server
 import pickle
 import re
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import boto3
 import pytest
@@ -229,15 +232,15 @@ def test_the_only_writer_writes_where_conditions_are_refused(
 
 @pytest.mark.usefixtures("s3_environment")
 def test_endpoint_region_and_profile_reach_the_requests_of_s3(
-    s3_endpoint: str, s3_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: object
+    s3_endpoint: str, s3_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     seen: list[str] = []
 
-    def answer(request: object) -> None:
-        seen.append(request.headers.get("Authorization", ""))  # type: ignore[attr-defined]
-        status(404)(request)  # type: ignore[arg-type]
+    def answer(request: http.server.BaseHTTPRequestHandler) -> None:
+        seen.append(request.headers.get("Authorization", ""))
+        status(404)(request)
 
-    credentials = tmp_path / "credentials"  # type: ignore[operator]
+    credentials = tmp_path / "credentials"
     credentials.write_text("[lab]\naws_access_key_id = LABKEY\naws_secret_access_key = x\n")
     for name in ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
@@ -272,7 +275,7 @@ def test_what_means_nothing_is_refused(url: str, access: Access, word: str) -> N
         open_backend(url, access=access)
 
 
-def test_a_folder_has_no_endpoint(tmp_path: object) -> None:
+def test_a_folder_has_no_endpoint(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="is a folder"):
         open_backend(str(tmp_path), access=Access("https://host"))
 
@@ -289,7 +292,7 @@ def test_an_azure_endpoint_is_the_host_of_the_account(monkeypatch: pytest.Monkey
 
 
 def test_a_package_that_is_missing_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "sshfs", None)
+    monkeypatch.setitem(sys.modules, "sshfs", None)
     with pytest.raises(InvalidInputError, match="not installed") as caught:
         FsspecBackend("sftp://host/x")
     assert "datasets-vc[sftp]" in caught.value.hint

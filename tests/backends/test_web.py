@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.server
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -72,6 +73,20 @@ def test_a_server_without_index_pages_has_no_listings(tmp_path: Path) -> None:
         assert backend.get("runs/1/head.json") == b"{}"
 
 
+def shows(page: bytes) -> Answer:
+    """Every address is this page."""
+
+    def answer(request: http.server.BaseHTTPRequestHandler) -> None:
+        request.send_response(200)
+        request.send_header("Content-Type", "text/html")
+        request.send_header("Content-Length", str(len(page)))
+        request.end_headers()
+        if request.command == "GET":
+            request.wfile.write(page)
+
+    return answer
+
+
 def test_a_page_that_links_elsewhere_lists_nothing_of_it(tmp_path: Path) -> None:
     page = (
         b"<a href='../up'>u</a> <a href='/etc/x'>r</a> <a href='http://other/store/packs/y'>o</a>"
@@ -79,26 +94,27 @@ def test_a_page_that_links_elsewhere_lists_nothing_of_it(tmp_path: Path) -> None
         b"<a href='..%2f..%2fz'>z</a>"
     )
 
-    def answer(request: object) -> None:
-        request.send_response(200)  # type: ignore[attr-defined]
-        request.send_header("Content-Type", "text/html")  # type: ignore[attr-defined]
-        request.send_header("Content-Length", str(len(page)))  # type: ignore[attr-defined]
-        request.end_headers()  # type: ignore[attr-defined]
-        if request.command == "GET":  # type: ignore[attr-defined]
-            request.wfile.write(page)  # type: ignore[attr-defined]
-
-    with server(answer) as url:
+    with server(shows(page)) as url:
         found = [each.name for each in FsspecBackend(f"{url}/store").list("packs/")]
     assert found == ["packs/a", "packs/y"]
 
 
-def _other_bytes(request: object) -> None:
+def test_folders_without_end_come_to_an_end() -> None:
+    page = b"<a href='deeper/'>d</a> <a href='a'>a</a>"
+
+    with server(shows(page)) as url:
+        found = [each.name for each in FsspecBackend(f"{url}/store").list("")]
+    assert found[0] == "a"
+    assert 3 <= len(found) < 10
+
+
+def _other_bytes(request: http.server.BaseHTTPRequestHandler) -> None:
     """Answer a range with another one."""
-    request.send_response(206)  # type: ignore[attr-defined]
-    request.send_header("Content-Range", "bytes 0-2/10")  # type: ignore[attr-defined]
-    request.send_header("Content-Length", "3")  # type: ignore[attr-defined]
-    request.end_headers()  # type: ignore[attr-defined]
-    request.wfile.write(b"012")  # type: ignore[attr-defined]
+    request.send_response(206)
+    request.send_header("Content-Range", "bytes 0-2/10")
+    request.send_header("Content-Length", "3")
+    request.end_headers()
+    request.wfile.write(b"012")
 
 
 def test_a_server_that_answers_with_other_bytes() -> None:

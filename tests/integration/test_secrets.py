@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import os
 from collections.abc import Iterator
@@ -152,11 +153,10 @@ def test_no_refusal_repeats_a_secret(
 ) -> None:
     """Servers that send back all that they were sent."""
 
-    def echo(request: object) -> None:
-        sent = f"{request.path} {request.headers}"  # type: ignore[attr-defined]
-        status(number, f"<Error><Code>Denied</Code><Message>{sent}</Message></Error>".encode())(
-            request  # type: ignore[arg-type]
-        )
+    def echo(request: http.server.BaseHTTPRequestHandler) -> None:
+        sent = f"http://{request.headers['Host']}{request.path} {request.headers}"
+        body = f"<Error><Code>Denied</Code><Message>{sent}</Message></Error>"
+        status(number, body.encode())(request)
 
     dsvc("init", home)
     with server(echo) as endpoint:
