@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -91,7 +92,8 @@ def test_a_client_that_dies_leaves_no_lock(backend: FsspecBackend, tmp_path: Pat
     client = subprocess.Popen([sys.executable, "-c", _STOP_IN_A_SWAP, backend.url])
     try:
         while _is_free(lock):
-            assert client.poll() is None
+            with pytest.raises(subprocess.TimeoutExpired):
+                client.wait(0.05)
     finally:
         client.kill()
         client.wait()
@@ -185,6 +187,14 @@ def test_nobody_there(ssh_home: SshServer) -> None:
         FsspecBackend(f"sftp://127.0.0.1:{closed_port()}/store").get("packs/a")
 
 
+def test_a_server_that_never_answers(ssh_home: SshServer) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"sftp://127.0.0.1:{silent.getsockname()[1]}/store"
+        with pytest.raises(RemoteError) as caught:
+            FsspecBackend(url, {"login_timeout": 0.3}).get("packs/a")
+    assert caught.value.transient
+
+
 def test_a_key_of_the_agent(
     ssh_home: SshServer, new_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -193,17 +203,17 @@ def test_a_key_of_the_agent(
     make_key(key, "open sesame")
     granted = ssh_home.home.parent / "authorized_keys"
     before = granted.read_text()
-    socket = tmp_path / "agent"
-    agent = subprocess.Popen(["ssh-agent", "-D", "-a", str(socket)], stdout=subprocess.DEVNULL)
+    place = str(tmp_path / "agent")
+    agent = subprocess.Popen(["ssh-agent", "-D", "-a", place], stdout=subprocess.DEVNULL)
     try:
         granted.write_text(before + key.with_suffix(".pub").read_text())
         asked = tmp_path / "askpass"
         asked.write_text("#!/bin/sh\necho open sesame\n")
         asked.chmod(0o700)
-        told = {"SSH_AUTH_SOCK": str(socket), "SSH_ASKPASS": str(asked)}
+        told = {"SSH_AUTH_SOCK": place, "SSH_ASKPASS": str(asked)}
         environment = os.environ | told | {"SSH_ASKPASS_REQUIRE": "force"}
         _add(key, environment)
-        monkeypatch.setenv("SSH_AUTH_SOCK", str(socket))
+        monkeypatch.setenv("SSH_AUTH_SOCK", place)
         backend = FsspecBackend(ssh_home.url(tmp_path / "store"))
         backend.put("packs/a", b"data")
         backend.close()

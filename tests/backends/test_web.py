@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import http.server
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import aiohttp
 import pytest
 
+from datasets_vc.addresses import Access
 from datasets_vc.backends import FsspecBackend, LocalBackend, probe
 from datasets_vc.errors import NotFoundError, RemoteError
 from tests.backends.test_remote import Answer, closed_port, reset, server, status
@@ -147,6 +150,22 @@ def test_nobody_there() -> None:
     with pytest.raises(RemoteError, match="cannot be reached") as caught:
         FsspecBackend(f"http://127.0.0.1:{closed_port()}/store").get("packs/a")
     assert not caught.value.transient
+
+
+@pytest.mark.parametrize("kind", ["http", "gs"])
+def test_a_server_that_never_answers(kind: str) -> None:
+    short = {"timeout": aiohttp.ClientTimeout(sock_read=0.2)}
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        if kind == "gs":
+            pytest.importorskip("gcsfs")
+            access = Access(endpoint, anonymous=True)
+            backend = FsspecBackend("gs://box/x", {"session_kwargs": short}, access=access)
+        else:
+            backend = FsspecBackend(f"{endpoint}/x", {"client_kwargs": short})
+        with pytest.raises(RemoteError, match="did not answer in time") as caught:
+            backend.get("packs/a")
+    assert caught.value.transient
 
 
 def test_an_object_that_is_not_there(backend: FsspecBackend) -> None:
