@@ -42,7 +42,10 @@ Remote = Annotated[str, typer.Argument(metavar="REMOTE", help="A name that 'remo
 def clone(
     session: Session,
     url: Annotated[
-        str | None, typer.Argument(metavar="URL", help="A store: folder or fsspec URL.")
+        str | None,
+        typer.Argument(
+            metavar="URL", help="A store: a folder, s3://, gs://, az://, sftp://, https://."
+        ),
     ] = None,
     directory: Annotated[
         str | None, typer.Argument(metavar="DIR", help="The new folder; the URL's last part.")
