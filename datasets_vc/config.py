@@ -10,6 +10,10 @@
     [remote.origin]
     url = "s3://bucket/signs"
     single_writer = false                 # true: push although the remote has no conditional write
+    endpoint = "https://storage.example"  # the server, where it is not the cloud's own
+    region = "eu-central-1"
+    profile = "team"                      # which credentials of those that the cloud's tools keep
+    anonymous = false                     # true: ask without credentials
 
     [tables]                              # which column tells a table's rows apart, as in dsvc.toml
     "labels/*.csv" = "image_id"
@@ -24,11 +28,11 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
+from datasets_vc.addresses import PLAIN, Access, check_access, check_url
 from datasets_vc.digest import Digest, is_hex, parse_digest
 from datasets_vc.errors import (
     AlreadyExistsError,
@@ -52,11 +56,19 @@ _TYPE_WORDS = {str: "text", bool: "true or false", dict: "a table", list: "a lis
 
 @dataclass(frozen=True, slots=True)
 class RemoteConfig:
-    """A named store elsewhere; `single_writer` promises that only one machine pushes at a time."""
+    """A named store elsewhere.
+
+    Attributes:
+        name: what it is called here.
+        url: where it is.
+        single_writer: a promise that only one machine pushes there at a time.
+        access: how to get there, where the URL does not say it.
+    """
 
     name: str
     url: str
     single_writer: bool = False
+    access: Access = PLAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,10 +167,11 @@ def check_new_remote(folder: Path, remote: RemoteConfig) -> None:
 
     Raises:
         AlreadyExistsError: the name is taken.
-        InvalidInputError: the name or the URL is not acceptable.
+        InvalidInputError: the name, the URL or the access is not acceptable.
     """
     check_remote_name(remote.name)
     check_url(remote.url)
+    check_access(remote.access)
     if remote.name in read_config(folder).remotes:
         raise AlreadyExistsError(
             f"There is a remote '{remote.name}' already.", "Remove it first, or take another name."
@@ -168,16 +181,14 @@ def check_new_remote(folder: Path, remote: RemoteConfig) -> None:
 def add_remote(folder: Path, remote: RemoteConfig) -> None:
     """Write a remote into `config.toml`; raises what `check_new_remote` does."""
     check_new_remote(folder, remote)
-    values: dict[str, Any] = {"url": remote.url}
-    if remote.single_writer:
-        values["single_writer"] = True
+    values = {"url": remote.url, "single_writer": remote.single_writer, **asdict(remote.access)}
 
     def add(document: TOMLDocument) -> None:
         import tomlkit
 
         remotes = document.setdefault("remote", tomlkit.table(is_super_table=True))
         table = tomlkit.table()
-        table.update(values)
+        table.update({key: value for key, value in values.items() if value})
         remotes[remote.name] = table
 
     edit_config(folder, add)
@@ -212,31 +223,6 @@ def check_remote_name(name: str) -> str:
     raise InvalidInputError(
         f"{name!a} cannot be the name of a remote.",
         "Use ASCII letters, digits, '.', '_' and '-', beginning with a letter or digit.",
-    )
-
-
-def check_url(url: str) -> str:
-    """Return `url` if it may be written down.
-
-    Raises:
-        InvalidInputError: it is empty, malformed, or carries a password.
-    """
-    if not url.strip() or "\n" in url:
-        raise InvalidInputError(f"{url!a} is not a URL or path of a store.")
-    if "://" not in url:
-        return url
-    try:
-        parts = urlsplit(url)
-    except ValueError as error:
-        raise InvalidInputError(f"{url!a} is not a URL: {error}.") from error
-    # A user name alone is no secret, and abfs:// has its container there.
-    if parts.password is None:
-        return url
-    # Not the URL itself: messages end up in logs.
-    raise InvalidInputError(
-        f"The URL '{parts.scheme}://…@{parts.hostname or ''}{parts.path}' carries a password, "
-        "which does not belong into a file.",
-        "Leave it out: the storage's own SDK finds credentials (environment, profile, role).",
     )
 
 
@@ -338,7 +324,13 @@ def _parse_remote(tables: dict[str, Any], name: str) -> RemoteConfig:
     if url is None:
         raise InvalidInputError(f"The key '{prefix}url' is missing.", "Add it.")
     single_writer = _value(table, "single_writer", bool, False, prefix)
-    return RemoteConfig(name, check_url(url), single_writer)
+    access = Access(
+        endpoint=_value(table, "endpoint", str, None, prefix),
+        region=_value(table, "region", str, None, prefix),
+        profile=_value(table, "profile", str, None, prefix),
+        anonymous=_value(table, "anonymous", bool, False, prefix),
+    )
+    return RemoteConfig(name, check_url(url), single_writer, check_access(access))
 
 
 def _value(table: dict[str, Any], key: str, kind: type, default: Any, prefix: str = "") -> Any:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from datasets_vc.addresses import PLAIN, Access, check_access, check_url
 from datasets_vc.backends.base import Backend, ObjectInfo, Versioned
 from datasets_vc.backends.local import LocalBackend
 from datasets_vc.backends.probe import ProbeResult, probe
@@ -34,7 +35,12 @@ _DRIVE = re.compile(r"/[A-Za-z]:")
 
 
 def open_backend(
-    url: str, *, create: bool = False, options: Mapping[str, Any] | None = None
+    url: str,
+    *,
+    create: bool = False,
+    access: Access = PLAIN,
+    single_writer: bool = False,
+    options: Mapping[str, Any] | None = None,
 ) -> Backend:
     """The backend of a folder or a remote; a remote is not contacted yet.
 
@@ -42,15 +48,25 @@ def open_backend(
         url: a folder, "file:///folder", or the URL of a remote: "s3://bucket/prefix" and whatever
             else fsspec knows.
         create: make a missing folder.
+        access: how to get to a remote, where its URL does not say it.
+        single_writer: nobody else writes there, which a remote without conditional writes needs.
         options: passed to the remote's file system, such as `{"endpoint_url": ...}`.
 
     Raises:
         NotFoundError: there is no such folder.
-        InvalidInputError: it is no folder, or the URL's scheme is unknown.
+        InvalidInputError: it is no folder; or the URL's scheme is unknown, it carries a secret, or
+            a way of access means nothing there.
     """
     if not is_remote(url):
+        if access != PLAIN:
+            raise InvalidInputError(
+                f"'{url}' is a folder, which has no endpoint, region or profile.",
+                "Leave them out, or give the URL of a remote.",
+            )
         return _open_folder(_folder_of(url), create)
-    return RetryingBackend(FsspecBackend(url, options))
+    check_url(url)
+    check_access(access)
+    return RetryingBackend(FsspecBackend(url, options, access=access, single_writer=single_writer))
 
 
 def is_remote(url: str) -> bool:

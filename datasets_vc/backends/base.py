@@ -74,6 +74,14 @@ class Backend(ABC):
     conditional_writes: bool = True
     """Whether `swap` is meant to be safe against other processes; `probe` looks if it is."""
 
+    writable: bool = True
+    """Whether there is any way to write there."""
+
+    @property
+    def ranges(self) -> bool:
+        """Whether a part of an object costs no more than the part, as far as is known by now."""
+        return True
+
     @abstractmethod
     def get(self, name: str, start: int = 0, end: int | None = None) -> bytes:
         """The bytes [start, end) of an object; fewer where it ends before.

@@ -7,9 +7,9 @@ apart by HTTP status, error number and class name, so that none of these librari
 from __future__ import annotations
 
 import errno
-import re
 from collections.abc import Iterator, Mapping
 
+from datasets_vc.addresses import without_secrets
 from datasets_vc.errors import DatasetError, InvalidInputError, NotFoundError, RemoteError
 
 _BROKEN = frozenset({errno.ECONNRESET, errno.ECONNABORTED, errno.EPIPE, errno.ETIMEDOUT})
@@ -23,10 +23,17 @@ _CUT_SHORT = frozenset(
         "IncompleteReadError",
         "IncompleteRead",
         "ResponseParserError",
+        "ServiceResponseError",
+        # SSH: the connection, or one channel of it.
+        "ConnectionLost",
+        "SFTPConnectionLost",
+        "SFTPNoConnection",
+        "ChannelOpenError",
     }
 )
 _NO_CREDENTIALS = frozenset(
     {
+        "CredentialUnavailableError",
         "NoCredentialsError",
         "PartialCredentialsError",
         "CredentialRetrievalError",
@@ -34,12 +41,34 @@ _NO_CREDENTIALS = frozenset(
         "DefaultCredentialsError",
     }
 )
-_NO_CONNECTION = frozenset({"EndpointConnectionError", "ClientConnectorError", "gaierror"})
+_NO_CONNECTION = frozenset(
+    {
+        "EndpointConnectionError",
+        "ClientConnectorError",
+        "ServiceRequestError",
+        "TransportError",
+        "gaierror",
+    }
+)
+_DENIED = frozenset(
+    {"PermissionDenied", "RefreshError", "SFTPPermissionDenied", "SFTPWriteProtect"}
+)
+# Azure's word for both: a server that refuses, and nothing to show to one.
+_NOT_LET_IN = frozenset({"ClientAuthenticationError"})
+_ABSENT = frozenset({"SFTPNoSuchFile", "SFTPNoSuchPath"})
+_UNABLE = frozenset({"SFTPOpUnsupported"})
+_STRANGERS = frozenset({"HostKeyNotVerifiable"})
+_NO_BUCKET = {"NoSuchBucket": "bucket", "ContainerNotFound": "container"}
 _DENIED_CODES = frozenset(
     {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken"}
 )
-_CONFLICT_CODES = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
-_PASSWORD = re.compile(r"(://[^/@:]*):[^/@]*@")
+_CONFLICT_CODES = frozenset(
+    {"PreconditionFailed", "ConditionalRequestConflict", "BlobAlreadyExists"}
+)
+
+
+class ReadOnlyError(OSError):
+    """A write to where nobody can write."""
 
 
 def remote_error(
@@ -53,18 +82,27 @@ def remote_error(
         name: the object of it that was asked for.
         writing: it was to be written, so that it cannot be missing.
     """
-    shown = without_password(url)
+    shown = without_secrets(url)
     code = code_of(error)
     status = status_of(error)
-    if code == "NoSuchBucket":
-        return RemoteError(f"The bucket of '{shown}' does not exist.", "Make it, or check the URL.")
+    if code in _NO_BUCKET:
+        return RemoteError(
+            f"The {_NO_BUCKET[code]} of '{shown}' does not exist.", "Make it, or check the URL."
+        )
+    if isinstance(error, ReadOnlyError):
+        return RemoteError(f"'{shown}' can only be read.", "Push to a remote of another kind.")
     if is_absent(error):
         if not writing:
             return NotFoundError(f"There is no '{shown}/{name}'.")
         return RemoteError(
             f"'{shown}' takes no objects: {_reason(error)}.", "Some remotes can only be read."
         )
-    if _is_any(error, _NO_CREDENTIALS):
+    if _is_any(error, _STRANGERS):
+        return RemoteError(
+            f"'{shown}' is a machine that '~/.ssh/known_hosts' does not know.",
+            "Log in there once with 'ssh', and check its fingerprint.",
+        )
+    if _is_any(error, _NO_CREDENTIALS) or (_is_any(error, _NOT_LET_IN) and not status):
         return RemoteError(
             f"'{shown}' needs credentials, and none were found.",
             "Set them up as for the remote's own command line tool.",
@@ -74,7 +112,7 @@ def remote_error(
             f"'{shown}' refuses access: {_reason(error)}.",
             "Check the credentials, and that they may read, write and list there.",
         )
-    if isinstance(error, NotImplementedError) or status == 501:
+    if is_unable(error):
         return RemoteError(
             f"'{shown}' cannot do what was asked of it: {_reason(error)}.",
             "Some remotes cannot be written, or not be read in parts.",
@@ -93,12 +131,19 @@ def remote_error(
     return RemoteError(f"'{shown}' cannot be used: {_reason(error)}.")
 
 
-def opening_error(error: Exception, url: str) -> DatasetError:
-    """The error of ours for a remote whose client cannot even be made."""
-    shown = without_password(url)
+def opening_error(error: Exception, url: str, extra: str = "") -> DatasetError:
+    """The error of ours for a remote whose client cannot even be made.
+
+    Args:
+        error: what was raised.
+        url: the remote.
+        extra: the extra of this package that brings the client, if one does.
+    """
+    shown = without_secrets(url)
     if isinstance(error, ImportError):
+        hint = f"Install it: pip install 'datasets-vc[{extra}]'" if extra else ""
         return InvalidInputError(
-            f"'{shown}' needs a package that is not installed: {_reason(error)}."
+            f"'{shown}' needs a package that is not installed: {_reason(error)}.", hint
         )
     if isinstance(error, (ValueError, TypeError)):
         return InvalidInputError(f"'{shown}' cannot be a remote: {_reason(error)}.")
@@ -109,14 +154,21 @@ def is_denied(error: BaseException) -> bool:
     """Whether the remote answered, and refused."""
     return any(
         isinstance(link, PermissionError) or _status(link) in (401, 403) for link in _chain(error)
-    ) or (code_of(error) in _DENIED_CODES)
+    ) or (code_of(error) in _DENIED_CODES or _is_any(error, _DENIED))
+
+
+def is_unable(error: BaseException) -> bool:
+    """Whether the remote, or its client library, does not know how to do what was asked."""
+    return (
+        isinstance(error, NotImplementedError) or status_of(error) == 501 or _is_any(error, _UNABLE)
+    )
 
 
 def is_absent(error: BaseException) -> bool:
     """Whether the remote answered that it has no such object."""
     if isinstance(error, (FileNotFoundError, IsADirectoryError, NotADirectoryError)):
         return True
-    return status_of(error) == 404
+    return status_of(error) in (404, 410) or _is_any(error, _ABSENT)
 
 
 def is_conflict(error: BaseException) -> bool:
@@ -139,17 +191,14 @@ def status_of(error: BaseException) -> int:
 
 
 def code_of(error: BaseException) -> str:
-    """The error code that an S3 server gave; empty if there is none."""
+    """The word that an S3, Azure or Google server gave for an error; empty if there is none."""
     for link in _chain(error):
+        if code := getattr(link, "error_code", ""):
+            return str(getattr(code, "value", code))
         response = getattr(link, "response", None)
         if isinstance(response, Mapping) and "Error" in response:
             return str(response["Error"].get("Code", ""))
     return ""
-
-
-def without_password(url: str) -> str:
-    """`url` as it may be shown."""
-    return _PASSWORD.sub(r"\1:***@", url)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
@@ -189,4 +238,4 @@ def _is_cut_short(error: BaseException) -> bool:
 
 def _reason(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
-    return without_password(lines[0]).rstrip(".") if lines else type(error).__name__
+    return without_secrets(lines[0]).rstrip(".") if lines else type(error).__name__

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+import stat
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
 from datasets_vc.backends.base import (
     LOCK_SUFFIX,
@@ -35,10 +36,13 @@ from datasets_vc.memory import map_file
 LOCK_TIMEOUT = 30.0
 """Seconds that a swap waits for another one to end."""
 
+_STALE_TRIES = 3
 _NO_SUCH_FILE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR})
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _NO_FOLDER_FSYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES, errno.EPERM})
+
+Result = TypeVar("Result")
 
 
 class LocalBackend(Backend):
@@ -71,10 +75,8 @@ class LocalBackend(Backend):
     def get(self, name: str, start: int = 0, end: int | None = None) -> bytes:
         path = self._path(name)
         check_range(name, start, end)
-        with _our_errors("read", path), path.open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            file.seek(start)
-            return file.read(max(0, min(size, size if end is None else end) - start))
+        with _our_errors("read", path):
+            return _fresh(lambda: _read(path, start, end))
 
     def put(self, name: str, *parts: Buffer) -> None:
         path = self._path(name)
@@ -90,15 +92,15 @@ class LocalBackend(Backend):
     def stat(self, name: str) -> ObjectInfo:
         path = self._path(name)
         with _our_errors("read", path):
-            if path.is_dir():
+            status = _fresh(path.stat)
+            if stat.S_ISDIR(status.st_mode):
                 raise FileNotFoundError(errno.ENOENT, "a folder is no object")
-            status = path.stat()
         return ObjectInfo(name, status.st_size, status.st_mtime)
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         check_prefix(prefix)
         with _our_errors("read", self.folder / prefix):
-            return iter(sorted(_scan(self.folder / prefix, prefix)))
+            return iter(_fresh(lambda: sorted(_scan(self.folder / prefix, prefix))))
 
     def delete(self, name: str) -> None:
         path = self._path(name)
@@ -125,12 +127,12 @@ class LocalBackend(Backend):
     def open_local(self, name: str) -> int | None:
         path = self._path(name)
         with _our_errors("read", path):
-            return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            return _fresh(lambda: os.open(path, os.O_RDONLY | os.O_CLOEXEC))
 
     def map(self, name: str) -> memoryview | None:
         path = self._path(name)
-        with _our_errors("read", path), path.open("rb") as file:
-            return map_file(file)
+        with _our_errors("read", path):
+            return _fresh(lambda: _map(path))
 
     def _path(self, name: str) -> Path:
         return self.folder / check_name(name)
@@ -181,9 +183,15 @@ class LocalBackend(Backend):
         file.flush()
         if self._durable:
             os.fsync(file.fileno())
+        written = os.fstat(file.fileno())
         # Windows cannot rename what is open.
         file.close()
-        temporary.replace(path)
+        try:
+            temporary.replace(path)
+        except FileNotFoundError:
+            # NFS asks again when an answer is lost, and then there is nothing left to rename.
+            if not (path.exists() and os.path.samestat(path.stat(), written)):
+                raise
         self._sync_folder(path.parent)
 
     def _sync_folder(self, folder: Path) -> None:
@@ -251,6 +259,29 @@ class _LocalWriter(ObjectWriter):
             self._temporary.unlink()
 
 
+def _read(path: Path, start: int, end: int | None) -> bytes:
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        file.seek(start)
+        return file.read(max(0, min(size, size if end is None else end) - start))
+
+
+def _map(path: Path) -> memoryview:
+    with path.open("rb") as file:
+        return map_file(file)
+
+
+def _fresh(read: Callable[[], Result]) -> Result:
+    """Read, and again by name where a share has given the name to another file meanwhile."""
+    for _ in range(_STALE_TRIES - 1):
+        try:
+            return read()
+        except OSError as error:
+            if error.errno != errno.ESTALE:
+                raise
+    return read()
+
+
 def _scan(folder: Path, prefix: str) -> Iterator[ObjectInfo]:
     try:
         entries = list(os.scandir(folder))
@@ -288,6 +319,11 @@ def _translated(error: OSError, act: str, path: Path) -> DatasetError:
     if error.errno == errno.EROFS:
         return DatasetError(f"{reason}: the file system is read-only.", "Write somewhere else.")
     kind = UnreadableFileError if act == "read" else DatasetError
+    if error.errno == errno.ESTALE:
+        return kind(f"{reason}: the network share has lost it.", "Mount it again, then try again.")
+    if error.errno == errno.ENOLCK:
+        hint = "Mount it with locks: on NFS without 'nolock', on SMB without 'nobrl'."
+        return kind(f"{reason}: the network share has no locks.", hint)
     if error.errno in (errno.EACCES, errno.EPERM):
         return kind(f"{reason}: permission denied.", "Check who owns it and its permissions.")
     return kind(f"{reason}: {error.strerror or error}.")

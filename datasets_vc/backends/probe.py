@@ -7,8 +7,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
+from datasets_vc.addresses import without_secrets
 from datasets_vc.backends.base import TEMPORARY_PREFIX, Backend
-from datasets_vc.backends.failures import is_denied, without_password
+from datasets_vc.backends.failures import is_denied
 from datasets_vc.errors import ConflictError, DatasetError
 
 
@@ -21,7 +22,8 @@ class ProbeResult:
         readable: it lets us read.
         writable: it lets us write, and has what was written.
         conditional_writes: a swap that must be refused is refused, whoever else writes.
-        ranges: parts of an object can be read.
+        ranges: parts of an object can be read, and cost no more than the part. Nobody knows where
+            nothing can be written and there is nothing to read.
         problem: the first thing that went wrong, one sentence; empty if nothing did.
     """
 
@@ -33,11 +35,15 @@ class ProbeResult:
     problem: str = ""
 
 
-def probe(backend: Backend) -> ProbeResult:
+def probe(backend: Backend, known: str = "") -> ProbeResult:
     """Try what a store needs on objects of its own, which are removed again.
 
     Servers exist that take a conditional write and ignore the condition, so that conditions are
     tried out: writes that have to be refused must be refused.
+
+    Args:
+        backend: where to try.
+        known: an object that may be there, to try reading on where nothing can be written.
     """
     name = f"{TEMPORARY_PREFIX}probe-{os.urandom(8).hex()}"
     try:
@@ -45,12 +51,23 @@ def probe(backend: Backend) -> ProbeResult:
     except DatasetError as error:
         reachable = bool(error.__cause__ and is_denied(error.__cause__))
         return ProbeResult(reachable, problem=error.message)
+    if not backend.writable:
+        return _try_reading(backend, known)
     try:
         return _try_writing(backend, name)
     finally:
         for left in (name, f"{name}-root"):
             with suppress(DatasetError):
                 backend.delete(left)
+
+
+def _try_reading(backend: Backend, known: str) -> ProbeResult:
+    problem = f"'{without_secrets(backend.url)}' can only be read."
+    try:
+        ranges = bool(known and backend.get(known, 1, 2)) and backend.ranges
+    except DatasetError:
+        ranges = False
+    return ProbeResult(reachable=True, readable=True, ranges=ranges, problem=problem)
 
 
 def _try_writing(backend: Backend, name: str) -> ProbeResult:
@@ -64,14 +81,14 @@ def _try_writing(backend: Backend, name: str) -> ProbeResult:
             return False
 
     writable = works(lambda: _writes(backend, name))
-    ranges = writable and works(lambda: backend.get(name, 2, 5) == b"234")
+    ranges = writable and works(lambda: backend.get(name, 2, 5) == b"234" and backend.ranges)
     conditional = (
         writable
         and backend.conditional_writes
         and works(lambda: _refuses_stale_swaps(backend, f"{name}-root"))
     )
     if writable and not conditional and not problems:
-        problems.append(f"'{without_password(backend.url)}' has no conditional writes.")
+        problems.append(f"'{without_secrets(backend.url)}' has no conditional writes.")
     return ProbeResult(
         reachable=True,
         readable=True,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from datetime import datetime
-from typing import Any, Protocol
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
 
+from datasets_vc.addresses import PLAIN, Access, without_secrets
 from datasets_vc.backends.base import (
-    TEMPORARY_PREFIX,
     Backend,
     ObjectInfo,
     Versioned,
@@ -22,35 +22,28 @@ from datasets_vc.backends.base import (
 from datasets_vc.backends.failures import (
     is_absent,
     is_conflict,
+    is_unable,
     opening_error,
     remote_error,
-    without_password,
 )
-from datasets_vc.backends.s3 import CLIENT_OPTIONS, S3Files
+from datasets_vc.backends.files import Files
+from datasets_vc.backends.kinds import Kind, check_understood, kind_of
+from datasets_vc.backends.sftp import RootLockedError
+from datasets_vc.backends.web import WebFiles
 from datasets_vc.digest import Buffer
-from datasets_vc.errors import ConflictError, DatasetError, InvalidInputError, RemoteError
+from datasets_vc.errors import (
+    ConflictError,
+    DatasetError,
+    InvalidInputError,
+    LockedError,
+    RemoteError,
+)
 
 USUAL_SCHEMES = ("s3", "gs", "az", "abfs", "sftp", "https", "memory", "file")
 """The remotes that are named to somebody who asks for an unknown one."""
 
-_S3_SCHEMES = frozenset({"s3", "s3a"})
-_WHOLE_WRITES = frozenset(
-    {"memory", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss", "hf", "http", "https"}
-)
-_MODIFIED_KEYS = ("mtime", "LastModified", "last_modified", "updated", "created")
-_SWAP_LOCK = threading.Lock()
-
-
-class _Files(Protocol):
-    """The objects of a file system, by their full path. Errors are the client library's."""
-
-    def read(self, path: str, start: int, end: int | None) -> bytes: ...
-    def write(self, path: str, data: bytes) -> None: ...
-    def info(self, path: str) -> ObjectInfo: ...
-    def list(self, prefix: str) -> Iterator[ObjectInfo]: ...
-    def delete(self, path: str) -> None: ...
-    def read_root(self, path: str) -> Versioned: ...
-    def swap(self, path: str, data: bytes, expected: object | None) -> None: ...
+# The only writer may have threads.
+_ALONE = threading.Lock()
 
 
 class FsspecBackend(Backend):
@@ -62,28 +55,49 @@ class FsspecBackend(Backend):
     Args:
         url: "scheme://place/prefix", anything that fsspec knows.
         options: passed to the file system, such as `endpoint_url`; picklable.
+        access: how to get there, where the URL does not say it.
+        single_writer: nobody else writes there, so that a swap may compare and then write where
+            the remote cannot do both as one.
 
     Raises:
-        InvalidInputError: the scheme is unknown, or its package is not installed.
+        InvalidInputError: the scheme is unknown, its package is not installed, or it can make
+            nothing of a way of access.
     """
 
-    def __init__(self, url: str, options: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        options: Mapping[str, Any] | None = None,
+        *,
+        access: Access = PLAIN,
+        single_writer: bool = False,
+    ) -> None:
         self.scheme, separator, place = url.partition("://")
         if not separator or (not place.strip("/") and self.scheme != "memory"):
-            raise InvalidInputError(f"'{url}' is not the URL of a remote.")
+            raise InvalidInputError(f"'{without_secrets(url)}' is not the URL of a remote.")
         self.url = url.rstrip("/") if place.strip("/") else url
         self.options = dict(options or {})
-        self._client = _client_class(self.scheme, self.url)
+        self.access = access
+        self.single_writer = single_writer
+        self._kind = kind_of(self.scheme)
+        check_understood(self._kind, self.url, access)
+        self._client = _client_class(self.scheme, self._kind, self.url)
         self._root: str = self._client._strip_protocol(self.url).rstrip("/")
-        self.conditional_writes = self.scheme in _S3_SCHEMES or self.scheme == "memory"
+        self.conditional_writes = self._kind.swaps and not single_writer
+        self.writable = self._kind.writable
         # What a parent opened stays here after a fork: dropping it would close its sockets there.
-        self._opened: dict[int, _Files] = {}
+        self._opened: dict[int, Files] = {}
 
-    def __reduce__(self) -> tuple[Callable[..., FsspecBackend], tuple[str, dict[str, Any]]]:
-        return FsspecBackend, (self.url, self.options)
+    def __reduce__(self) -> tuple[Callable[..., FsspecBackend], tuple[Any, ...]]:
+        return _opened_again, (self.url, self.options, self.access, self.single_writer)
 
     def __repr__(self) -> str:
-        return f"FsspecBackend({without_password(self.url)!r})"
+        return f"FsspecBackend({without_secrets(self.url)!r})"
+
+    @property
+    def ranges(self) -> bool:
+        files = self._files()
+        return not isinstance(files, WebFiles) or files.ranges
 
     def get(self, name: str, start: int = 0, end: int | None = None) -> bytes:
         path = self._path(name)
@@ -115,7 +129,9 @@ class FsspecBackend(Backend):
                 for row in self._files().list(start)
                 if row.name.startswith(start)
             ]
-        return iter(sorted(row for row in found if row.name and not is_temporary(row.name)))
+        # Consoles leave empty objects behind that they show as folders.
+        objects = [row for row in found if row.name and not row.name.endswith("/")]
+        return iter(sorted(row for row in objects if not is_temporary(row.name)))
 
     def delete(self, name: str) -> None:
         path = self._path(name)
@@ -134,16 +150,36 @@ class FsspecBackend(Backend):
 
     def swap(self, name: str, data: bytes, expected: object | None) -> None:
         path = self._path(name)
+        shown = f"'{without_secrets(self.url)}/{name}'"
         with self._our_errors(name, writing=True):
             try:
-                self._files().swap(path, data, expected)
+                if self.single_writer:
+                    self._swap_alone(name, data, expected)
+                else:
+                    self._files().swap(path, data, expected)
+            except RootLockedError as error:
+                hint = "Wait until it ends, then try again."
+                raise LockedError(f"{shown} is locked by another process.", hint) from error
             except Exception as error:
                 if not is_conflict(error):
                     raise
                 raise ConflictError(
-                    f"'{without_password(self.url)}/{name}' was changed by somebody else.",
-                    "Try again.",
+                    f"{shown} was changed by somebody else.", "Try again."
                 ) from error
+
+    def _swap_alone(self, name: str, data: bytes, expected: object | None) -> None:
+        """A swap of the only writer: as safe as the remote can do it."""
+        path = self._path(name)
+        with _ALONE:
+            current = self.read_root(name)
+            if (current.token if current else None) != expected:
+                raise FileExistsError("the root is in another state")
+            try:
+                self._files().swap(path, data, expected)
+            except Exception as error:
+                if not is_unable(error):
+                    raise
+                self._files().write(path, data)
 
     def close(self) -> None:
         self._opened.pop(os.getpid(), None)
@@ -151,24 +187,27 @@ class FsspecBackend(Backend):
     def _path(self, name: str) -> str:
         return f"{self._root}/{check_name(name)}"
 
-    def _files(self) -> _Files:
+    def _files(self) -> Files:
         process = os.getpid()
         files = self._opened.get(process)
         return files if files else self._opened.setdefault(process, self._open())
 
-    def _open(self) -> _Files:
-        options = {**self._client._get_kwargs_from_urls(self.url), **self.options}
-        is_s3 = self.scheme in _S3_SCHEMES
-        if is_s3:
-            options["config_kwargs"] = {**CLIENT_OPTIONS, **options.get("config_kwargs", {})}
+    def _open(self) -> Files:
         try:
-            filesystem = self._client(skip_instance_cache=True, **options)
+            return self._kind.files(self._connect)
+        except DatasetError:
+            raise
         except Exception as error:
             raise opening_error(error, self.url) from error
+
+    def _connect(self) -> Any:
+        known = _merged(
+            self._client._get_kwargs_from_urls(self.url), self._kind.options(self.access)
+        )
+        options = _merged(known, self.options)
+        filesystem = self._client(skip_instance_cache=True, **options)
         filesystem.dircache.use_listings_cache = False
-        if is_s3:
-            return S3Files(filesystem)
-        return _PlainFiles(filesystem, whole_writes=self.scheme in _WHOLE_WRITES)
+        return filesystem
 
     @contextmanager
     def _our_errors(self, name: str, *, writing: bool = False) -> Iterator[None]:
@@ -180,98 +219,37 @@ class FsspecBackend(Backend):
             raise remote_error(error, self.url, name, writing=writing) from error
 
 
-class _PlainFiles:
-    """The verbs that every fsspec file system has.
-
-    A swap compares and then writes: safe between the threads of this process, and no further.
-
-    Args:
-        filesystem: an `fsspec.AbstractFileSystem`.
-        whole_writes: a write there is all or nothing; else a temporary file is written and renamed.
-    """
-
-    def __init__(self, filesystem: Any, *, whole_writes: bool) -> None:
-        self._filesystem = filesystem
-        self._whole_writes = whole_writes
-
-    def read(self, path: str, start: int, end: int | None) -> bytes:
-        if (start, end) == (0, None):
-            return bytes(self._filesystem.cat_file(path))
-        return bytes(self._filesystem.cat_file(path, start=start, end=end))
-
-    def write(self, path: str, data: bytes) -> None:
-        if self._whole_writes:
-            self._filesystem.pipe_file(path, data)
-            return
-        folder = path.rpartition("/")[0]
-        temporary = f"{folder}/{TEMPORARY_PREFIX}{os.urandom(8).hex()}"
-        self._filesystem.makedirs(folder, exist_ok=True)
-        try:
-            self._filesystem.pipe_file(temporary, data)
-            self._filesystem.mv(temporary, path)
-        except BaseException:
-            with suppress(Exception):
-                self._filesystem.rm_file(temporary)
-            raise
-
-    def info(self, path: str) -> ObjectInfo:
-        found = self._filesystem.info(path)
-        if found["type"] != "file":
-            raise FileNotFoundError(path)
-        return _object_info(found)
-
-    def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        self._filesystem.invalidate_cache()
-        rows = self._filesystem.find(prefix.rstrip("/"), detail=True)
-        return iter([_object_info(row) for row in rows.values()])
-
-    def delete(self, path: str) -> None:
-        with suppress(FileNotFoundError):
-            self._filesystem.rm_file(path)
-
-    def read_root(self, path: str) -> Versioned:
-        data = self.read(path, 0, None)
-        return Versioned(data, data)
-
-    def swap(self, path: str, data: bytes, expected: object | None) -> None:
-        with _SWAP_LOCK:
-            try:
-                current = self.read(path, 0, None)
-            except FileNotFoundError:
-                current = None
-            if current != expected:
-                raise FileExistsError("the object is in another state")
-            self.write(path, data)
-
-
-def _client_class(scheme: str, url: str) -> Any:
+def _client_class(scheme: str, kind: Kind, url: str) -> Any:
     import fsspec
 
     try:
+        if kind.client:
+            module, _, name = kind.client.rpartition(".")
+            return getattr(import_module(module), name)
         return fsspec.get_filesystem_class(scheme)
     except ImportError as error:
-        raise opening_error(error, url) from error
+        raise opening_error(error, url, kind.extra) from error
     except ValueError:
         raise InvalidInputError(
-            f"'{without_password(url)}' is of an unknown kind.",
+            f"'{without_secrets(url)}' is of an unknown kind.",
             f"Known are, among others, {', '.join(USUAL_SCHEMES)}.",
         ) from None
 
 
+def _opened_again(
+    url: str, options: Mapping[str, Any], access: Access, single_writer: bool
+) -> FsspecBackend:
+    return FsspecBackend(url, options, access=access, single_writer=single_writer)
+
+
+def _merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of which the second count, in each table among them too."""
+    both = dict(first) | dict(second)
+    for key in first.keys() & second.keys():
+        if isinstance(first[key], Mapping) and isinstance(second[key], Mapping):
+            both[key] = dict(first[key]) | dict(second[key])
+    return both
+
+
 def _is_missing_object(error: Exception) -> bool:
     return is_absent(error) and not isinstance(remote_error(error, ""), RemoteError)
-
-
-def _object_info(found: Mapping[str, Any]) -> ObjectInfo:
-    return ObjectInfo(found["name"], found["size"], _modified(found))
-
-
-def _modified(found: Mapping[str, Any]) -> float:
-    """The time in a listing, which every file system writes in its own way."""
-    value = next((found[key] for key in _MODIFIED_KEYS if found.get(key)), 0.0)
-    if isinstance(value, str):
-        with suppress(ValueError):
-            value = datetime.fromisoformat(value)
-    if isinstance(value, datetime):
-        return value.timestamp()
-    return float(value) if isinstance(value, (int, float)) else 0.0

@@ -6,11 +6,14 @@ one `GetObject`, whose answer holds bytes and ETag of the same state, and every 
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterator
-from typing import Any, TypeVar
+from collections.abc import Iterator
+from typing import Any
 
+from datasets_vc.addresses import Access
 from datasets_vc.backends.base import ObjectInfo, Versioned
 from datasets_vc.backends.failures import code_of, is_beyond_end
+from datasets_vc.backends.loop import wait_for
+from datasets_vc.backends.web import range_header
 
 SINGLE_PUT_LIMIT = 96 * 2**20
 """Bytes that are sent in one request; larger objects go up in parts."""
@@ -25,7 +28,19 @@ CLIENT_OPTIONS: dict[str, Any] = {
     "retries": {"mode": "standard", "total_max_attempts": 2},
 }
 
-Result = TypeVar("Result")
+
+def options_of(access: Access) -> dict[str, Any]:
+    """What s3fs calls the ways of access."""
+    options: dict[str, Any] = {"config_kwargs": CLIENT_OPTIONS}
+    if access.endpoint:
+        options["endpoint_url"] = access.endpoint
+    if access.region:
+        options["client_kwargs"] = {"region_name": access.region}
+    if access.profile:
+        options["profile"] = access.profile
+    if access.anonymous:
+        options["anon"] = True
+    return options
 
 
 class S3Files:
@@ -40,7 +55,7 @@ class S3Files:
         self._filesystem = filesystem
 
     def read(self, path: str, start: int, end: int | None) -> bytes:
-        limits = {} if (start, end) == (0, None) else {"Range": _range_header(start, end)}
+        limits = {} if (start, end) == (0, None) else {"Range": range_header(start, end)}
         try:
             data, answer = self._get(path, limits)
         except OSError as error:
@@ -106,18 +121,7 @@ class S3Files:
             finally:
                 answer["Body"].close()
 
-        return self._wait_for(request())
-
-    def _wait_for(self, request: Coroutine[Any, Any, Result]) -> Result:
-        # Takes 20 ms to import, and verbs that reach no remote have no use for it.
-        import asyncio
-
-        future = asyncio.run_coroutine_threadsafe(request, self._filesystem.loop)
-        try:
-            return future.result()
-        except BaseException:
-            future.cancel()
-            raise
+        return wait_for(self._filesystem.loop, request())
 
     def _call(self, method: str, path: str, **arguments: object) -> Any:
         bucket, key = self._split(path)

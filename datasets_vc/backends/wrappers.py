@@ -23,6 +23,11 @@ class Wrapper(Backend):
         self.inner = inner
         self.url = inner.url
         self.conditional_writes = inner.conditional_writes
+        self.writable = inner.writable
+
+    @property
+    def ranges(self) -> bool:
+        return self.inner.ranges
 
     def get(self, name: str, start: int = 0, end: int | None = None) -> bytes:
         return self.inner.get(name, start, end)

@@ -1,8 +1,8 @@
-"""Verbs for stores elsewhere: remote, clone, pull."""
+"""Verbs that move versions here: clone, pull."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
@@ -10,90 +10,25 @@ from urllib.parse import urlsplit
 import typer
 
 from datasets_vc import repository as facade
+from datasets_vc.addresses import Access
+from datasets_vc.cli import known_remotes
+from datasets_vc.cli.access import AnonymousOption, EndpointOption, ProfileOption, RegionOption
 from datasets_vc.cli.author import author_of
 from datasets_vc.cli.conflicts import conflict_lines, conflicts_json
 from datasets_vc.cli.failure import CONFLICT
 from datasets_vc.cli.git import git_lines
-from datasets_vc.cli.options import keep_options
-from datasets_vc.cli.render import shown, table
+from datasets_vc.cli.render import shown
 from datasets_vc.cli.session import Session, new_app, verb
 from datasets_vc.cli.signatures import Key, Sign, Verify, signer_of
 from datasets_vc.cli.synced import Only, Paths, part_of, sync_json, sync_lines
 
 if TYPE_CHECKING:
-    from datasets_vc.config import RemoteConfig
     from datasets_vc.repository import CloneResult, SyncResult
 
 app = new_app()
-remote = new_app(
-    help="Name the stores elsewhere that versions move to and from.",
-    callback=keep_options,
-)
-app.add_typer(remote, name="remote")
+app.add_typer(known_remotes.app, name="remote")
 
 Remote = Annotated[str, typer.Argument(metavar="REMOTE", help="A name that 'remote add' gave.")]
-
-
-@verb(
-    remote, "add", "dsvc remote add origin s3://bucket/signs\ndsvc remote add disk /mnt/disk/signs"
-)
-def add(
-    session: Session,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="What to call it.")],
-    url: Annotated[str, typer.Argument(metavar="URL", help="A folder or any fsspec URL.")],
-    single_writer: Annotated[
-        bool,
-        typer.Option(
-            "--single-writer",
-            help="Push even if it has no conditional write: only one machine pushes at a time.",
-        ),
-    ] = False,
-) -> None:
-    """Give a store elsewhere a name.
-
-    It is tried once: can it be reached, can it be written without losing another's writes?
-    """
-    address = session.address(url)
-    session.repository.remotes.add(name, address, single_writer=single_writer)
-    session.done(
-        name,
-        lambda _: {"remote": name, "url": address, "single_writer": single_writer},
-        lambda _: [f"Added remote {shown(name)}: {shown(address)}"],
-    )
-
-
-@verb(remote, "list", "dsvc remote list")
-def list_(session: Session) -> None:
-    """List the remotes."""
-    session.answer(session.repository.remotes.list(), _remotes_json, _remotes_lines)
-
-
-def _remotes_json(remotes: Mapping[str, RemoteConfig]) -> dict[str, Any]:
-    return {
-        "remotes": [
-            {"name": name, "url": known.url, "single_writer": known.single_writer}
-            for name, known in sorted(remotes.items())
-        ]
-    }
-
-
-def _remotes_lines(remotes: Mapping[str, RemoteConfig]) -> Iterator[str]:
-    rows = [(shown(name), shown(known.url)) for name, known in sorted(remotes.items())]
-    return table(("NAME", "URL"), rows) if rows else iter(["No remotes."])
-
-
-@verb(remote, "remove", "dsvc remote remove disk")
-def remove(
-    session: Session,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Which one.")],
-) -> None:
-    """Forget a remote; what it holds stays there."""
-    session.repository.remotes.remove(name)
-    session.done(
-        name,
-        lambda _: {"remote": name, "removed": True},
-        lambda _: [f"Removed remote {shown(name)}."],
-    )
 
 
 @verb(
@@ -103,12 +38,17 @@ def remove(
     "dsvc clone /mnt/disk/signs work --rev v1.0 --no-checkout\n"
     "dsvc clone s3://bucket/signs --only 'train/**' --allowed-signers ~/.ssh/allowed_signers\n"
     "dsvc clone s3://bucket/signs --depth 1\n"
+    "dsvc clone https://data.example/signs\n"
+    "dsvc clone s3://public/signs --anonymous --endpoint https://storage.example\n"
     "dsvc clone --from dataset.lock",
 )
 def clone(
     session: Session,
     url: Annotated[
-        str | None, typer.Argument(metavar="URL", help="A store: folder or fsspec URL.")
+        str | None,
+        typer.Argument(
+            metavar="URL", help="A store: a folder, s3://, gs://, az://, sftp://, https://."
+        ),
     ] = None,
     directory: Annotated[
         str | None, typer.Argument(metavar="DIR", help="The new folder; the URL's last part.")
@@ -133,12 +73,18 @@ def clone(
         str | None,
         typer.Option(metavar="FILE", help="Take, now and later, only what one of these signed."),
     ] = None,
+    endpoint: EndpointOption = None,
+    region: RegionOption = None,
+    profile: ProfileOption = None,
+    anonymous: AnonymousOption = False,
 ) -> None:
     """Make a workspace of a version in a remote store.
 
     With --from there is no URL, and DIR is by default where the lock file has the workspace. The
-    workspace is on the default branch if that has the version, else on no branch.
+    workspace is on the default branch if that has the version, else on no branch. How to get to the
+    store is remembered, in the remote 'origin'.
     """
+    access = Access(endpoint, region, profile, anonymous)
     if only and (no_checkout or lock):
         raise typer.BadParameter("not with --no-checkout or --from.", param_hint="--only")
     if allowed_signers and lock:
@@ -155,6 +101,7 @@ def clone(
             only=only or None,
             allowed_signers=session.located(allowed_signers) if allowed_signers else None,
             depth=depth,
+            access=access,
             progress=session.progress,
         )
     else:
@@ -162,7 +109,9 @@ def clone(
             raise typer.BadParameter("it says which store and version.", param_hint="--from")
         file = session.located(lock)
         folder = session.located(url) if url else facade.Pin.place_for(file)
-        result = facade.Pin.clone(file, folder, checkout=not no_checkout, progress=session.progress)
+        result = facade.Pin.clone(
+            file, folder, checkout=not no_checkout, access=access, progress=session.progress
+        )
     session.done(
         result,
         lambda made: {**sync_json(made, "received"), "workspace": str(folder)},

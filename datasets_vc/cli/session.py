@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -130,6 +131,8 @@ def verb(app: typer.Typer, name: str, example: str) -> Callable[[Verb], Verb]:
             given = {key: values.pop(key) for key in _SHARED}
             options = options_of(context).and_then(Options(**given))
             session = Session(options, context.meta.get(AFTER_DASHES))
+            # Client libraries write pages into a log where ours is one sentence.
+            logging.getLogger().addHandler(logging.NullHandler())
             try:
                 return function(session, **values)
             except KeyboardInterrupt as error:

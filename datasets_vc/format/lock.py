@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from datasets_vc.config import check_url
+from datasets_vc.addresses import check_url
 from datasets_vc.digest import ALGORITHM, Buffer, Digest, parse_digest
 from datasets_vc.errors import FormatError, InvalidInputError
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from datasets_vc.addresses import PLAIN, Access
 from datasets_vc.backends import open_backend
 from datasets_vc.config import store_location
 from datasets_vc.digest import Digest
@@ -78,8 +79,12 @@ def check_pinned(store: Store, file: Path, lock: Lock) -> None:
         )
 
 
-def open_pinned(file: Path) -> tuple[Store, Lock]:
+def open_pinned(file: Path, access: Access = PLAIN) -> tuple[Store, Lock]:
     """The nearest store that has all of what a lock pins: its workspace's, else the one it names.
+
+    Args:
+        file: the lock file.
+        access: how to get to the store that it names.
 
     Raises:
         NotFoundError: there is no such file, or no store there has the pinned commit.
@@ -89,7 +94,7 @@ def open_pinned(file: Path) -> tuple[Store, Lock]:
     lock = read_lock(file)
     store = _local_store(file, lock)
     if store is None:
-        store = Store.open(open_backend(pinned_url(file, lock)))
+        store = Store.open(open_backend(pinned_url(file, lock), access=access))
         if store.find(lock.commit) is None:
             raise NotFoundError(
                 f"There is no commit {lock.commit.hex()[:12]}, which '{file}' pins, in "

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from datasets_vc.backends import open_backend
+from datasets_vc.addresses import PLAIN, Access
+from datasets_vc.backends import is_remote, open_backend
 from datasets_vc.config import find_workspace, read_head, store_location
 from datasets_vc.digest import Buffer, Digest
 from datasets_vc.errors import InvalidInputError, MissingDataError, NotFoundError
@@ -32,15 +33,21 @@ class Snapshot:
         url: the address of the store.
         digest: the dataset digest, 64 hex digits.
         commit: the digest of the commit that it was opened by, or None.
+        access: how to get to the store, where its address does not say it.
     """
 
-    def __init__(self, url: str, digest: str, commit: str | None = None) -> None:
+    def __init__(
+        self, url: str, digest: str, commit: str | None = None, access: Access = PLAIN
+    ) -> None:
         self.url = url
         self.digest = digest
         self.commit = commit
+        self.access = access
 
     @classmethod
-    def open(cls, location: str | Path, revision: str = "HEAD") -> Snapshot:
+    def open(
+        cls, location: str | Path, revision: str = "HEAD", *, access: Access = PLAIN
+    ) -> Snapshot:
         """Open what `revision` names in a store, or what a `dataset.lock` pins.
 
         Args:
@@ -49,6 +56,7 @@ class Snapshot:
                 store that it names.
             revision: a branch, tag, commit or dataset digest, `HEAD` or the like; a lock file has
                 but one version.
+            access: how to get to a remote store: endpoint, region, profile, anonymously.
 
         Raises:
             NotARepositoryError: there is no store or workspace at `location`.
@@ -57,27 +65,28 @@ class Snapshot:
             InvalidInputError, FormatError: a file is no lock file, or one of a newer format.
         """
         if _is_file(location):
-            return cls._open_pinned(Path(location), revision)
+            return cls._open_pinned(Path(location), revision, access)
         url, head = _find_store(location)
-        store = Store.open(open_backend(url))
+        store = Store.open(open_backend(url, access=access))
         if head is None and revision == "HEAD":
             root = store.root()
             head = root.branches.get(root.default_branch)
         found = resolve(store, revision, head)
         commit = found.commit.hex() if found.commit else None
-        snapshot = cls(store.url, found.dataset.hex(), commit)
+        snapshot = cls(store.url, found.dataset.hex(), commit, access)
         snapshot.__dict__["_store"] = store
         return snapshot
 
     @classmethod
-    def _open_pinned(cls, file: Path, revision: str) -> Snapshot:
+    def _open_pinned(cls, file: Path, revision: str, access: Access) -> Snapshot:
         if revision != "HEAD":
             raise InvalidInputError(
                 f"'{file}' is a file, which pins one version: there is no '{revision}' in it.",
                 "Leave the revision out, or open the store or the workspace.",
             )
-        store, lock = open_pinned(file)
-        return cls(store.url, lock.dataset.hex(), lock.commit.hex())
+        store, lock = open_pinned(file, access)
+        access = access if is_remote(store.url) else PLAIN
+        return cls(store.url, lock.dataset.hex(), lock.commit.hex(), access)
 
     @property
     def name(self) -> str:
@@ -134,19 +143,19 @@ class Snapshot:
 
     @cached_property
     def _store(self) -> Store:
-        return Store.open(open_backend(self.url))
+        return Store.open(open_backend(self.url, access=self.access))
 
     @cached_property
     def _manifest(self) -> Manifest:
         return Manifest(self._store, Digest(bytes.fromhex(self.digest)))
 
-    def __getstate__(self) -> tuple[str, Digest, Digest]:
+    def __getstate__(self) -> tuple[str, Digest, Digest, Access]:
         # Raw digests: every worker of a loader gets a copy.
         digest, commit = bytes.fromhex(self.digest), bytes.fromhex(self.commit or "")
-        return self.url, Digest(digest), Digest(commit)
+        return self.url, Digest(digest), Digest(commit), self.access
 
-    def __setstate__(self, state: tuple[str, Digest, Digest]) -> None:
-        self.url, digest, commit = state
+    def __setstate__(self, state: tuple[str, Digest, Digest, Access]) -> None:
+        self.url, digest, commit, self.access = state
         self.digest = digest.hex()
         self.commit = commit.hex() or None
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from datasets_vc.addresses import Access
 from datasets_vc.backends import open_backend
 from datasets_vc.config import (
     Head,
@@ -94,13 +95,14 @@ def clone(
     only: Sequence[str] | None,
     allowed_signers: Path | None,
     depth: int | None,
+    access: Access,
     progress: Progress,
 ) -> CloneResult:
     check_new(folder)
     part = Part(only)
     with whole_or_not_at_all(folder):
         context = make_workspace(folder, None)
-        add_remote(folder, RemoteConfig(DEFAULT_REMOTE, url))
+        add_remote(folder, RemoteConfig(DEFAULT_REMOTE, url, access=access))
         connection = context.remotes.connect(DEFAULT_REMOTE)
         root = connection.root
         name = revision or root.default_branch

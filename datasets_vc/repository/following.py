@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from datasets_vc.addresses import Access
 from datasets_vc.config import Head, RemoteConfig, add_remote, set_files
 from datasets_vc.digest import Digest
 from datasets_vc.errors import DatasetError, NotFoundError
@@ -75,12 +76,14 @@ def pull(context: Context, file: Path, progress: Progress) -> SyncResult:
     return SyncResult(branch, lock.commit, lock.dataset, transfer, updated)
 
 
-def clone(file: Path, folder: Path, *, checkout: bool, progress: Progress) -> CloneResult:
+def clone(
+    file: Path, folder: Path, *, checkout: bool, access: Access, progress: Progress
+) -> CloneResult:
     lock = read_lock(file)
     exchange.check_new(folder)
     with exchange.whole_or_not_at_all(folder):
         context = exchange.make_workspace(folder, None)
-        add_remote(folder, RemoteConfig(DEFAULT_REMOTE, pinned_url(file, lock)))
+        add_remote(folder, RemoteConfig(DEFAULT_REMOTE, pinned_url(file, lock), access=access))
         set_files(folder, checkout)
         branch = context.remotes.connect(DEFAULT_REMOTE).root.default_branch
         context.workspace.set_head(Head(branch, None))

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from datasets_vc.addresses import PLAIN, Access
 from datasets_vc.config import find_workspace, replace_file
 from datasets_vc.digest import Digest, is_hex
 from datasets_vc.errors import (
@@ -170,7 +171,13 @@ class Pin:
 
     @classmethod
     def clone(
-        cls, file: Path, folder: Path, *, checkout: bool = True, progress: Progress = SILENT
+        cls,
+        file: Path,
+        folder: Path,
+        *,
+        checkout: bool = True,
+        access: Access = PLAIN,
+        progress: Progress = SILENT,
     ) -> CloneResult:
         """Make a workspace of what a lock file pins.
 
@@ -178,13 +185,14 @@ class Pin:
 
         Args:
             checkout: write the files; training does not need them.
+            access: how to get to the store that it names, where the URL does not say it.
 
         Raises:
             AlreadyExistsError: the folder exists and is not empty.
             NotFoundError: there is no such file, or the store that it names lacks the version.
             IntegrityError: the commit that it pins names another dataset.
         """
-        return following.clone(file, folder, checkout=checkout, progress=progress)
+        return following.clone(file, folder, checkout=checkout, access=access, progress=progress)
 
     def _check_place(self) -> None:
         if self.file.is_dir():

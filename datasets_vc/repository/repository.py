@@ -8,6 +8,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from datasets_vc.addresses import PLAIN, Access
 from datasets_vc.config import find_workspace
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.repository import families
@@ -69,6 +70,7 @@ class Repository(Viewing):
         only: Sequence[str] | None = None,
         allowed_signers: Path | None = None,
         depth: int | None = None,
+        access: Access = PLAIN,
         progress: Progress = SILENT,
     ) -> CloneResult:
         """Make a workspace of a version in a remote store.
@@ -82,6 +84,7 @@ class Repository(Viewing):
             only: get and write only the files that these patterns name; see `checkout`.
             allowed_signers: refuse a version, now and in each pull, that none of these signed.
             depth: cut history after so many commits from each branch and tag.
+            access: how to get to the remote, where the URL does not say it; remembered.
 
         Raises:
             AlreadyExistsError: the folder exists and is not empty.
@@ -95,6 +98,7 @@ class Repository(Viewing):
             only=only,
             allowed_signers=allowed_signers,
             depth=depth,
+            access=access,
             progress=progress,
         )
 

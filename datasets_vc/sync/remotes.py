@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from datasets_vc.addresses import PLAIN, Access
 from datasets_vc.backends import CountingBackend, ProbeResult, open_backend, probe
 from datasets_vc.config import (
     RemoteConfig,
@@ -17,6 +18,7 @@ from datasets_vc.config import (
 from datasets_vc.errors import MissingDataError, NotFoundError, RemoteError
 from datasets_vc.format.root import Root
 from datasets_vc.store import Store
+from datasets_vc.store.names import ROOT
 
 DEFAULT_REMOTE = "origin"
 
@@ -42,18 +44,28 @@ class Remotes:
         """All of them, by name."""
         return read_config(self._folder).remotes
 
-    def add(self, name: str, url: str, *, single_writer: bool = False) -> ProbeResult:
+    def add(
+        self, name: str, url: str, *, single_writer: bool = False, access: Access = PLAIN
+    ) -> ProbeResult:
         """Try a remote and remember it.
+
+        One that can only be read is remembered too: it is for fetching, pulling and cloning.
+
+        Returns:
+            What was found out about it.
 
         Raises:
             AlreadyExistsError: the name is taken.
-            InvalidInputError: the name or the URL is not acceptable.
+            InvalidInputError: the name, the URL or a way of access is not acceptable.
+            NotFoundError: there is no store there, and it cannot be written.
             RemoteError: it cannot be reached or read, or, unless `single_writer`, it ignores the
                 conditions of writes, so that two machines that push could undo each other's work.
         """
-        config = RemoteConfig(name, url, single_writer)
+        config = RemoteConfig(name, url, single_writer, access)
         check_new_remote(self._folder, config)
-        found = probe(open_backend(url, create=True))
+        # Not as the single writer: what it can do by itself is what has to be known.
+        backend = open_backend(url, create=True, access=access)
+        found = probe(backend, known=ROOT)
         if not (found.reachable and found.readable):
             raise RemoteError(
                 found.problem or f"The remote {url} cannot be read.",
@@ -64,6 +76,11 @@ class Remotes:
                 f"The remote {url} has no conditional writes: two machines that push at the same "
                 "time could undo each other's work.",
                 "If only one machine at a time pushes to it, add --single-writer.",
+            )
+        if not found.writable and backend.read_root(ROOT) is None:
+            raise NotFoundError(
+                f"There is no store at {url}, and nothing can be written there: {found.problem}",
+                "Check the address; where somebody is to push, check who may write.",
             )
         add_remote(self._folder, config)
         return found
@@ -76,10 +93,11 @@ class Remotes:
         """Open the store of a remote.
 
         Args:
-            create: make an empty store if there is none yet.
+            create: to write there; make an empty store if there is none yet.
 
         Raises:
             NotFoundError: there is no remote of that name, or no store there.
+            RemoteError: it cannot be reached, or not be written.
         """
         config = self.list().get(name)
         if config is None:
@@ -92,12 +110,23 @@ class Remotes:
 def connect(config: RemoteConfig, local: Store, *, create: bool = False) -> Connection:
     """Open the store of a remote, keeping copies of its index objects in the local store."""
     try:
-        backend = CountingBackend(open_backend(config.url, create=create))
+        backend = CountingBackend(
+            open_backend(
+                config.url,
+                create=create,
+                access=config.access,
+                single_writer=config.single_writer,
+            )
+        )
     except NotFoundError as error:
         raise RemoteError(
             f"The remote '{config.url}' cannot be reached: there is no such folder.",
             "Check the address, and that the disk is mounted.",
         ) from error
+    if create and not backend.writable:
+        raise RemoteError(
+            f"The remote '{config.url}' can only be read.", "Push to a remote of another kind."
+        )
     store = Store(backend, index_cache=local.backend)
     try:
         root = store.refresh()

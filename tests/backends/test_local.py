@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import filelock
 import pytest
@@ -206,3 +207,88 @@ while done < 20:
         continue
     done += 1
 """
+
+
+def _stale(times: int, act: Callable[..., Any]) -> Callable[..., Any]:
+    """`act`, but a network share has lost the file at first."""
+    left = [times]
+
+    def fail(*arguments: Any, **named: Any) -> Any:
+        if left[0]:
+            left[0] -= 1
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+        return act(*arguments, **named)
+
+    return fail
+
+
+READS: dict[str, Callable[[LocalBackend], object]] = {
+    "open": lambda backend: backend.get("packs/a"),
+    "stat": lambda backend: backend.stat("packs/a").size,
+    "scandir": lambda backend: [found.name for found in backend.list("packs/")],
+    "map": lambda backend: bytes(backend.map("packs/a") or b""),
+    "os.open": lambda backend: os.close(backend.open_local("packs/a") or -1),
+}
+PLACES = {"open": (Path, "open"), "map": (Path, "open"), "stat": (Path, "stat")}
+
+
+@pytest.mark.parametrize("name", READS)
+def test_a_stale_handle_is_opened_anew(
+    backend: LocalBackend, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    backend.put("packs/a", b"data")
+    healthy = READS[name](backend)
+    place, attribute = PLACES.get(name, (os, name.removeprefix("os.")))
+    act = getattr(place, attribute)
+    with monkeypatch.context() as patch:
+        patch.setattr(place, attribute, _stale(2, act))
+        assert READS[name](backend) == healthy
+    with monkeypatch.context() as patch:
+        patch.setattr(place, attribute, _stale(99, act))
+        with pytest.raises(UnreadableFileError, match="network share has lost it") as caught:
+            READS[name](backend)
+    assert "Mount" in caught.value.hint
+
+
+def test_a_rename_whose_answer_was_lost_has_happened(
+    backend: LocalBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = Path.replace
+
+    def asked_twice(path: Path, target: Path) -> None:
+        rename(path, target)
+        rename(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", asked_twice)
+        backend.put("packs/a", b"data")
+        backend.swap("root.json", b"1", None)
+    assert backend.get("packs/a") == b"data"
+    assert backend.get("root.json") == b"1"
+
+
+def test_a_rename_that_finds_nothing_has_not_happened(
+    backend: LocalBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend.put("packs/a", b"old")
+
+    def lose(path: Path, _: Path) -> None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", lose)
+        with pytest.raises(NotFoundError):
+            backend.put("packs/a", b"new")
+    assert backend.get("packs/a") == b"old"
+
+
+def test_a_share_without_locks_is_no_place_for_a_swap(
+    backend: LocalBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    with pytest.raises(DatasetError, match="share has no locks") as caught:
+        backend.swap("root.json", b"1", None)
+    assert "nolock" in caught.value.hint

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datasets_vc.config import check_url
+from datasets_vc.addresses import check_url
 from datasets_vc.digest import digest_of
 from datasets_vc.errors import FormatError, InvalidInputError
 from datasets_vc.format.lock import Lock, decode_lock, encode_lock

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from datasets_vc import Snapshot
-from datasets_vc.backends import LocalBackend
+from datasets_vc import Access, Snapshot
+from datasets_vc.backends import LocalBackend, open_backend
 from datasets_vc.digest import Digest, digest_of
 from datasets_vc.errors import DatasetError, IntegrityError, MissingDataError, NotFoundError
 from datasets_vc.history.commits import read_commit
@@ -130,3 +130,16 @@ def test_reading_by_path_and_by_digest_is_verified(tmp_path: Path) -> None:
     with pytest.raises(IntegrityError, match=place.pack.digest.hex()):
         snapshot.read_many([place.digest])
     assert pack.with_name(pack.name + ".damaged").exists()
+
+
+def test_how_to_get_to_the_store_goes_along(
+    s3_url: str, s3_endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store.create(open_backend(s3_url))
+    commit(store, {"only": b"one"})
+    store.backend.close()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    snapshot = Snapshot.open(s3_url, access=Access(s3_endpoint))
+    copy = pickle.loads(pickle.dumps(snapshot))
+    assert copy.access == Access(s3_endpoint)
+    assert bytes(copy.read("only")) == b"one"

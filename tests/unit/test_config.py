@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from datasets_vc import config
+from datasets_vc.addresses import Access
 from datasets_vc.config import Config, Head, RemoteConfig
 from datasets_vc.digest import digest_of
 from datasets_vc.errors import (
@@ -77,6 +78,9 @@ def test_reads_what_is_there_and_leaves_what_it_does_not_know(folder: Path) -> N
         ("[remote.x]\n", "'remote.x.url'"),
         ("[remote.x]\nurl = 1\n", "'remote.x.url' must be text"),
         ("[remote.x]\nurl = '/a'\nsingle_writer = 1\n", "'remote.x.single_writer' must be true"),
+        ("[remote.x]\nurl = '/a'\nregion = 1\n", "'remote.x.region' must be text"),
+        ("[remote.x]\nurl = 's3://a'\nendpoint = 'minio:9000'\n", "not an endpoint"),
+        ("[remote.x]\nurl = 's3://a'\nprofile = ' '\n", "profile of a remote cannot be empty"),
         ("[remote.'a/b']\nurl = '/a'\n", "'a/b'"),
         ("store = ''\n", "not a URL or path"),
     ],
@@ -166,10 +170,27 @@ def test_an_at_sign_is_no_password(folder: Path, url: str) -> None:
     assert config.read_config(folder).remotes["origin"].url == url
 
 
-@pytest.mark.parametrize("url", ["", "  ", "s3://[x/y", "/a\nb"])
-def test_what_is_no_url_is_refused(url: str) -> None:
-    with pytest.raises(InvalidInputError):
-        config.check_url(url)
+def test_how_to_get_to_a_remote_is_kept_and_nothing_is_written_of_what_is_usual(
+    folder: Path,
+) -> None:
+    access = Access("https://minio.example:9000", "eu-1", "lab", True)
+    config.add_remote(folder, RemoteConfig("far", "s3://b/x", access=access))
+    config.add_remote(folder, RemoteConfig("near", "s3://b/y"))
+    text = (folder / ".dsvc" / "config.toml").read_text()
+    assert config.read_config(folder).remotes["far"].access == access
+    assert config.read_config(folder).remotes["near"].access == Access()
+    assert text.count("endpoint") == text.count("anonymous") == 1
+
+
+def test_an_endpoint_with_a_password_is_refused(folder: Path) -> None:
+    remote = RemoteConfig("far", "s3://b/x", access=Access("https://me:s3cret@minio.example"))
+    with pytest.raises(InvalidInputError, match="carries a password") as caught:
+        config.add_remote(folder, remote)
+    assert "s3cret" not in caught.value.message
+    write(folder, '[remote.far]\nurl = "s3://b/x"\nendpoint = "https://me:s3cret@minio"\n')
+    with pytest.raises(InvalidInputError, match="carries a password") as caught:
+        config.read_config(folder)
+    assert "s3cret" not in caught.value.message
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,151 @@
+"""The verb remote: names for stores elsewhere, and what is known of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from datasets_vc.addresses import Access
+from datasets_vc.cli.access import AnonymousOption, EndpointOption, ProfileOption, RegionOption
+from datasets_vc.cli.options import keep_options
+from datasets_vc.cli.render import shown, table
+from datasets_vc.cli.session import Session, new_app, verb
+
+if TYPE_CHECKING:
+    from datasets_vc.backends import ProbeResult
+    from datasets_vc.config import RemoteConfig
+
+app = new_app(
+    help="Name the stores elsewhere that versions move to and from.",
+    callback=keep_options,
+)
+
+
+@verb(
+    app,
+    "add",
+    "dsvc remote add origin s3://bucket/signs\n"
+    "dsvc remote add disk /mnt/disk/signs\n"
+    "dsvc remote add lab sftp://ada@lab.example/srv/signs\n"
+    "dsvc remote add minio s3://signs --endpoint https://minio.example:9000 --profile lab",
+)
+def add(
+    session: Session,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What to call it.")],
+    url: Annotated[
+        str,
+        typer.Argument(
+            metavar="URL", help="A folder, or s3://, gs://, az://, sftp://, https:// and the like."
+        ),
+    ],
+    single_writer: Annotated[
+        bool,
+        typer.Option(
+            "--single-writer",
+            help="Push even if it has no conditional write: only one machine pushes at a time.",
+        ),
+    ] = False,
+    endpoint: EndpointOption = None,
+    region: RegionOption = None,
+    profile: ProfileOption = None,
+    anonymous: AnonymousOption = False,
+) -> None:
+    """Give a store elsewhere a name.
+
+    It is tried once: can it be reached, can it be written without losing another's writes? No
+    credentials are kept: they are where the cloud's own tools, or ssh, look for them.
+    """
+    address = session.address(url)
+    access = Access(endpoint, region, profile, anonymous)
+    remotes = session.repository.remotes
+    found = remotes.add(name, address, single_writer=single_writer, access=access)
+    session.done(
+        found,
+        lambda found: {
+            "remote": name,
+            **_remote_json(remotes.list()[name]),
+            "found": _found_json(found),
+        },
+        lambda found: [f"Added remote {shown(name)}: {shown(address)}", *_found_lines(found)],
+    )
+
+
+def _found_json(found: ProbeResult) -> dict[str, bool]:
+    return {
+        "reachable": found.reachable,
+        "readable": found.readable,
+        "writable": found.writable,
+        "conditional_writes": found.conditional_writes,
+        "ranges": found.ranges,
+    }
+
+
+def _found_lines(found: ProbeResult) -> Iterator[str]:
+    for word, able in _found_json(found).items():
+        yield f"  {word.replace('_', ' '):18} {'yes' if able else 'no'}"
+    if not found.writable:
+        yield "Nothing can be pushed there: it is for clone, fetch and pull."
+    elif not found.conditional_writes:
+        yield "Only one machine may push there at a time: two could undo each other's work."
+    if not found.ranges:
+        yield "Objects come only whole: a part of a pack costs all that lies before it."
+
+
+@verb(app, "list", "dsvc remote list\ndsvc remote list -v")
+def list_(session: Session) -> None:
+    """List the remotes; -v says how they are reached."""
+    lines = _detailed_lines if session.options.verbose else _lines
+    session.answer(session.repository.remotes.list(), _json, lines)
+
+
+def _json(remotes: Mapping[str, RemoteConfig]) -> dict[str, Any]:
+    return {"remotes": [_remote_json(known) for _, known in sorted(remotes.items())]}
+
+
+def _remote_json(known: RemoteConfig) -> dict[str, Any]:
+    return {
+        "name": known.name,
+        "url": known.url,
+        "single_writer": known.single_writer,
+        **asdict(known.access),
+    }
+
+
+def _lines(remotes: Mapping[str, RemoteConfig]) -> Iterator[str]:
+    rows = [(shown(name), shown(known.url)) for name, known in sorted(remotes.items())]
+    return table(("NAME", "URL"), rows) if rows else iter(["No remotes."])
+
+
+def _detailed_lines(remotes: Mapping[str, RemoteConfig]) -> Iterator[str]:
+    rows = [
+        (shown(name), shown(known.url), shown(", ".join(_details(known))))
+        for name, known in sorted(remotes.items())
+    ]
+    return table(("NAME", "URL", "HOW"), rows) if rows else iter(["No remotes."])
+
+
+def _details(known: RemoteConfig) -> Iterator[str]:
+    for word in ("endpoint", "region", "profile"):
+        if value := getattr(known.access, word):
+            yield f"{word} {value}"
+    if known.access.anonymous:
+        yield "anonymous"
+    if known.single_writer:
+        yield "single writer"
+
+
+@verb(app, "remove", "dsvc remote remove disk")
+def remove(
+    session: Session,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Which one.")],
+) -> None:
+    """Forget a remote; what it holds stays there."""
+    session.repository.remotes.remove(name)
+    session.done(
+        name,
+        lambda _: {"remote": name, "removed": True},
+        lambda _: [f"Removed remote {shown(name)}."],
+    )
