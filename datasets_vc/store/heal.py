@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from datasets_vc.digest import Digest
 from datasets_vc.errors import IntegrityError, NotFoundError
 from datasets_vc.format.index import PackInfo
+from datasets_vc.format.root import Root
 from datasets_vc.store.names import PACKS, damaged_name, pack_name
 from datasets_vc.store.store import Store
 from datasets_vc.store.verify import verify_chunk
-from datasets_vc.store.writer import ChunkWriter
 
 
 def heal(store: Store) -> list[Digest]:
@@ -25,7 +27,7 @@ def heal(store: Store) -> list[Digest]:
         return []
     names = frozenset(pack.digest for pack in bad)
     sound = store.index.without(names)
-    writer = ChunkWriter(store.backend, sound)
+    writer = store.writer(sound)
     lost = []
     for pack in bad:
         data = _map(store, pack)
@@ -41,13 +43,22 @@ def heal(store: Store) -> list[Digest]:
     written = writer.finish()
     # A pack whose chunks are all sound may have been written again, under its own name.
     retired = names - {pack.digest for pack in written.packs}
-    store.publish(written, retire=retired)
+    store.publish(written, _raised if lost else _same, retire=retired)
     for name in names:
         if name in retired:
             store.backend.delete(pack_name(name))
         store.backend.delete(damaged_name(name))
     store.forget_packs(names)
     return [digest for digest in lost if store.find(digest) is None]
+
+
+def _same(root: Root) -> Root:
+    return root
+
+
+def _raised(root: Root) -> Root:
+    """Tells writers that chunks which they count on may be gone."""
+    return replace(root, gc_generation=root.gc_generation + 1)
 
 
 def _damaged_packs(store: Store) -> list[PackInfo]:

@@ -1,0 +1,125 @@
+"""Verbs that keep stores in order: gc, fsck, drop."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from datasets_vc.cli.render import count, moment, shown, size, table
+from datasets_vc.cli.session import Session, new_app, verb
+
+if TYPE_CHECKING:
+    from datasets_vc.repository.collecting import Collected
+
+app = new_app()
+
+_UNITS = {"": 86400, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+_SHOWN = 20
+
+AtRemote = Annotated[
+    str | None,
+    typer.Option("--remote", metavar="NAME", help="A remote's store rather than the one here."),
+]
+
+
+@verb(app, "gc", "dsvc gc --dry-run --explain\ndsvc gc --grace 12h\ndsvc gc --remote origin")
+def gc(
+    session: Session,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Delete nothing: say what would go, and why.")
+    ] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say how many bytes each ref keeps, and why all goes.")
+    ] = False,
+    remote: AtRemote = None,
+    grace: Annotated[
+        str | None,
+        typer.Option(
+            "--grace",
+            metavar="TIME",
+            help="Keep what has been garbage for less: 0, 90m, 12h, 14d. By default 14d, and 1d "
+            "in a store that only this workspace uses.",
+        ),
+    ] = None,
+) -> None:
+    """Delete what no branch, tag or run needs any more.
+
+    What is found to be garbage waits for the grace period, counted from the first 'dsvc gc' that
+    finds it, and is deleted by the next one after that. With --grace 0 it is deleted at once: let
+    no training record itself into the store meanwhile.
+    """
+    result = session.repository.maintenance.gc(
+        remote=remote, grace=_duration(grace), dry_run=dry_run, explain=explain
+    )
+    session.done(
+        result,
+        lambda done: _collected_json(done, dry_run),
+        lambda done: _collected_lines(done, dry_run, explain),
+    )
+
+
+def _duration(text: str | None) -> timedelta | None:
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d{1,6})([smhdw]?)", text.strip())
+    if not found:
+        raise typer.BadParameter("give a number and s, m, h, d or w: 12h.", param_hint="--grace")
+    return timedelta(seconds=int(found[1]) * _UNITS[found[2]])
+
+
+def _collected_json(result: Collected, dry_run: bool) -> dict[str, Any]:
+    return {
+        "dry_run": dry_run,
+        "chunks": result.chunks,
+        "bytes": result.bytes,
+        "deleted": [
+            {"name": gone.name, "bytes": gone.bytes, "reason": gone.reason}
+            for gone in result.objects
+        ],
+        "bytes_deleted": sum(gone.bytes for gone in result.objects),
+        "packs_rewritten": result.rewritten,
+        "bytes_rewritten": result.rewritten_bytes,
+        "waiting": {
+            "chunks": result.waiting_chunks,
+            "bytes": result.waiting_bytes,
+            "since": result.waiting_since.isoformat() if result.waiting_since else None,
+        },
+        "grace_seconds": int(result.grace.total_seconds()),
+        "held": [
+            {"kind": held.kind, "name": held.name, "bytes": held.bytes, "bytes_alone": held.alone}
+            for held in result.held
+        ],
+    }
+
+
+def _collected_lines(result: Collected, dry_run: bool, explain: bool) -> Iterator[str]:
+    if result.held:
+        rows = [
+            (each.kind, shown(each.name), size(each.bytes), size(each.alone))
+            for each in result.held
+        ]
+        yield from table(("KEPT BY", "NAME", "BYTES", "ALONE"), rows)
+    if (dry_run or explain) and result.objects:
+        gone = [(size(gone.bytes), gone.name, gone.reason) for gone in result.objects[:_SHOWN]]
+        yield from table(("BYTES", "GOES", "WHY"), gone)
+        if len(result.objects) > _SHOWN:
+            yield f"... and {len(result.objects) - _SHOWN:,} more."
+    word = "Would delete" if dry_run else "Deleted"
+    freed = sum(gone.bytes for gone in result.objects)
+    yield f"{word} {size(freed)} in {count(len(result.objects), 'object')}."
+    if result.rewritten:
+        yield (
+            f"{count(result.rewritten, 'pack')} mostly of garbage "
+            f"{'would be' if dry_run else 'were'} written again, "
+            f"{size(result.rewritten_bytes)} shorter."
+        )
+    if result.waiting_since:
+        until = moment(result.waiting_since + result.grace)
+        yield (
+            f"{size(result.waiting_bytes)} more of garbage wait: 'dsvc gc' deletes what is still "
+            f"garbage after {until}; --grace 0 does not wait."
+        )

@@ -1,0 +1,39 @@
+"""Keeping stores in order: collect what nobody needs, find and mend damage, free space."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from datasets_vc.repository.collecting import Collected, collect_garbage
+from datasets_vc.repository.context import Context
+
+
+class Maintenance:
+    """What can be done with the store of a workspace, and with its remotes, as a whole."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def gc(
+        self,
+        *,
+        remote: str | None = None,
+        grace: timedelta | None = None,
+        dry_run: bool = False,
+        explain: bool = False,
+    ) -> Collected:
+        """Delete what no ref, no run and no unfinished merge needs.
+
+        Args:
+            remote: collect that remote rather than the workspace's store.
+            grace: keep what has been garbage for less; by default 14 days where others may read,
+                and one day in a store that this workspace has for itself.
+            dry_run: only say what would go.
+            explain: say what each ref keeps, which takes as many bits a chunk as there are refs.
+
+        Raises:
+            MissingDataError: a commit is missing, so that it is not known what is needed.
+            IntegrityError: damage is in the way; `fsck` mends it.
+            ConflictError: other writers keep changing the store; nothing was deleted.
+        """
+        return collect_garbage(self._context, remote, grace, dry_run=dry_run, explain=explain)
