@@ -30,9 +30,13 @@ def run_holders(store: Store) -> Iterator[Holder]:
     Raises:
         IntegrityError: one is damaged, so that nobody knows what it needs.
     """
-    names = {info.name for info in store.backend.list(RUNS)}
-    for run in sorted({run for name in names if (run := run_of(name, RUN_HEAD))}):
-        yield run_holder(store, run)
+    return (run_holder(store, run) for run in run_ids(store))
+
+
+def run_ids(store: Store) -> list[str]:
+    """The ids of the runs of a store, ended or not."""
+    runs = (run_of(info.name, RUN_HEAD) for info in store.backend.list(RUNS))
+    return sorted(run for run in runs if run)
 
 
 def run_holder(store: Store, run: str) -> Holder:

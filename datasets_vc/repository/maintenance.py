@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from datasets_vc.progress import SILENT, Progress
+from datasets_vc.repository.checking import Checked, check
 from datasets_vc.repository.collecting import Collected, collect_garbage
 from datasets_vc.repository.context import Context
 
@@ -37,3 +39,25 @@ class Maintenance:
             ConflictError: other writers keep changing the store; nothing was deleted.
         """
         return collect_garbage(self._context, remote, grace, dry_run=dry_run, explain=explain)
+
+    def fsck(
+        self,
+        *,
+        remote: str | None = None,
+        sample: float | None = None,
+        repair: bool = False,
+        progress: Progress = SILENT,
+    ) -> Checked:
+        """Look at every object and every reference of a store.
+
+        Args:
+            remote: look at that remote rather than at the workspace's store.
+            sample: read this fraction of the bytes only; all references are looked at anyway.
+            repair: mend what can be mended: the index from the packs, chunks from remotes (those of
+                a remote from the store here) or from files of the workspace.
+
+        Raises:
+            IntegrityError: the root is damaged.
+            ConflictError: somebody changed the store during a repair.
+        """
+        return check(self._context, remote, sample, repair=repair, progress=progress)

@@ -106,7 +106,7 @@ def plan(store: Store, root: Root, marking: Marking, age: Age) -> Plan:
     unlisted = there.unlisted(root, marks.index)
     doomed = {digest for digest, old_enough in old.pick(unlisted) if old_enough}
     rest = [digest for digest in unlisted if digest not in doomed]
-    tables = _without(root, marks, picked, doomed)
+    tables = tables_without(root, marks, picked, doomed)
     emptied = _emptied(marks.index, root, tables)
     replaced = set(tables) if age.grace <= 0 else set()
     doomed |= emptied | replaced | {*root.doomed}
@@ -236,10 +236,14 @@ def _used(table: IndexTable) -> list[PackInfo]:
     return [table.packs[number] for number in np.unique(table.locations["pack"]).tolist()]
 
 
-def _without(
+def tables_without(
     root: Root, marks: Marks, picked: Mask, doomed: Collection[Digest]
 ) -> dict[Digest, IndexTable]:
-    """Tables that have to change, without the rows picked and the packs doomed."""
+    """The tables that have to change, without the rows picked and the packs doomed.
+
+    Args:
+        root: lists the index objects whose tables the index of `marks` has.
+    """
     changed = {}
     for name, table in zip(root.indexes, marks.index.tables, strict=True):
         kept = ~picked[marks.rows(table.digests)] if len(table.digests) else np.ones(0, np.bool_)

@@ -63,7 +63,7 @@ class Store:
             AlreadyExistsError: there is one already.
         """
         store = cls(backend)
-        root = Root(write_id=_new_write_id())
+        root = Root(write_id=secrets.token_hex(16))
         try:
             backend.swap(ROOT, encode_root(root), None)
         except ConflictError as error:
@@ -103,6 +103,10 @@ class Store:
             self.refresh()
         return self._seen
 
+    def look_by(self, index: ChunkIndex, root: Root) -> None:
+        """Read by an index that is not what a root lists, until the next refresh."""
+        self._index, self._seen = index, root
+
     def root(self) -> Root:
         """The root as it is now.
 
@@ -128,7 +132,7 @@ class Store:
         raise IntegrityError(missing.message)
 
     def find(self, digest: Digest) -> Place | None:
-        """Where a chunk lies, or None if the store does not have it."""
+        """Where a chunk lies; None if the store does not have it."""
         return self.index.find(digest)
 
     def read(self, digest: Digest) -> Buffer:
@@ -264,7 +268,7 @@ class Store:
                 continue
             if changed == old:
                 return old
-            new = replace(changed, write_id=_new_write_id())
+            new = replace(changed, write_id=secrets.token_hex(16))
             if self._swap(encode_root(new), found.token, new.write_id):
                 return new
         if missing:
@@ -342,7 +346,3 @@ class Store:
     def _is_ours(self, write_id: str) -> bool:
         found = self.backend.read_root(ROOT)
         return found is not None and decode_root(found.data, "The root").write_id == write_id
-
-
-def _new_write_id() -> str:
-    return secrets.token_hex(16)
