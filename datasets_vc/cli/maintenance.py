@@ -140,7 +140,7 @@ def _dropped_lines(result: Dropped, dry_run: bool) -> Iterator[str]:
         f"{size(result.freed)} freed in {count(result.packs, 'pack')}."
     )
     if result.only_here:
-        yield f"{size(result.only_here)} stay, which no remote has for sure: 'dsvc push' sends them."
+        yield f"{size(result.only_here)} stay: no remote has them for sure. Send them: dsvc push"
 
 
 def _fraction(text: str | None) -> float | None:
