@@ -153,7 +153,7 @@ def delete_leftovers(store: Store, age: Age, *, dry_run: bool = False) -> list[G
     gone = [
         Gone(info.name, info.size, "left by a writer that was cut short")
         for info in backend.leftovers("")
-        if age.now - info.modified >= age.grace
+        if age.grace <= 0 or age.now - info.modified >= age.grace
     ]
     names = {info.name for info in backend.list(PACKS)}
     gone += [
