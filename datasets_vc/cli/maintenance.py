@@ -78,9 +78,10 @@ def fsck(
         bool, typer.Option("--repair", help="Mend what can be mended, and keep the rest aside.")
     ] = False,
 ) -> int:
-    """Check that everything is there and as it should be; exit with 13 if not.
+    """Check that everything is there and sound, or mend it.
 
-    Every object down to each chunk, every version down to each file. --repair lists anew what the
+    Every object down to each chunk, every version down to each file. The exit code is 13 if
+    something is wrong and was not mended. --repair lists anew what the
     index has lost, and gets damaged chunks from remotes, from the store here if a remote is
     checked, or from files of the workspace that still have the bytes; what cannot be mended is
     moved to 'quarantine/' in the store.
@@ -108,11 +109,11 @@ def drop(
         bool, typer.Option("--dry-run", help="Drop nothing: say how much would go.")
     ] = False,
 ) -> None:
-    """Free local space: bytes of versions that a remote has go, and come back when needed.
+    """Free local space of files that a remote has, too.
 
-    Only what a remote has for sure goes: its index, read anew, lists it, in a pack that is there in
-    full length. History and lists of files stay, and so does what the current version needs, unless
-    it is named. Files of the workspace are not touched.
+    They come back when they are needed. Only what a remote has for sure goes: its index, read anew,
+    lists it, in a pack that is there in full length. History and lists of files stay, and so does
+    what the current version needs, unless it is named. Files of the workspace are not touched.
     """
     if bool(revisions) == everything:
         raise typer.BadParameter("name versions, or give --all.", param_hint="REV")

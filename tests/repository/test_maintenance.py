@@ -380,3 +380,13 @@ def test_pinned_packs_are_kept_if_asked_and_unpinned_if_not(folder: Path) -> Non
     opened(folder).maintenance.drop(everything=True)
     assert packs(opened(folder), DATA) == []
     assert not (Path(store.url) / run / "packs.json").exists()
+
+
+def test_a_version_that_was_never_pushed_comes_back_from_files_that_were(folder: Path) -> None:
+    repository = opened(folder)
+    (repository.folder / "a").unlink()
+    tip = commit(repository, "without a")
+    assert repository.maintenance.drop(everything=True).only_here == 0
+    again = opened(folder)
+    again.fetch(revisions=[tip.hex()])
+    assert bytes(again.snapshot().read("video")) == FILES["video"]
