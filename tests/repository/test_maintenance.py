@@ -191,6 +191,7 @@ def test_a_remote_is_collected_without_reading_what_is_here(folder: Path) -> Non
     first = repository.maintenance.gc(remote="origin")
     assert first.objects == ()
     assert first.waiting_since
+    assert first.waiting_bytes == len(b"left by a push that was cut short")
     gone = repository.maintenance.gc(remote="origin", grace=NOW)
     assert [each.name for each in gone.objects] == [f"packs/{'ab' * 32}"]
     assert sound(folder, "origin")
