@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from datasets_vc.backends import open_backend
 from datasets_vc.digest import Digest, digest_of
 from datasets_vc.errors import InvalidInputError, MissingDataError, RemoteError
 from datasets_vc.format.pack import DATA, METADATA
@@ -391,3 +392,26 @@ def test_a_version_that_was_never_pushed_comes_back_from_files_that_were(folder:
     again = opened(folder)
     again.fetch(revisions=[tip.hex()])
     assert bytes(again.snapshot().read("video")) == FILES["video"]
+
+
+def test_a_remote_that_cannot_be_mapped_is_checked_mended_and_collected(folder: Path) -> None:
+    repository = opened(folder)
+    url = f"memory://{folder.parent.name}"
+    repository.remotes.add("far", url)
+    repository.push("far")
+    there = open_backend(url)
+    for info in [*there.list("packs/"), *there.list("index/")]:
+        data = bytearray(there.get(info.name))
+        data[len(data) // 3] ^= 1
+        there.put(info.name, bytes(data))
+    there.put(f"packs/{'ab' * 32}", b"left by a push that was cut short")
+    found = opened(folder).maintenance.fsck(remote="far")
+    assert {error.kind for error in found.errors} >= {"index"}
+    assert opened(folder).maintenance.fsck(remote="far", repair=True).sound
+    assert sound(folder, "far")
+    gone = opened(folder).maintenance.gc(remote="far", grace=NOW)
+    assert f"packs/{'ab' * 32}" in {each.name for each in gone.objects}
+    assert sound(folder, "far")
+    Repository.clone(url, folder / "clone")
+    assert versions(Repository.open(folder / "clone")) == VERSIONS
+    assert list(there.list("quarantine/"))
