@@ -100,7 +100,15 @@ class LocalBackend(Backend):
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         check_prefix(prefix)
         with _our_errors("read", self.folder / prefix):
-            return iter(_fresh(lambda: sorted(_scan(self.folder / prefix, prefix))))
+            found = _fresh(lambda: list(_scan(self.folder / prefix, prefix)))
+            return iter(sorted(info for info in found if not is_temporary(info.name)))
+
+    def leftovers(self, prefix: str) -> Iterator[ObjectInfo]:
+        check_prefix(prefix)
+        with _our_errors("read", self.folder / prefix):
+            found = _fresh(lambda: list(_scan(self.folder / prefix, prefix)))
+            # A lock file is nobody's leftover: the system frees the lock of a process that dies.
+            return iter(sorted(info for info in found if _is_leftover(info.name)))
 
     def delete(self, name: str) -> None:
         path = self._path(name)
@@ -191,7 +199,11 @@ class LocalBackend(Backend):
         except FileNotFoundError:
             # NFS asks again when an answer is lost, and then there is nothing left to rename.
             if not (path.exists() and os.path.samestat(path.stat(), written)):
-                raise
+                raise ConflictError(
+                    f"'{path}' was removed while it was being written, by a collection without "
+                    "grace.",
+                    "Run the command again.",
+                ) from None
         self._sync_folder(path.parent)
 
     def _sync_folder(self, folder: Path) -> None:
@@ -282,6 +294,10 @@ def _fresh(read: Callable[[], Result]) -> Result:
     return read()
 
 
+def _is_leftover(name: str) -> bool:
+    return is_temporary(name) and not name.endswith(LOCK_SUFFIX)
+
+
 def _scan(folder: Path, prefix: str) -> Iterator[ObjectInfo]:
     try:
         entries = list(os.scandir(folder))
@@ -289,8 +305,6 @@ def _scan(folder: Path, prefix: str) -> Iterator[ObjectInfo]:
         return
     for entry in entries:
         name = prefix + entry.name
-        if is_temporary(name):
-            continue
         if entry.is_dir():
             yield from _scan(folder / entry.name, name + "/")
             continue

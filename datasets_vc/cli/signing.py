@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from datasets_vc.cli.failure import BAD_SIGNATURE, DONE, FAILED
+from datasets_vc.cli.failure import CORRUPT, DONE, FAILED
 from datasets_vc.cli.render import short, shown
 from datasets_vc.cli.session import Session, new_app, verb
 from datasets_vc.cli.signatures import verdict_json, verdict_words
@@ -48,7 +48,7 @@ def verify(
     found = [signing.verify(revision, verifier) for revision in revisions or ["HEAD"]]
     session.answer(found, _json, lambda found: _lines(session, found))
     if any(each.verdict.status == "bad" for each in found):
-        return BAD_SIGNATURE
+        return CORRUPT
     return DONE if all(each.verdict.good for each in found) else FAILED
 
 

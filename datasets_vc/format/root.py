@@ -34,6 +34,7 @@ class Root:
     """Refs, live chunk indexes and gc generation; `extra` keeps members of later versions.
 
     `shallow` are the commits before others that are deliberately not here: history is cut there.
+    `garbage` is the note of the last collection, `doomed` what one is deleting.
     """
 
     write_id: str = ""
@@ -44,6 +45,8 @@ class Root:
     tracking: Refs = field(default_factory=dict)
     indexes: tuple[Digest, ...] = ()
     shallow: frozenset[Digest] = frozenset()
+    garbage: Digest | None = None
+    doomed: tuple[Digest, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -61,7 +64,9 @@ def encode_root(root: Root) -> bytes:
             "tags": _encode_refs(root.tags),
             "tracking": _encode_refs(root.tracking),
             "indexes": [digest.hex() for digest in root.indexes],
-        },
+        }
+        | ({"garbage": root.garbage.hex()} if root.garbage else {})
+        | ({"doomed": [digest.hex() for digest in root.doomed]} if root.doomed else {}),
     )
 
 
@@ -76,10 +81,11 @@ def decode_root(data: Buffer, what: str) -> Root:
     generation = members.pop("gc_generation", None)
     indexes = members.pop("indexes", None)
     shallow = members.pop("shallow", [])
+    garbage, doomed = members.pop("garbage", None), members.pop("doomed", [])
     if type(generation) is not int or generation < 0 or not isinstance(indexes, list):
         raise IntegrityError(f"{what} is malformed: it lacks its generation or its indexes.")
-    if not isinstance(shallow, list):
-        raise IntegrityError(f"{what} is malformed: 'shallow' is no list.")
+    if not (isinstance(shallow, list) and isinstance(doomed, list)):
+        raise IntegrityError(f"{what} is malformed: 'shallow' or 'doomed' is no list.")
     default_branch = text(members.pop("default_branch", None), what)
     _check_name(default_branch, what)
     return Root(
@@ -91,6 +97,8 @@ def decode_root(data: Buffer, what: str) -> Root:
         tracking=_decode_refs(members.pop("tracking", None), what),
         indexes=tuple(hex_digest(digest, what) for digest in indexes),
         shallow=frozenset(hex_digest(digest, what) for digest in shallow),
+        garbage=None if garbage is None else hex_digest(garbage, what),
+        doomed=tuple(hex_digest(digest, what) for digest in doomed),
         extra=members,
     )
 

@@ -45,7 +45,8 @@ class Tags(RefSpace):
         commit, found = self._target(name, revision)
         same = found.tag is not None and read_tag(self._store, found.tag).name == name
         target = found.tag if found.tag and same else commit
-        self._store.swap_root(self._adding(name, target))
+        counting = self._store.counting_on({target, commit})
+        self._store.swap_root(self._adding(name, target), counting)
         return commit
 
     def annotate(
@@ -74,6 +75,7 @@ class Tags(RefSpace):
         self._store.refresh()
         writer = self._store.writer()
         plain = encode_tag(Tag(commit, name, tagger, now, message))
+        writer.count_on(commit)
         target = writer.add_meta(signed(plain, sign))
         self._store.publish(writer.finish(), self._adding(name, target))
         return commit

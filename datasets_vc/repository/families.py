@@ -11,6 +11,7 @@ __all__ = [
     "exchange",
     "git",
     "looking",
+    "maintenance",
     "merging",
     "pulling",
     "runs",
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         differences,
         exchange,
         looking,
+        maintenance,
         merging,
         pulling,
         signing,
@@ -39,6 +41,7 @@ else:
     exchange = Deferred("datasets_vc.repository.exchange")
     git = Deferred("datasets_vc.workspace.git")
     looking = Deferred("datasets_vc.repository.looking")
+    maintenance = Deferred("datasets_vc.repository.maintenance")
     merging = Deferred("datasets_vc.repository.merging")
     pulling = Deferred("datasets_vc.repository.pulling")
     runs = Deferred("datasets_vc.runs.runs")

@@ -17,7 +17,7 @@ from datasets_vc.history.manifest import Manifest
 from datasets_vc.history.names import CommitName, names_of_commits
 from datasets_vc.history.snapshot import Snapshot
 from datasets_vc.history.tagobjects import read_tag
-from datasets_vc.repository.bringing import ensure_parts
+from datasets_vc.repository.bringing import ensure_files, ensure_parts
 from datasets_vc.repository.context import Context
 from datasets_vc.repository.results import CommitInfo, Version
 from datasets_vc.repository.signing import Signing
@@ -90,6 +90,7 @@ def cat(context: Context, revision: str, path: str) -> Iterator[Buffer]:
         raise NotFoundError(
             f"There is no file '{path}' in {revision}.", f"See what there is: dsvc ls {revision}"
         )
+    ensure_files(context, [entry.digest], f"'{path}'")
     return store.iter_file(entry.digest)
 
 

@@ -25,6 +25,7 @@ from datasets_vc.sync.remotes import DEFAULT_REMOTE
 from datasets_vc.workspace.part import Part
 
 if TYPE_CHECKING:
+    from datasets_vc.repository.maintenance import Maintenance
     from datasets_vc.repository.merging import Merging
     from datasets_vc.repository.signing import Signing
     from datasets_vc.runs.runs import Runs
@@ -121,6 +122,11 @@ class Repository(Viewing):
     def signing(self) -> Signing:
         """Who signs here, and whose signatures count."""
         return families.signing.Signing(self._context)
+
+    @cached_property
+    def maintenance(self) -> Maintenance:
+        """Collect, check, repair, free space."""
+        return families.maintenance.Maintenance(self._context)
 
     def commit(
         self,

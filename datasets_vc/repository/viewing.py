@@ -126,10 +126,11 @@ class Viewing:
         return families.looking.ls(self._context, revision, path)
 
     def cat(self, revision: str, path: str) -> Iterator[Buffer]:
-        """The bytes of one file of a version, piece by piece.
+        """The bytes of one file of a version, piece by piece; from a remote if they are not here.
 
         Raises:
             NotFoundError: the version has no such file.
+            MissingDataError: nobody has its bytes.
             MissingDataError: the store does not hold it.
         """
         return families.looking.cat(self._context, revision, path)

@@ -49,6 +49,13 @@ class WriterBehind:
             self._wait_for_oldest()
         return Digest(self._hasher.digest())
 
+    def digest_with(self, data: Buffer) -> Digest:
+        """What `settle` would return if some more bytes were written."""
+        self.settle()
+        hasher = self._hasher.copy()
+        hasher.update(data)
+        return Digest(hasher.digest())
+
     def finish(self, name: str) -> None:
         """Make an object of what was written, all of which is settled."""
         self._thread.shutdown()

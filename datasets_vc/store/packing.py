@@ -19,6 +19,8 @@ from datasets_vc.store.behind import WriterBehind
 from datasets_vc.store.index import ChunkIndex, merge_tables
 from datasets_vc.store.names import PACKS, pack_name
 
+_GAP = 8
+
 
 class Encoded(NamedTuple):
     """A chunk as it is stored: `raw` is its length in bytes once decoded."""
@@ -40,7 +42,8 @@ class Origin(NamedTuple):
 class _OpenPack:
     """A pack that is being filled."""
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: Backend, avoid: frozenset[Digest]) -> None:
+        self._avoid = avoid
         self.size = 0
         self.digests: dict[Digest, None] = {}
         self._rows: list[Locations] = []
@@ -71,7 +74,11 @@ class _OpenPack:
         """Write the footer; returns the pack's table and what makes it durable."""
         locations = np.concatenate(self._rows)
         digests = b"".join(self.digests)
-        self._write(encode_footer(digests, locations, category, self.size))
+        footer = encode_footer(digests, locations, category, self.size)
+        while self._writer.digest_with(footer) in self._avoid:
+            self._write(bytes(_GAP))
+            footer = encode_footer(digests, locations, category, self.size)
+        self._write(footer)
         info = PackInfo(self._writer.settle(), self.size, category)
         unsorted = IndexTable((info,), digest_keys(digests), locations)
         finish = partial(self._writer.finish, pack_name(info.digest))
@@ -93,11 +100,18 @@ class _OpenPack:
 
 
 class PackBuilder:
-    """Puts chunks of one category into packs, each chunk once. For one thread at a time."""
+    """Puts chunks of one category into packs, each chunk once. For one thread at a time.
 
-    def __init__(self, backend: Backend, category: int) -> None:
+    Args:
+        avoid: names that no pack may have; one that would gets a gap, and so another name.
+    """
+
+    def __init__(
+        self, backend: Backend, category: int, avoid: frozenset[Digest] = frozenset()
+    ) -> None:
         self._backend = backend
         self._category = category
+        self._avoid = avoid
         self._open: _OpenPack | None = None
         self._closed = ChunkIndex(())
         self._pool: ThreadPoolExecutor | None = None
@@ -118,7 +132,7 @@ class PackBuilder:
         data = payloads[0] if len(new) == 1 else b"".join(payloads)
         if self._open and self._open.size + len(data) > 2 * TARGET_SIZE - ALIGNMENT:
             self._close(self._open)
-        pack = self._open = self._open or _OpenPack(self._backend)
+        pack = self._open = self._open or _OpenPack(self._backend, self._avoid)
         origin = origin if new[0].codec == RAW else None
         if origin:
             pack.align(origin.position)

@@ -153,7 +153,8 @@ def update_tracking(local: Store, name: str, seen: Root, fetched: Reach | None =
             root, tracking=dict(kept) | theirs, tags=tags | dict(root.tags), shallow=shallow
         )
 
-    root = local.swap_root(change)
+    held = {*branches.values(), *tags.values()}
+    root = local.swap_root(change, local.counting_on(held))
     if root.shallow != local.shallow:
         local.refresh(root)
     return root

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -16,11 +16,15 @@ from datasets_vc.history.commits import read_commit, walk
 from datasets_vc.history.cut import CutHistoryError, is_beyond
 from datasets_vc.history.tagobjects import peeled, tag_objects
 from datasets_vc.progress import SILENT, Progress
-from datasets_vc.store import Store
+from datasets_vc.store import Store, Written
 from datasets_vc.store.compact import SMALL_AT_REMOTE, compact
+from datasets_vc.store.counted import CollectedError, whole_tables
+from datasets_vc.store.index import ChunkIndex
 from datasets_vc.sync.closure import dataset_chunks
 from datasets_vc.sync.transfer import Moved, send
 from datasets_vc.sync.updates import PushedRefs, RefUpdate, apply_updates, plan_updates
+
+_ATTEMPTS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,18 +85,63 @@ def push_refs(
     root = remote.refresh()
     refs = replace(refs, tags=_tags_before(local, refs.branches.values()) | dict(refs.tags))
     updates = plan_updates(local, root, refs, remote.url)
-    wanted = _missing_there(
-        local, remote, refs.branches.values(), extra or Extra(), refs.tags.values()
-    )
+
+    def missing() -> list[Digest]:
+        return _missing_there(
+            local, remote, refs.branches.values(), extra or Extra(), refs.tags.values()
+        )
+
+    wanted = missing()
     if not wanted and all(update.outcome == "unchanged" for update in updates):
         return Pushed(Moved(), updates, root)
-    written = send(local, remote, wanted, progress)
-    root = remote.publish(
-        written, lambda root: apply_updates(root, updates, refs.default, remote.url)
-    )
+
+    def change(root: Root) -> Root:
+        return apply_updates(root, updates, refs.default, remote.url)
+
+    written, root = _deliver(local, remote, wanted, missing, change, progress)
     with suppress(DatasetError):  # The push is done, whatever comes of tidying up.
         compact(remote, SMALL_AT_REMOTE, source=local)
     return Pushed(Moved(len(written.packs), written.chunks), updates, root)
+
+
+def _deliver(
+    local: Store,
+    remote: Store,
+    wanted: Sequence[Digest],
+    missing: Callable[[], Sequence[Digest]],
+    change: Callable[[Root], Root],
+    progress: Progress,
+) -> tuple[Written, Root]:
+    """Send chunks and publish them; if a collection was there meanwhile, what it has taken, too.
+
+    Args:
+        missing: finds out anew what the remote lacks, by its index.
+    """
+    written = Written()
+    for _ in range(_ATTEMPTS):
+        generation = remote.seen.gc_generation
+        sent = send(local, remote, wanted, progress)
+        written = replace(
+            sent,
+            tables=(*written.tables, *sent.tables),
+            bytes=written.bytes + sent.bytes,
+            chunks=written.chunks + sent.chunks,
+        )
+
+        def unless_collected(root: Root, generation: int = generation) -> Root:
+            if root.gc_generation != generation:
+                raise CollectedError(f"A collection went on at {remote.url} meanwhile.")
+            return change(root)
+
+        try:
+            return written, remote.publish(written, unless_collected)
+        except CollectedError:
+            root = remote.refresh()
+            tables = whole_tables(remote.backend, root, written.tables)
+            written = replace(written, tables=tables)
+            lacking = missing()
+            wanted = ChunkIndex(written.tables).locate(lacking).missing() if lacking else []
+    raise CollectedError(f"Collections go on at {remote.url} all the time.")
 
 
 def _missing_there(

@@ -85,6 +85,14 @@ class Remotes:
         add_remote(self._folder, config)
         return found
 
+    def open_store(self, name: str) -> Store:
+        """The store of a remote, which may be too damaged to be connected to; read with care.
+
+        Raises:
+            NotFoundError: there is no remote of that name.
+        """
+        return Store(_backend_of(self._known(name)))
+
     def remove(self, name: str) -> None:
         """Forget a remote; nothing is deleted there."""
         remove_remote(self._folder, name)
@@ -99,16 +107,40 @@ class Remotes:
             NotFoundError: there is no remote of that name, or no store there.
             RemoteError: it cannot be reached, or not be written.
         """
+        return connect(self._known(name), self._local, create=create)
+
+    def _known(self, name: str) -> RemoteConfig:
         config = self.list().get(name)
         if config is None:
             raise NotFoundError(
                 f"There is no remote '{name}'.", f"Add it with: dsvc remote add {name} URL"
             )
-        return connect(config, self._local, create=create)
+        return config
 
 
 def connect(config: RemoteConfig, local: Store, *, create: bool = False) -> Connection:
     """Open the store of a remote, keeping copies of its index objects in the local store."""
+    backend = _backend_of(config, create=create)
+    store = Store(backend, index_cache=local.backend)
+    try:
+        root = store.refresh()
+    except NotFoundError as error:
+        if not create:
+            raise NotFoundError(
+                f"There is no store at {config.url} yet.", "Push something there first: dsvc push"
+            ) from error
+        Store.create(backend)
+        root = store.refresh()
+    if root.shallow:
+        raise MissingDataError(
+            f"The store at {config.url} has only the newest part of its history, and a remote has "
+            "to have all of it.",
+            "Use the store that it was fetched from; or run `dsvc fetch --unshallow` there.",
+        )
+    return Connection(config, store, root, backend)
+
+
+def _backend_of(config: RemoteConfig, *, create: bool = False) -> CountingBackend:
     try:
         backend = CountingBackend(
             open_backend(
@@ -127,20 +159,4 @@ def connect(config: RemoteConfig, local: Store, *, create: bool = False) -> Conn
         raise RemoteError(
             f"The remote '{config.url}' can only be read.", "Push to a remote of another kind."
         )
-    store = Store(backend, index_cache=local.backend)
-    try:
-        root = store.refresh()
-    except NotFoundError as error:
-        if not create:
-            raise NotFoundError(
-                f"There is no store at {config.url} yet.", "Push something there first: dsvc push"
-            ) from error
-        Store.create(backend)
-        root = store.refresh()
-    if root.shallow:
-        raise MissingDataError(
-            f"The store at {config.url} has only the newest part of its history, and a remote has "
-            "to have all of it.",
-            "Use the store that it was fetched from; or run `dsvc fetch --unshallow` there.",
-        )
-    return Connection(config, store, root, backend)
+    return backend

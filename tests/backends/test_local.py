@@ -14,6 +14,7 @@ import pytest
 import datasets_vc
 from datasets_vc.backends import LocalBackend
 from datasets_vc.errors import (
+    ConflictError,
     DatasetError,
     LockedError,
     NotFoundError,
@@ -277,7 +278,7 @@ def test_a_rename_that_finds_nothing_has_not_happened(
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", lose)
-        with pytest.raises(NotFoundError):
+        with pytest.raises(ConflictError):
             backend.put("packs/a", b"new")
     assert backend.get("packs/a") == b"old"
 
@@ -292,3 +293,18 @@ def test_a_share_without_locks_is_no_place_for_a_swap(
     with pytest.raises(DatasetError, match="share has no locks") as caught:
         backend.swap("root.json", b"1", None)
     assert "nolock" in caught.value.hint
+
+
+def test_a_temporary_file_that_is_collected_while_it_is_written_is_a_conflict(
+    tmp_path: Path,
+) -> None:
+    backend = LocalBackend(tmp_path)
+    writer = backend.start("packs/")
+    writer.write(b"half")
+    (left,) = backend.leftovers("")
+    assert left.name.startswith("packs/.tmp-")
+    backend.delete(left.name)
+    with pytest.raises(ConflictError):
+        writer.finish("packs/a")
+    writer.abort()
+    assert list(backend.list("")) == list(backend.leftovers("")) == []

@@ -267,9 +267,11 @@ def test_versions_without_their_data_here(
     Repository.clone(str(home / "remote"), home / "other")
     os.chdir(home / "other")
 
-    assert "dsvc fetch" in refused(16, "cat", "main~1:a")
-    assert dsvc("fetch", "origin", "main~1").code == 0
+    (home / "remote").rename(home / "away")
+    assert "cannot be reached" in refused(16, "cat", "main~1:a")
+    (home / "away").rename(home / "remote")
     assert dsvc("cat", "main~1:a").out == b"one"
+    assert dsvc("fetch", "origin", "main~1").code == 0
     assert dsvc("checkout", "main~1").code == 0
 
 
