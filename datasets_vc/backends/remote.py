@@ -14,6 +14,7 @@ from datasets_vc.backends.base import (
     TEMPORARY_PREFIX,
     Backend,
     ObjectInfo,
+    Readable,
     Versioned,
     check_name,
     check_prefix,
@@ -46,7 +47,9 @@ class _Files(Protocol):
     """The objects of a file system, by their full path. Errors are the client library's."""
 
     def read(self, path: str, start: int, end: int | None) -> bytes: ...
-    def write(self, path: str, data: bytes) -> None: ...
+    def write(self, path: str, data: Buffer) -> None: ...
+    def stream(self, path: str, start: int) -> Iterator[Buffer]: ...
+    def write_from(self, path: str, file: Readable) -> None: ...
     def info(self, path: str) -> ObjectInfo: ...
     def list(self, prefix: str) -> Iterator[ObjectInfo]: ...
     def delete(self, path: str) -> None: ...
@@ -77,6 +80,7 @@ class FsspecBackend(Backend):
         self._client = _client_class(self.scheme, self.url)
         self._root: str = self._client._strip_protocol(self.url).rstrip("/")
         self.conditional_writes = self.scheme in _S3_SCHEMES or self.scheme == "memory"
+        self.streams = self.scheme in _S3_SCHEMES
         # What a parent opened stays here after a fork: dropping it would close its sockets there.
         self._opened: dict[int, _Files] = {}
 
@@ -101,7 +105,19 @@ class FsspecBackend(Backend):
     def put(self, name: str, *parts: Buffer) -> None:
         path = self._path(name)
         with self._our_errors(name, writing=True):
-            self._files().write(path, b"".join(parts))
+            self._files().write(path, parts[0] if len(parts) == 1 else b"".join(parts))
+
+    def stream(self, name: str, start: int = 0) -> Iterator[Buffer]:
+        path = self._path(name)
+        check_range(name, start, None)
+        with self._our_errors(name):
+            yield from self._files().stream(path, start)
+
+    def put_from(self, name: str, file: Readable) -> None:
+        path = self._path(name)
+        file.seek(0)
+        with self._our_errors(name, writing=True):
+            self._files().write_from(path, file)
 
     def stat(self, name: str) -> ObjectInfo:
         path = self._path(name)
@@ -200,7 +216,14 @@ class _PlainFiles:
             return bytes(self._filesystem.cat_file(path))
         return bytes(self._filesystem.cat_file(path, start=start, end=end))
 
-    def write(self, path: str, data: bytes) -> None:
+    def stream(self, path: str, start: int) -> Iterator[Buffer]:
+        return iter([self.read(path, start, None)])
+
+    def write_from(self, path: str, file: Readable) -> None:
+        self.write(path, file.read())
+
+    def write(self, path: str, data: Buffer) -> None:
+        data = data if isinstance(data, bytes) else bytes(data)
         if self._whole_writes:
             self._filesystem.pipe_file(path, data)
             return

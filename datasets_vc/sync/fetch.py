@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from datasets_vc.digest import Digest
+from datasets_vc.format.location import DigestKeys, Digests
 from datasets_vc.format.node import Node
 from datasets_vc.format.pack import METADATA
 from datasets_vc.format.root import Refs, Root
 from datasets_vc.history.commits import read_commit
 from datasets_vc.history.manifest import read_nodes
 from datasets_vc.history.tagobjects import peeled, tag_objects
+from datasets_vc.memory import give_back
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.store import Store
 from datasets_vc.store.compact import HISTORY_BELOW
@@ -44,11 +46,12 @@ def fetch_dataset(
     """Bring all of a dataset that the local store does not have."""
     moved = Moved()
 
-    def prepare(digests: Sequence[Digest]) -> None:
+    def prepare(digests: DigestKeys) -> None:
         nonlocal moved
         moved += receive(local, remote, digests)
 
     chunks = dataset_chunks(local, dataset, remote.index, prepare=prepare)
+    give_back()
     return moved + receive(local, remote, chunks, progress)
 
 
@@ -80,9 +83,7 @@ def fetch_parts(
     return moved
 
 
-def fetch_files(
-    local: Store, remote: Store, files: Sequence[Digest], progress: Progress = SILENT
-) -> Moved:
+def fetch_files(local: Store, remote: Store, files: Digests, progress: Progress = SILENT) -> Moved:
     """Bring files whole, with the pieces that they are made of."""
     moved = receive(local, remote, files, progress)
     return moved + receive(local, remote, file_chunks(local, files), progress)

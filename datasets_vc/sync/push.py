@@ -11,14 +11,17 @@ from numpy.typing import NDArray
 
 from datasets_vc.digest import Digest
 from datasets_vc.errors import ConflictError, DatasetError
+from datasets_vc.format.location import DigestKeys, as_keys, joined, unique
 from datasets_vc.format.root import Refs, Root
-from datasets_vc.history.commits import is_ancestor, read_commit, walk
+from datasets_vc.history.commits import is_ancestor, read_commit
 from datasets_vc.history.tagobjects import peeled
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.store import Store
 from datasets_vc.store.compact import SMALL_AT_REMOTE, compact
 from datasets_vc.sync.closure import dataset_chunks
-from datasets_vc.sync.transfer import Moved, send
+from datasets_vc.sync.keys import KeySet
+from datasets_vc.sync.sending import send
+from datasets_vc.sync.transfer import Moved
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +53,14 @@ def push_branch(
     root = remote.refresh()
     expected = root.branches.get(branch)
     _check_fast_forward(local, branch, expected, tip, remote.url)
-    tags = _tags_before(local, tip)
+    new = new_commits(local, remote, tip)
+    tags = new_tags(local, remote, root.tags, tip, new)
     _check_tags(root.tags, tags, remote.url)
-    extra = extra or Extra()
-    wanted = _missing_there(local, remote, tip, extra, tags.values())
-    if not wanted and expected == tip and tags.items() <= root.tags.items():
+    wanted = missing_there(local, remote, new, extra or Extra(), tags.values())
+    if not len(wanted) and expected == tip and not tags:
         return Moved(), root
     written = send(local, remote, wanted, progress)
+    del wanted
 
     def change(root: Root) -> Root:
         if root.branches.get(branch) != expected:
@@ -76,35 +80,32 @@ def push_branch(
     return Moved(len(written.packs), written.chunks), root
 
 
-def _missing_there(
-    local: Store, remote: Store, tip: Digest, extra: Extra, tags: Iterable[Digest]
-) -> list[Digest]:
-    """All chunks of the history up to `tip`, its tags and `extra` that the remote does not have.
+def missing_there(
+    local: Store, remote: Store, new: Sequence[Digest], extra: Extra, tags: Iterable[Digest]
+) -> DigestKeys:
+    """All chunks of new commits, tags and `extra` that the remote does not have.
 
     A remote that has a commit or a node has all that lies below it: it was published as a whole.
     """
-    going: set[Digest] = set()
+    going = KeySet()
 
-    def present(digests: Sequence[Digest]) -> NDArray[np.bool_]:
-        there = remote.index.contains(digests)
-        there |= np.array([digest in going for digest in digests], bool)
-        return there
+    def present(keys: DigestKeys) -> NDArray[np.bool_]:
+        return remote.index.contains(keys) | going.contains(keys)
 
-    commits = _new_commits(local, remote, tip)
-    datasets = [read_commit(local, commit).dataset for commit in commits]
-    wanted = list(commits)
+    wanted = [as_keys(new)]
+    datasets = [read_commit(local, commit).dataset for commit in new]
     for dataset in dict.fromkeys([*datasets, *extra.datasets]):
-        new = dataset_chunks(local, dataset, local.index, present=present)
-        going.update(new)
-        wanted += new
+        chunks = dataset_chunks(local, dataset, local.index, present=present)
+        going.add(chunks)
+        wanted.append(chunks)
     # Tags name commits, which are among those above or there, or tag objects.
-    chunks = list(dict.fromkeys([*extra.chunks, *tags]))
-    known = present(chunks).tolist()
-    wanted += [chunk for chunk, there in zip(chunks, known, strict=True) if not there]
-    return wanted
+    rest = unique([*extra.chunks, *tags])
+    wanted.append(rest[~present(rest)])
+    return joined(wanted)
 
 
-def _new_commits(local: Store, remote: Store, tip: Digest) -> list[Digest]:
+def new_commits(local: Store, remote: Store, tip: Digest) -> list[Digest]:
+    """`tip` and what comes before it, as far as the remote lacks it."""
     new: dict[Digest, None] = {}
     todo = [tip]
     while todo:
@@ -132,11 +133,20 @@ def _moved(branch: str, url: str) -> ConflictError:
     )
 
 
-def _tags_before(local: Store, tip: Digest) -> dict[str, Digest]:
-    """The tags of `tip` and what lies before it, as the root has them: annotated ones by object."""
-    tags = local.root().tags
-    before = {commit for commit, _ in walk(local, [tip])} if tags else set()
-    return {name: tags[name] for name, commit in peeled(local, tags).items() if commit in before}
+def new_tags(
+    local: Store, remote: Store, theirs: Refs, tip: Digest, new: Sequence[Digest]
+) -> dict[str, Digest]:
+    """The tags of `tip` and what lies before it that are not there; annotated ones by object.
+
+    History that the remote has is looked at for tags only that it does not have.
+    """
+    tags = {name: to for name, to in local.root().tags.items() if theirs.get(name) != to}
+    going = set(new)
+    return {
+        name: tags[name]
+        for name, commit in peeled(local, tags).items()
+        if commit in going or (remote.find(commit) and is_ancestor(local, commit, tip))
+    }
 
 
 def _check_tags(theirs: Refs, ours: Refs, url: str) -> None:
