@@ -44,17 +44,20 @@ class IndexTable:
 
 
 def encode_index(table: IndexTable) -> bytes:
+    return b"".join(index_parts(table))
+
+
+def index_parts(table: IndexTable) -> tuple[Buffer, ...]:
+    """What `encode_index` gives, as parts that share the memory of large columns."""
     packs = b"".join(
         _PACK.pack(pack.digest, pack.size, pack.category, bytes(7)) for pack in table.packs
     )
-    return b"".join(
-        (
-            encode_header(INDEX),
-            _COUNTS.pack(len(table.packs), len(table.digests), 0),
-            packs,
-            np.ascontiguousarray(table.digests).view(np.uint8).data,
-            np.ascontiguousarray(table.locations).view(np.uint8).data,
-        )
+    return (
+        encode_header(INDEX),
+        _COUNTS.pack(len(table.packs), len(table.digests), 0),
+        packs,
+        np.ascontiguousarray(table.digests).view(np.uint8).data,
+        np.ascontiguousarray(table.locations).view(np.uint8).data,
     )
 
 

@@ -57,8 +57,12 @@ def joined(columns: Sequence[DigestKeys]) -> DigestKeys:
 def unique(digests: Digests) -> DigestKeys:
     """Digests as a column, each once, in the order in which they come first."""
     keys = as_keys(digests)
+    # Those that differ in their first 8 bytes differ; a quarter of the memory, and of the time.
+    heads = np.sort(np.ascontiguousarray(keys).view(np.uint64)[:: DIGEST_SIZE // 8])
+    if not np.any(heads[1:] == heads[:-1]):
+        return keys
     _, first = np.unique(keys, return_index=True)
-    return keys if len(first) == len(keys) else keys[np.sort(first)]
+    return keys[np.sort(first)]
 
 
 def digest_list(keys: DigestKeys) -> list[Digest]:

@@ -234,22 +234,27 @@ def merge_tables(tables: Sequence[IndexTable], without: frozenset[Digest]) -> In
         key=lambda pack: pack.digest,
     )
     number = {pack.digest: row for row, pack in enumerate(packs)}
-    keys, rows = [], []
+    keys: list[DigestKeys] = []
+    kept: list[tuple[IndexTable, NDArray[np.bool_] | slice, NDArray[np.int64]]] = []
     for table in tables:
         renumber = np.array([number.get(pack.digest, -1) for pack in table.packs], np.int64)
         target = renumber[table.locations["pack"]] if len(table.packs) else np.zeros(0, np.int64)
-        kept = target >= 0
-        part = table.locations[kept]
-        part["pack"] = target[kept]
-        keys.append(table.digests[kept])
-        rows.append(part)
-    if not keys:
-        return IndexTable(tuple(packs), digest_keys(b""), np.zeros(0, LOCATION))
-    digests = np.concatenate(keys)
+        # Mostly all rows are kept: then they need not be copied.
+        some = target >= 0 if (target < 0).any() else slice(None)
+        keys.append(table.digests[some])
+        kept.append((table, some, target[some]))
+    digests = joined(keys)
     del keys
     order = np.argsort(digests, kind="stable")
     digests = digests[order]
     repeated = np.flatnonzero(digests[1:] == digests[:-1]) + 1
     if len(repeated):
         digests, order = np.delete(digests, repeated), np.delete(order, repeated)
-    return IndexTable(tuple(packs), digests, np.concatenate(rows)[order])
+    rows: Locations = np.zeros(sum(len(target) for *_, target in kept), LOCATION)
+    start = 0
+    for table, some, target in kept:
+        part = rows[start : start + len(target)]
+        part[:] = table.locations[some]
+        part["pack"] = target
+        start += len(target)
+    return IndexTable(tuple(packs), digests, rows[order])

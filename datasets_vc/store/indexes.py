@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from datasets_vc.backends.base import Backend
-from datasets_vc.digest import Buffer, Digest, digest_of
+from datasets_vc.digest import Buffer, Digest, Hasher, digest_of
 from datasets_vc.errors import IntegrityError, NotFoundError
-from datasets_vc.format.index import IndexTable, decode_index, encode_index
+from datasets_vc.format.index import IndexTable, decode_index, index_parts
 from datasets_vc.memory import let_go
 from datasets_vc.store.growth import ready
 from datasets_vc.store.index import merge_tables
@@ -76,15 +76,20 @@ class IndexObjects:
                 alone.append(tables.pop(digest))
         groups = [merged, *([table] for table in alone)]
         made = [table for group in groups if len((table := merge_tables(group, retire)).digests)]
+        for table in (*merged, *alone):
+            _let_go(table)
         written = [self._write(table) for table in made]
         return (*(name for name in tables if name not in written), *written)
 
     def _write(self, table: IndexTable) -> Digest:
-        data = encode_index(table)
-        digest = digest_of(data)
-        self._backend.put(index_name(digest), data)
+        parts = index_parts(table)
+        hasher = Hasher()
+        for part in parts:
+            hasher.update(part)
+        digest = Digest(hasher.digest())
+        self._backend.put(index_name(digest), *parts)
         if self._cache is not None:
-            self._cache.put(index_name(digest), data)
+            self._cache.put(index_name(digest), *parts)
         return digest
 
     def _fetch(self, name: str) -> Buffer:
@@ -104,6 +109,12 @@ class IndexObjects:
             return self._cache.map(name)
         except NotFoundError:
             return None
+
+
+def _let_go(table: IndexTable) -> None:
+    """Give back the memory that looking at a mapped table has taken."""
+    if isinstance(table.digests.base, memoryview):
+        let_go(table.digests.base)
 
 
 def _decode(data: Buffer, what: str) -> IndexTable:

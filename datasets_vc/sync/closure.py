@@ -22,6 +22,7 @@ from datasets_vc.format.location import (
 from datasets_vc.format.node import Node
 from datasets_vc.format.recipe import decode_recipe
 from datasets_vc.history.manifest import read_nodes
+from datasets_vc.memory import give_back
 from datasets_vc.store import Store
 from datasets_vc.store.index import ChunkIndex
 
@@ -42,6 +43,8 @@ def dataset_chunks(
 ) -> DigestKeys:
     """The nodes, files, recipes and pieces of files that a dataset consists of, as a column.
 
+    Files that are alike are in it more than once.
+
     Args:
         store: nodes and recipes are read from it.
         source: the index that knows which files have a recipe.
@@ -59,9 +62,11 @@ def dataset_chunks(
         for node in _nodes(store, level):
             (inner if node.level else files).append(_digests(node))
         level = keep(joined(inner))
-    every = keep(joined(files))
-    files.clear()
     store.let_go()
+    every = joined(files)
+    files.clear()
+    give_back()
+    every = every[~present(every)] if present else every
     recipes = _with_recipe(source, every)
     prepare(recipes)
     # By the store's own index: it may hold in one chunk what the source has in pieces.

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from datasets_vc.errors import MissingDataError
 from datasets_vc.format.index import PackInfo
-from datasets_vc.format.location import RECIPE, DigestKeys, Digests, Locations, unique
+from datasets_vc.format.location import RECIPE, DigestKeys, Digests, Locations, as_keys, unique
 from datasets_vc.format.pack import METADATA, ROW_SIZE, TARGET_SIZE
 from datasets_vc.store import Store
 from datasets_vc.store.compact import HISTORY_BELOW
@@ -66,14 +66,14 @@ class Receiving:
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """What to send: packs as they are, each with what was asked of it, and parts of others.
+    """What to send: packs as they are, and parts of others.
 
     Attributes:
         rest: chunks that are put into new packs, in the order in which they are to lie there.
         stored: how many bytes each of these takes.
     """
 
-    whole: Sequence[tuple[PackInfo, DigestKeys]]
+    whole: Sequence[PackInfo]
     rest: DigestKeys
     stored: NDArray[np.int64]
     metadata: NDArray[np.bool_]
@@ -81,7 +81,7 @@ class Sending:
     @property
     def bytes(self) -> int:
         rows = len(self.rest) * ROW_SIZE
-        return sum(pack.size for pack, _ in self.whole) + int(self.stored.sum()) + rows
+        return sum(pack.size for pack in self.whole) + int(self.stored.sum()) + rows
 
     @property
     def packs(self) -> int:
@@ -96,8 +96,9 @@ def plan_receiving(local: Store, remote: Store, digests: Digests) -> Receiving:
     Raises:
         MissingDataError: the remote does not have one of them.
     """
-    wanted = unique(digests)
-    wanted = wanted[~local.index.contains(wanted)]
+    keys = as_keys(digests)
+    wanted = unique(keys[~local.index.contains(keys)])
+    local.let_go()
     if not len(wanted):
         return Receiving()
     places = remote.index.locate(wanted)
@@ -144,15 +145,10 @@ def plan_sending(local: Store, digests: Digests) -> Sending:
     # look as if it had all that lies below it.
     whole = _mostly(np.bincount(numbers, stored, len(packs)), sizes)
     whole &= ~metadata & (sizes >= SEND_WHOLE_FROM)
-    order = np.lexsort((offsets, numbers, ~history, whole[numbers]))
-    count = len(keys) - int(whole[numbers].sum())
-    rest, complete = order[:count], order[count:]
-    return Sending(
-        [(packs[number], keys[rows]) for number, rows in _runs(numbers, complete)],
-        keys[rest],
-        stored[rest],
-        metadata[numbers[rest]],
-    )
+    rest = np.flatnonzero(~whole[numbers])
+    rest = rest[np.lexsort((offsets[rest], numbers[rest], ~history[rest]))]
+    chosen = [packs[number] for number in np.flatnonzero(whole)]
+    return Sending(chosen, keys[rest], stored[rest], metadata[numbers[rest]])
 
 
 def batches(stored: NDArray[np.int64], most: int) -> Iterator[slice]:

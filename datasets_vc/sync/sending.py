@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+import numpy as np
+from numpy.typing import NDArray
+
 from datasets_vc.backends.base import Backend, ObjectWriter
 from datasets_vc.backends.wrappers import Wrapper
 from datasets_vc.digest import Buffer
 from datasets_vc.errors import NotFoundError
 from datasets_vc.format.index import IndexTable, PackInfo
-from datasets_vc.format.location import DigestKeys, Digests, digest_list
+from datasets_vc.format.location import DigestKeys, Digests, as_keys, digest_list, unique
 from datasets_vc.format.pack import DATA, METADATA
-from datasets_vc.memory import ViewFile
+from datasets_vc.memory import ViewFile, give_back
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.store import ChunkWriter, Store, Written
 from datasets_vc.store.names import pack_name
@@ -42,9 +45,10 @@ def send(
     """
     plan = plan_sending(local, digests)
     local.let_go()
+    give_back()
     progress.begin("Sending", plan.bytes, "B")
     whole, gone = _send_whole(local, remote.backend, plan, progress, config or TransferConfig())
-    rest = _send_rest(local, remote, plan, gone, progress)
+    rest = _send_rest(local, remote, plan, _asked_of(local, gone, digests), progress)
     progress.end()
     return Written(
         tables=(*whole, *rest.tables),
@@ -55,21 +59,20 @@ def send(
 
 def _send_whole(
     local: Store, remote: Backend, plan: Sending, progress: Progress, config: TransferConfig
-) -> tuple[list[IndexTable], list[DigestKeys]]:
-    """Send packs as they are; returns their tables, and what was asked of those that are gone."""
-    asked = {pack.digest: keys for pack, keys in plan.whole}
+) -> tuple[list[IndexTable], list[PackInfo]]:
+    """Send packs as they are; returns their tables, and those that are gone."""
     tables: list[IndexTable] = []
-    gone: list[DigestKeys] = []
+    gone: list[PackInfo] = []
 
     def take(pack: PackInfo, table: IndexTable | None) -> None:
         if table:
             tables.append(table)
         else:
-            gone.append(asked[pack.digest])
+            gone.append(pack)
 
     Flow(config, lambda: remote.stumbles).run(
         partial(_send_pack, local, remote, progress),
-        [pack for pack, _ in plan.whole],
+        plan.whole,
         take,
         size=lambda pack: pack.size,
         memory=lambda pack: min(pack.size, _STREAMED) if remote.streams else pack.size,
@@ -91,16 +94,25 @@ def _send_pack(
     return table
 
 
+def _asked_of(local: Store, packs: list[PackInfo], digests: Digests) -> DigestKeys:
+    """Which of some chunks lie in packs, as this store's index still says."""
+    if not packs:
+        return as_keys([])
+    places = local.index.locate(unique(digests))
+    chosen = np.array([pack in packs for pack in places.packs], bool)
+    asked: NDArray[np.bool_] = chosen[places.rows["pack"]]
+    return places.keys[asked]
+
+
 def _send_rest(
-    local: Store, remote: Store, plan: Sending, gone: list[DigestKeys], progress: Progress
+    local: Store, remote: Store, plan: Sending, gone: DigestKeys, progress: Progress
 ) -> Written:
     relay = _Relay(remote.backend, local.backend, progress.advance)
     with ChunkWriter(relay, remote.index) as writer:
         for rows in batches(plan.stored, _READ_BYTES):
             _add(local, writer, plan.rest[rows])
-        for keys in gone:
-            for start in range(0, len(keys), _KEYS_AT_ONCE):
-                _add(local, writer, keys[start : start + _KEYS_AT_ONCE])
+        for start in range(0, len(gone), _KEYS_AT_ONCE):
+            _add(local, writer, gone[start : start + _KEYS_AT_ONCE])
         return writer.finish()
 
 

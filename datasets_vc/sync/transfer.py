@@ -13,6 +13,7 @@ from datasets_vc.digest import Digest, Hasher
 from datasets_vc.errors import IntegrityError, NotFoundError
 from datasets_vc.format.index import IndexTable, PackInfo
 from datasets_vc.format.location import Digests
+from datasets_vc.memory import give_back
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.store import Store, Written
 from datasets_vc.store.names import PACKS, pack_name
@@ -22,7 +23,7 @@ from datasets_vc.store.verify import check_digest, verify_chunks, verify_pack, v
 from datasets_vc.sync.flow import Flow, Job, Result, TransferConfig
 from datasets_vc.sync.plan import Piece, Receiving, plan_receiving
 
-_PUBLISH_BYTES = 512 << 20
+_PUBLISH_BYTES = 256 << 20
 """Packs are listed in the index when so much has arrived."""
 
 _PIECES_BYTES = 256 << 20
@@ -283,6 +284,7 @@ class _Receiver:
         arrived, self._arrived = self._arrived, _Arrived()
         if arrived.tables:
             self._local.publish(Written(tuple(arrived.tables)))
+            give_back()
 
     @contextmanager
     def _named(self, pack: PackInfo) -> Iterator[None]:
