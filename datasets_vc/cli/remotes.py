@@ -14,9 +14,10 @@ from datasets_vc.cli.conflicts import conflict_lines, conflicts_json
 from datasets_vc.cli.failure import CONFLICT
 from datasets_vc.cli.git import git_lines
 from datasets_vc.cli.options import keep_options
+from datasets_vc.cli.plans import Plan, answer_plan
 from datasets_vc.cli.render import count, short, shown, size, table
 from datasets_vc.cli.session import Session, new_app, verb
-from datasets_vc.repository import Pin, Repository
+from datasets_vc.repository import Pin, Planning, Repository
 
 if TYPE_CHECKING:
     from datasets_vc.config import RemoteConfig
@@ -123,6 +124,7 @@ def clone(
     lock: Annotated[
         str | None, typer.Option("--from", metavar="FILE", help="What this dataset.lock pins.")
     ] = None,
+    plan: Plan = False,
 ) -> None:
     """Make a workspace of a version in a remote store.
 
@@ -131,12 +133,19 @@ def clone(
     """
     if only and (no_checkout or lock):
         raise typer.BadParameter("not with --no-checkout or --from.", param_hint="--only")
+    if plan and lock:
+        raise typer.BadParameter("not with --from.", param_hint="--plan")
     if lock is None:
         if url is None:
             raise typer.BadParameter("name a store, or a lock file with --from.", param_hint="URL")
         folder = session.located(directory or _last_part(url))
+        address = session.address(url)
+        if plan:
+            planned = Planning.clone(address, folder, revision=revision, only=only or None)
+            answer_plan(session, planned, "received")
+            return
         result = Repository.clone(
-            session.address(url),
+            address,
             folder,
             revision=revision,
             checkout=not no_checkout,
@@ -170,18 +179,23 @@ def _last_part(url: str) -> str:
     return name
 
 
-@verb(app, "fetch", "dsvc fetch\ndsvc fetch origin v1.0")
+@verb(app, "fetch", "dsvc fetch\ndsvc fetch origin v1.0\ndsvc fetch --plan")
 def fetch(
     session: Session,
     remote: Remote = "origin",
     revisions: Annotated[
         list[str] | None, typer.Argument(metavar="REV", help="Bring the data of these too.")
     ] = None,
+    plan: Plan = False,
 ) -> None:
     """Get versions from a remote; the workspace stays as it is.
 
     All history, and the data of the branch that the workspace is on.
     """
+    if plan:
+        planned = Planning(session.folder).fetch(remote, revisions or ())
+        answer_plan(session, planned, "received")
+        return
     result = session.repository.fetch(remote, revisions or (), progress=session.progress)
     session.done(
         result,
@@ -204,12 +218,18 @@ def pull(
         bool,
         typer.Option("--lock", help="Go to what dataset.lock pins, or the lock file REMOTE."),
     ] = False,
+    plan: Plan = False,
 ) -> int:
     """Get the branch's new versions from a remote, and its files.
 
     Files are written only if the workspace has some. If both sides have new versions they are
     merged; where both changed the same the exit code is 12, see 'dsvc merge --help'.
     """
+    if plan and lock:
+        raise typer.BadParameter("not with --lock.", param_hint="--plan")
+    if plan:
+        answer_plan(session, Planning(session.folder).fetch(remote or "origin"), "received")
+        return 0
     if lock:
         result = session.pin(remote).pull(session.progress)
     else:
@@ -241,18 +261,22 @@ def _pull_lines(result: SyncResult) -> Iterator[str]:
         yield from conflict_lines(merge.kind, merge.revision, merge.conflicts)
 
 
-@verb(app, "push", "dsvc push\ndsvc push origin main")
+@verb(app, "push", "dsvc push\ndsvc push origin main\ndsvc push --plan")
 def push(
     session: Session,
     remote: Remote = "origin",
     branch: Annotated[
         str | None, typer.Argument(metavar="BRANCH", help="Which branch; the current one.")
     ] = None,
+    plan: Plan = False,
 ) -> None:
     """Send a branch's versions to a remote.
 
     A branch that somebody else has moved there is left alone, and the exit code is 12.
     """
+    if plan:
+        answer_plan(session, Planning(session.folder).push(remote, branch), "sent")
+        return
     result = session.repository.push(remote, branch, progress=session.progress)
     session.done(
         result,

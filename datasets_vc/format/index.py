@@ -20,6 +20,9 @@ from datasets_vc.format.location import (
 )
 from datasets_vc.format.pack import DATA, METADATA
 
+INDEX_ROW_SIZE = DIGEST_SIZE + LOCATION.itemsize
+"""Bytes that a chunk takes in an index object."""
+
 _COUNTS = struct.Struct("<IIQ")
 _PREFIX = HEADER_SIZE + _COUNTS.size
 _PACK = struct.Struct("<32sQB7s")

@@ -4,6 +4,7 @@ from datasets_vc.repository.differences import Difference, TableDiff
 from datasets_vc.repository.following import PinStatus
 from datasets_vc.repository.merging import Merging
 from datasets_vc.repository.pinning import Pin, PinResult
+from datasets_vc.repository.planning import Planning
 from datasets_vc.repository.repository import Repository
 from datasets_vc.repository.results import (
     CheckoutResult,
@@ -12,6 +13,7 @@ from datasets_vc.repository.results import (
     CommitResult,
     MergeResult,
     Status,
+    SyncPlan,
     SyncResult,
     Transfer,
     Version,
@@ -34,10 +36,12 @@ __all__ = [
     "Pin",
     "PinResult",
     "PinStatus",
+    "Planning",
     "Repository",
     "Reproduction",
     "RunRecord",
     "Status",
+    "SyncPlan",
     "SyncResult",
     "TableDiff",
     "TrainRequest",

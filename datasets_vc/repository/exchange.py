@@ -101,7 +101,7 @@ def clone(
             context.workspace.set_head(Head(branch, None))
         else:
             fetched = fetch_all(context, connection, DEFAULT_REMOTE, [], progress)
-            commit = context.commit_of(_as_tracked(name, root))
+            commit = context.commit_of(as_tracked(name, root))
     hide_from_git(folder)
     if branch:
         fetched = fetch_all(context, connection, DEFAULT_REMOTE, [branch], progress)
@@ -134,16 +134,7 @@ def fetch(
 
 
 def push(context: Context, remote: str, branch: str | None, progress: Progress) -> SyncResult:
-    name = branch or context.head.branch
-    if name is None:
-        raise InvalidInputError(
-            "The workspace is on no branch.", "Say which to push: dsvc push REMOTE BRANCH"
-        )
-    tip = context.branches.get(name)
-    if tip is None:
-        raise NotFoundError(
-            f"Branch '{name}' has no commit to push.", "Record one: dsvc commit -m MESSAGE"
-        )
+    name, tip = branch_to_push(context, branch)
     connection = context.remotes.connect(remote, create=True)
     local, there = context.store, connection.store
     runs = outgoing(local, there)
@@ -154,6 +145,26 @@ def push(context: Context, remote: str, branch: str | None, progress: Progress) 
     transfer = Transfer(counted.bytes_sent, counted.requests, moved.packs, moved.chunks)
     updated = root != connection.root or bool(runs.ids)
     return SyncResult(name, tip, context.dataset_of(tip), transfer, updated, len(runs.ids))
+
+
+def branch_to_push(context: Context, branch: str | None) -> tuple[str, Digest]:
+    """The branch that was asked for, or the current one, and its tip.
+
+    Raises:
+        InvalidInputError: none was asked for, and the workspace is on none.
+        NotFoundError: it has no commit.
+    """
+    name = branch or context.head.branch
+    if name is None:
+        raise InvalidInputError(
+            "The workspace is on no branch.", "Say which to push: dsvc push REMOTE BRANCH"
+        )
+    tip = context.branches.get(name)
+    if tip is None:
+        raise NotFoundError(
+            f"Branch '{name}' has no commit to push.", "Record one: dsvc commit -m MESSAGE"
+        )
+    return name, tip
 
 
 def fetch_all(
@@ -222,7 +233,7 @@ def _make_store(location: str) -> None:
         Store.open(open_backend(location))
 
 
-def _as_tracked(revision: str, root: Root) -> str:
+def as_tracked(revision: str, root: Root) -> str:
     """What `revision` means at the remote, as a new workspace that tracks it says it."""
     base = re.split("[~^]", revision)[0]
     steps = revision.removeprefix(base)

@@ -67,17 +67,17 @@ def dataset_chunks(
     files.clear()
     give_back()
     every = every[~present(every)] if present else every
-    recipes = _with_recipe(source, every)
+    recipes = with_recipe(source, every)
     prepare(recipes)
     # By the store's own index: it may hold in one chunk what the source has in pieces.
-    pieces = keep(_pieces(store, _with_recipe(store.index, recipes)))
+    pieces = keep(_pieces(store, with_recipe(store.index, recipes)))
     return joined([*found, every, pieces])
 
 
 def file_chunks(store: Store, files: Digests) -> DigestKeys:
     """Files with the pieces that they are made of."""
     keys = as_keys(files)
-    return joined([keys, _pieces(store, _with_recipe(store.index, keys))])
+    return joined([keys, _pieces(store, with_recipe(store.index, keys))])
 
 
 def lacking(store: Store, dataset: Digest) -> bool:
@@ -110,7 +110,7 @@ def lacking_files(store: Store, files: Digests) -> list[Digest]:
     """Which files a store does not have, or not all pieces of."""
     keys = as_keys(files)
     absent = digest_list(keys[~store.index.contains(keys)])
-    recipes = _with_recipe(store.index, keys)
+    recipes = with_recipe(store.index, keys)
     if store.index.contains(_pieces(store, recipes)).all():
         return absent
     return absent + [file for file in digest_list(recipes) if not _complete(store, as_keys([file]))]
@@ -120,7 +120,7 @@ def _complete(store: Store, files: DigestKeys) -> bool:
     """Whether a store has files with all their pieces."""
     if not store.index.contains(files).all():
         return False
-    return bool(store.index.contains(_pieces(store, _with_recipe(store.index, files))).all())
+    return bool(store.index.contains(_pieces(store, with_recipe(store.index, files))).all())
 
 
 def _filter(present: Present | None) -> Callable[[DigestKeys], DigestKeys]:
@@ -145,7 +145,8 @@ def _digests(node: Node) -> DigestKeys:
     return digest_keys(bytes(data[start : start + len(column) * DIGEST_SIZE]))
 
 
-def _with_recipe(index: ChunkIndex, files: DigestKeys) -> DigestKeys:
+def with_recipe(index: ChunkIndex, files: DigestKeys) -> DigestKeys:
+    """Those files that are stored in pieces."""
     places = index.locate(files)
     recipes: NDArray[np.bool_] = places.found & (places.rows["codec"] == RECIPE)
     return files[recipes]

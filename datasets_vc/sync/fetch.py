@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from datasets_vc.digest import Digest
-from datasets_vc.format.location import DigestKeys, Digests
+from datasets_vc.format.location import DigestKeys, Digests, as_keys
 from datasets_vc.format.node import Node
 from datasets_vc.format.pack import METADATA
 from datasets_vc.format.root import Refs, Root
@@ -17,7 +17,8 @@ from datasets_vc.memory import give_back
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.store import Store
 from datasets_vc.store.compact import HISTORY_BELOW
-from datasets_vc.sync.closure import dataset_chunks, file_chunks
+from datasets_vc.sync.closure import dataset_chunks, file_chunks, with_recipe
+from datasets_vc.sync.plan import Receiving, plan_receiving
 from datasets_vc.sync.transfer import Moved, receive
 
 
@@ -44,6 +45,18 @@ def fetch_dataset(
     local: Store, remote: Store, dataset: Digest, progress: Progress = SILENT
 ) -> Moved:
     """Bring all of a dataset that the local store does not have."""
+    moved, chunks = _chunks(local, remote, dataset)
+    return moved + receive(local, remote, chunks, progress)
+
+
+def plan_dataset(local: Store, remote: Store, dataset: Digest) -> tuple[Moved, Receiving]:
+    """Bring the nodes and recipes of a dataset, and say what else `fetch_dataset` would bring."""
+    moved, chunks = _chunks(local, remote, dataset)
+    return moved, plan_receiving(local, remote, chunks)
+
+
+def _chunks(local: Store, remote: Store, dataset: Digest) -> tuple[Moved, DigestKeys]:
+    """What a dataset consists of; nodes and recipes are brought."""
     moved = Moved()
 
     def prepare(digests: DigestKeys) -> None:
@@ -52,7 +65,7 @@ def fetch_dataset(
 
     chunks = dataset_chunks(local, dataset, remote.index, prepare=prepare)
     give_back()
-    return moved + receive(local, remote, chunks, progress)
+    return moved, chunks
 
 
 def fetch_nodes(local: Store, remote: Store, dataset: Digest) -> Moved:
@@ -87,6 +100,13 @@ def fetch_files(local: Store, remote: Store, files: Digests, progress: Progress 
     """Bring files whole, with the pieces that they are made of."""
     moved = receive(local, remote, files, progress)
     return moved + receive(local, remote, file_chunks(local, files), progress)
+
+
+def plan_files(local: Store, remote: Store, files: Digests) -> tuple[Moved, Receiving]:
+    """Bring the recipes of files, and say what else `fetch_files` would bring."""
+    keys = as_keys(files)
+    moved = receive(local, remote, with_recipe(remote.index, keys))
+    return moved, plan_receiving(local, remote, file_chunks(local, keys))
 
 
 def update_tracking(local: Store, name: str, seen: Root) -> Root:

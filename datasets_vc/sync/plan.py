@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from datasets_vc.digest import Digest
 from datasets_vc.errors import MissingDataError
 from datasets_vc.format.index import PackInfo
 from datasets_vc.format.location import RECIPE, DigestKeys, Digests, Locations, as_keys, unique
@@ -62,6 +63,10 @@ class Receiving:
     @property
     def requests(self) -> int:
         return len(self.whole) + len(self.pieces)
+
+    def without(self, packs: Container[Digest]) -> Receiving:
+        """This plan less some of the packs that come whole."""
+        return replace(self, whole=[pack for pack in self.whole if pack.digest not in packs])
 
 
 @dataclass(frozen=True, slots=True)
