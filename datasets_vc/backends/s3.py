@@ -69,15 +69,16 @@ class S3Files:
                 return
             raise
         body = answer["Body"]
+        # While a piece is looked at, the next one comes.
+        coming = self._begin(_piece(body))
         try:
             if limits and "ContentRange" not in answer:
                 raise NotImplementedError("the server ignores ranges of bytes")
-            # While a piece is looked at, the next one comes.
-            coming = self._begin(_piece(body))
             while piece := self._result(coming):
                 coming = self._begin(_piece(body))
                 yield piece
         finally:
+            coming.cancel()
             # The connection is the loop's, which must not be touched from here.
             self._filesystem.loop.call_soon_threadsafe(body.close)
 
