@@ -43,11 +43,17 @@ class ViewFile(io.RawIOBase):
     """Bytes in memory, mapped ones for the most part, as a file to be read.
 
     Args:
+        parts: what is in the file, end to end.
         told: is called with how many bytes were read; what is read again is not told again.
     """
 
-    def __init__(self, data: memoryview, told: Callable[[int], object] = lambda _: None) -> None:
-        self._data = data
+    def __init__(
+        self,
+        *parts: bytes | bytearray | memoryview,
+        told: Callable[[int], object] = lambda _: None,
+    ) -> None:
+        self._parts = [memoryview(part).cast("B") for part in parts]
+        self._size = sum(map(len, self._parts))
         self._told = told
         self._position = self._furthest = self._held = 0
 
@@ -61,22 +67,29 @@ class ViewFile(io.RawIOBase):
         return self._position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        base = (0, self._position, len(self._data))[whence]
+        base = (0, self._position, self._size)[whence]
         self._position = max(0, base + offset)
         return self._position
 
     def read(self, size: int | None = -1, /) -> bytes:
-        end = None if size is None or size < 0 else self._position + size
-        data = bytes(self._data[self._position : end])
+        end = self._size if size is None or size < 0 else min(self._position + size, self._size)
+        data = b"".join(self._between(self._position, end))
         self._position += len(data)
         self._held += len(data)
         if self._held >= _HELD:
-            let_go(self._data)
+            for part in self._parts:
+                let_go(part)
             self._held = 0
-        if self._position > self._furthest:
+        if data and self._position > self._furthest:
             self._told(self._position - self._furthest)
             self._furthest = self._position
         return data
+
+    def _between(self, start: int, end: int) -> Iterator[memoryview]:
+        for part in self._parts:
+            yield part[max(0, start) : max(0, end)]
+            start -= len(part)
+            end -= len(part)
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         data = self.read(len(buffer))

@@ -47,7 +47,7 @@ class _Files(Protocol):
     """The objects of a file system, by their full path. Errors are the client library's."""
 
     def read(self, path: str, start: int, end: int | None) -> bytes: ...
-    def write(self, path: str, data: Buffer) -> None: ...
+    def write(self, path: str, *parts: Buffer) -> None: ...
     def stream(self, path: str, start: int) -> Iterator[Buffer]: ...
     def write_from(self, path: str, file: Readable) -> None: ...
     def info(self, path: str) -> ObjectInfo: ...
@@ -105,7 +105,7 @@ class FsspecBackend(Backend):
     def put(self, name: str, *parts: Buffer) -> None:
         path = self._path(name)
         with self._our_errors(name, writing=True):
-            self._files().write(path, parts[0] if len(parts) == 1 else b"".join(parts))
+            self._files().write(path, *parts)
 
     def stream(self, name: str, start: int = 0) -> Iterator[Buffer]:
         path = self._path(name)
@@ -222,8 +222,8 @@ class _PlainFiles:
     def write_from(self, path: str, file: Readable) -> None:
         self.write(path, file.read())
 
-    def write(self, path: str, data: Buffer) -> None:
-        data = data if isinstance(data, bytes) else bytes(data)
+    def write(self, path: str, *parts: Buffer) -> None:
+        data = b"".join(parts)
         if self._whole_writes:
             self._filesystem.pipe_file(path, data)
             return

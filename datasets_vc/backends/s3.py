@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from datasets_vc.backends.base import ObjectInfo, Readable, Versioned
 from datasets_vc.backends.failures import code_of, is_beyond_end
 from datasets_vc.digest import Buffer
+from datasets_vc.memory import ViewFile
 
 SINGLE_PUT_LIMIT = 256 * 2**20
 """Bytes that are sent in one request; larger objects go up in parts."""
@@ -82,8 +83,8 @@ class S3Files:
             # The connection is the loop's, which must not be touched from here.
             self._filesystem.loop.call_soon_threadsafe(body.close)
 
-    def write(self, path: str, data: Buffer) -> None:
-        self.write_from(path, io.BytesIO(data))
+    def write(self, path: str, *parts: Buffer) -> None:
+        self.write_from(path, ViewFile(*parts))
 
     def write_from(self, path: str, file: Readable) -> None:
         size = file.seek(0, io.SEEK_END)

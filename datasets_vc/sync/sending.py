@@ -90,7 +90,7 @@ def _send_pack(
     except NotFoundError:
         return None
     table = pack_table(data, pack.digest, local.url)
-    remote.put_from(name, ViewFile(data, progress.advance))
+    remote.put_from(name, ViewFile(data, told=progress.advance))
     return table
 
 
@@ -160,7 +160,7 @@ class _RelayWriter(ObjectWriter):
 
     def finish(self, name: str) -> None:
         try:
-            self._remote.put_from(name, ViewFile(self._file.written(), self._told))
+            self._remote.put_from(name, ViewFile(self._file.written(), told=self._told))
         finally:
             self._file.abort()
 
