@@ -21,7 +21,7 @@ from datasets_vc.repository.results import SyncPlan, Transfer
 from datasets_vc.store import Store
 from datasets_vc.sync.fetch import fetch_history, update_tracking
 from datasets_vc.sync.plan import Receiving, plan_sending
-from datasets_vc.sync.push import missing_there, new_commits, new_tags
+from datasets_vc.sync.push import to_push
 from datasets_vc.sync.remotes import DEFAULT_REMOTE, Connection
 from datasets_vc.sync.runs import outgoing, receive_runs
 from datasets_vc.sync.transfer import Moved, left_behind
@@ -47,11 +47,8 @@ class Planning:
             name, tip = branch_to_push(context, branch)
             connection = _connect_or_none(context, remote)
             local, there = context.store, connection.store if connection else _nothing(context)
-            theirs = there.root().tags
-            commits = new_commits(local, there, tip)
-            tags = new_tags(local, there, theirs, tip, commits)
-            extra = outgoing(local, there).extra
-            wanted = missing_there(local, there, commits, extra, tags.values())
+            root = connection.root if connection else there.root()
+            _, wanted = to_push(local, there, root, name, tip, outgoing(local, there).extra)
             plan = plan_sending(local, wanted)
             transfer = Transfer(requests=connection.backend.requests if connection else 0)
             if len(wanted):

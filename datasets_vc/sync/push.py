@@ -52,11 +52,7 @@ def push_branch(
     """
     root = remote.refresh()
     expected = root.branches.get(branch)
-    _check_fast_forward(local, branch, expected, tip, remote.url)
-    new = new_commits(local, remote, tip)
-    tags = new_tags(local, remote, root.tags, tip, new)
-    _check_tags(root.tags, tags, remote.url)
-    wanted = missing_there(local, remote, new, extra or Extra(), tags.values())
+    tags, wanted = to_push(local, remote, root, branch, tip, extra)
     if not len(wanted) and expected == tip and not tags:
         return Moved(), root
     written = send(local, remote, wanted, progress)
@@ -80,7 +76,25 @@ def push_branch(
     return Moved(len(written.packs), written.chunks), root
 
 
-def missing_there(
+def to_push(
+    local: Store, remote: Store, root: Root, branch: str, tip: Digest, extra: Extra | None
+) -> tuple[dict[str, Digest], DigestKeys]:
+    """The tags and the chunks that a push sends.
+
+    Args:
+        root: the remote's.
+
+    Raises:
+        ConflictError: see `push_branch`.
+    """
+    _check_fast_forward(local, branch, root.branches.get(branch), tip, remote.url)
+    new = _new_commits(local, remote, tip)
+    tags = _new_tags(local, remote, root.tags, tip, new)
+    _check_tags(root.tags, tags, remote.url)
+    return tags, _missing_there(local, remote, new, extra or Extra(), tags.values())
+
+
+def _missing_there(
     local: Store, remote: Store, new: Sequence[Digest], extra: Extra, tags: Iterable[Digest]
 ) -> DigestKeys:
     """All chunks of new commits, tags and `extra` that the remote does not have.
@@ -104,7 +118,7 @@ def missing_there(
     return joined(wanted)
 
 
-def new_commits(local: Store, remote: Store, tip: Digest) -> list[Digest]:
+def _new_commits(local: Store, remote: Store, tip: Digest) -> list[Digest]:
     """`tip` and what comes before it, as far as the remote lacks it."""
     new: dict[Digest, None] = {}
     todo = [tip]
@@ -133,7 +147,7 @@ def _moved(branch: str, url: str) -> ConflictError:
     )
 
 
-def new_tags(
+def _new_tags(
     local: Store, remote: Store, theirs: Refs, tip: Digest, new: Sequence[Digest]
 ) -> dict[str, Digest]:
     """The tags of `tip` and what lies before it that are not there; annotated ones by object.

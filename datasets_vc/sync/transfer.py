@@ -64,14 +64,17 @@ def receive(
         MissingDataError: the remote does not have one of them.
         IntegrityError: what arrived is not what was asked for; nothing of it is kept.
     """
-    try:
+
+    def attempt() -> Moved:
         plan = plan_receiving(local, remote, digests)
         return _Receiver(local, remote, progress, config or TransferConfig()).run(plan)
+
+    try:
+        return attempt()
     except MissingPackError:
         # The remote may have replaced it since its index was read.
         remote.refresh()
-        plan = plan_receiving(local, remote, digests)
-        return _Receiver(local, remote, progress, config or TransferConfig()).run(plan)
+        return attempt()
 
 
 def left_behind(local: Store, packs: Sequence[PackInfo]) -> list[PackInfo]:

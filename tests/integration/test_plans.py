@@ -82,6 +82,18 @@ def test_a_clone_and_pulls_move_what_their_plans_say(
     assert b"Nothing new." in nothing.out
 
 
+def test_a_push_that_would_be_refused_has_no_plan(dsvc: Dsvc, origin: Path, home: Path) -> None:
+    dsvc("-C", origin, "push")
+    dsvc("clone", home / "remote", home / "clone")
+    for folder in (origin, home / "clone"):
+        (folder / "new.bin").write_bytes(noise(50, len(folder.name)))
+        dsvc("-C", folder, "commit", "-m", "second")
+    dsvc("-C", origin, "push")
+    plan, push = (dsvc("-C", home / "clone", "push", *more) for more in (["--plan"], []))
+    assert plan.code == push.code == 12
+    assert plan.err == push.err
+
+
 def test_plans_are_told_in_words(dsvc: Dsvc, origin: Path, home: Path) -> None:
     told = dsvc("-C", origin, "push", "--plan").out.decode()
     assert "MiB would be sent: " in told
