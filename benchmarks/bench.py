@@ -45,6 +45,7 @@ class Bench:
         caches: of WARM and COLD, what is asked for.
         peers: the tools that were found.
         absent: tools that were asked for and not found.
+        rclone: its command, if it is here: a server for remotes, and what copies to them.
     """
 
     work: Path
@@ -54,6 +55,7 @@ class Bench:
     seed: int
     peers: Sequence[Peer] = ()
     absent: Sequence[str] = ()
+    rclone: str | None = None
     notes: list[str] = field(default_factory=list)
     trees: Trees = field(init=False)
     environment: dict[str, str] = field(init=False)

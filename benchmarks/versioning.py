@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -20,7 +21,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks import committing, lasting, looking, restoring
+from benchmarks import committing, lasting, looking, restoring, syncing
 from benchmarks.bench import COLD, PROJECT, WARM, Bench
 from benchmarks.machine import header
 from benchmarks.measure import HAS_PROC, BenchmarkError
@@ -51,8 +52,10 @@ CASES = {
     "commit-small": Case("50,000 files of 4-36 KB", committing.commit_small, "small", 2),
     "status-small": Case("nothing changed", looking.status_small, "small", 6),
     "checkout-small": Case("into an empty folder", restoring.checkout_small, "small", 7),
+    "sync-small": Case("push and clone through S3, and DVC", syncing.sync_small, "small", 6),
     "switch-small": Case("between versions", restoring.switch_small, "small", 3),
     "commit-large": Case("4 files of 1 GiB", committing.commit_large, "large", 1),
+    "sync-large": Case("push and clone through S3", syncing.sync_large, "large", 3),
     "append-corpus": Case("1 MiB to a text of 1 GiB", committing.append_corpus, "corpus", 3),
     "commit-tiny": Case("1,000,000 files of 0.1-2 kB", committing.commit_tiny, "tiny", 1),
     "status-tiny": Case("nothing changed", looking.status_tiny, "tiny", 1),
@@ -73,8 +76,16 @@ def main() -> int:
     given = {"dvc": options.dvc, "oxen": options.oxen_python}
     given |= {"restic": options.restic, "git-lfs": options.git_lfs}
     here, absent = find(options.peers, {name: path for name, path in given.items() if path})
+    rclone = None if options.peers == [] else shutil.which(options.rclone or "rclone")
     bench = Bench(
-        options.work, options.scale, options.repeat, options.cache, options.seed, here, absent
+        options.work,
+        options.scale,
+        options.repeat,
+        options.cache,
+        options.seed,
+        here,
+        absent,
+        rclone,
     )
     if not _room(bench, chosen):
         return 1
@@ -183,6 +194,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--oxen-python", help="the interpreter that has the package oxenai")
     add("--restic", help="the command")
     add("--git-lfs", help="the command")
+    add("--rclone", help="the command; its S3 server is used, too: else moto's")
     add("--output", type=Path, help="write the report here, as Markdown; else it is printed")
     add("--json", type=Path, help="write all values here")
     return parser

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import NamedTuple
+from contextlib import AbstractContextManager, nullcontext
+from typing import NamedTuple, Protocol
 
 from datasets_vc.digest import Buffer
 from datasets_vc.errors import InvalidInputError
@@ -31,6 +32,14 @@ class Versioned(NamedTuple):
     token: object
 
 
+class Readable(Protocol):
+    """An open file as far as `Backend.put_from` needs one."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
+
+    def seek(self, offset: int, whence: int = 0, /) -> int: ...
+
+
 class ObjectWriter(ABC):
     """An object on its way, written piece by piece; it has its name only once it is whole.
 
@@ -52,6 +61,10 @@ class ObjectWriter(ABC):
         """
         del source, position
         self.write(data)
+
+    @abstractmethod
+    def written(self) -> memoryview:
+        """All that was written so far, read-only, to be looked at before `finish`."""
 
     @abstractmethod
     def finish(self, name: str) -> None:
@@ -82,6 +95,14 @@ class Backend(ABC):
         """Whether a part of an object costs no more than the part, as far as is known by now."""
         return True
 
+    streams: bool = False
+    """Whether `stream` and `put_from` hold a few pieces in memory instead of the whole object."""
+
+    @property
+    def stumbles(self) -> int:
+        """How often a request had to be tried again so far: a sign of too many at once."""
+        return 0
+
     @abstractmethod
     def get(self, name: str, start: int = 0, end: int | None = None) -> bytes:
         """The bytes [start, end) of an object; fewer where it ends before.
@@ -96,6 +117,28 @@ class Backend(ABC):
 
         An object of this name is replaced.
         """
+
+    def stream(self, name: str, start: int = 0) -> Iterator[Buffer]:
+        """The bytes of an object from `start` on, piece by piece as they come.
+
+        Raises:
+            NotFoundError: there is no such object.
+        """
+        yield self.get(name, start)
+
+    def put_from(self, name: str, file: Readable) -> None:
+        """Write an object as `put` does, of all that a file holds."""
+        file.seek(0)
+        self.put(name, file.read())
+
+    def exclusive(self, name: str) -> AbstractContextManager[bool]:
+        """Be the only one who makes an object, among the processes that ask for this.
+
+        Gives False, at once, while another one does. Nobody is kept from writing, and the system
+        lets go of it for a process that dies. Remotes know no such thing: it is always True there.
+        """
+        check_name(name)
+        return nullcontext(True)
 
     def start(self, prefix: str) -> ObjectWriter:
         """Begin an object that is written piece by piece.
@@ -182,6 +225,10 @@ class _Gathering(ObjectWriter):
 
     def write(self, *parts: Buffer) -> None:
         self._parts += map(bytes, parts)
+
+    def written(self) -> memoryview:
+        self._parts = [b"".join(self._parts)]
+        return memoryview(self._parts[0])
 
     def finish(self, name: str) -> None:
         self._backend.put(name, *self._parts)

@@ -9,7 +9,8 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any, Protocol
 
-from datasets_vc.backends.base import TEMPORARY_PREFIX, ObjectInfo, Versioned
+from datasets_vc.backends.base import TEMPORARY_PREFIX, ObjectInfo, Readable, Versioned
+from datasets_vc.digest import Buffer
 
 _MODIFIED_KEYS = ("mtime", "LastModified", "last_modified", "updated", "created")
 _SWAP_LOCK = threading.Lock()
@@ -25,6 +26,13 @@ class Files(Protocol):
     def delete(self, path: str) -> None: ...
     def read_root(self, path: str) -> Versioned: ...
     def swap(self, path: str, data: bytes, expected: object | None) -> None: ...
+
+
+class StreamingFiles(Files, Protocol):
+    """Those that need not hold an object in memory to move it."""
+
+    def stream(self, path: str, start: int) -> Iterator[Buffer]: ...
+    def write_from(self, path: str, file: Readable) -> None: ...
 
 
 class PlainFiles:

@@ -25,6 +25,7 @@ class Kind:
         understands: the ways of access that mean something there.
         swaps: a swap there is meant to be safe between machines.
         writable: it can be written at all.
+        streams: its files are `StreamingFiles`.
         extra: the extra of this package that installs the client library; empty if none is needed.
         client: the class of the client library as "module.Class", where fsspec knows another one.
     """
@@ -34,6 +35,7 @@ class Kind:
     understands: frozenset[str] = frozenset()
     swaps: bool = True
     writable: bool = True
+    streams: bool = False
     extra: str = ""
     client: str = ""
 
@@ -50,6 +52,7 @@ _S3 = Kind(
     files=lambda connect: s3.S3Files(connect()),
     options=s3.options_of,
     understands=frozenset({"endpoint", "region", "profile", "anonymous"}),
+    streams=True,
 )
 _GCS = Kind(
     files=lambda connect: gcs.GcsFiles(connect()),

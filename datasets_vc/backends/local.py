@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TypeVar
@@ -16,6 +16,7 @@ from datasets_vc.backends.base import (
     Backend,
     ObjectInfo,
     ObjectWriter,
+    Readable,
     Versioned,
     check_name,
     check_prefix,
@@ -45,6 +46,10 @@ _NO_FOLDER_FSYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EA
 Result = TypeVar("Result")
 
 
+_PIECE = 1 << 20
+"""Bytes that are copied at a time."""
+
+
 class LocalBackend(Backend):
     """The objects of one folder.
 
@@ -55,6 +60,8 @@ class LocalBackend(Backend):
         durable: wait until the disk has the bytes; only tests and caches do without.
         lock_timeout: seconds that `swap` waits for another one to end.
     """
+
+    streams = True
 
     def __init__(
         self,
@@ -78,11 +85,47 @@ class LocalBackend(Backend):
         with _our_errors("read", path):
             return _fresh(lambda: _read(path, start, end))
 
+    def stream(self, name: str, start: int = 0) -> Iterator[Buffer]:
+        path = self._path(name)
+        check_range(name, start, None)
+        with _our_errors("read", path), path.open("rb", buffering=0) as file:
+            file.seek(start)
+            while piece := file.read(_PIECE):
+                yield piece
+
     def put(self, name: str, *parts: Buffer) -> None:
         path = self._path(name)
         self._make_folder(path.parent)
         with _our_errors("write", path):
             self._write(path, parts)
+
+    def put_from(self, name: str, file: Readable) -> None:
+        path = self._path(name)
+        self._make_folder(path.parent)
+        file.seek(0)
+        with _our_errors("write", path):
+            self._write(path, iter(lambda: file.read(_PIECE), b""))
+
+    @contextmanager
+    def exclusive(self, name: str) -> Iterator[bool]:
+        from filelock import FileLock, Timeout
+
+        path = self._path(name)
+        self._make_folder(path.parent)
+        lock = FileLock(f"{path}{LOCK_SUFFIX}", timeout=0)
+        try:
+            with _our_errors("lock", path):
+                lock.acquire()
+        except Timeout:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            # Who waits for it finds that the file is gone, and makes another one.
+            with suppress(OSError):
+                Path(lock.lock_file).unlink()
+            lock.release()
 
     def start(self, prefix: str) -> ObjectWriter:
         folder = self.folder / check_prefix(prefix)
@@ -174,7 +217,7 @@ class LocalBackend(Backend):
             folder.mkdir(exist_ok=True)
             self._sync_folder(folder.parent)
 
-    def _write(self, path: Path, parts: tuple[Buffer, ...]) -> None:
+    def _write(self, path: Path, parts: Iterable[Buffer]) -> None:
         """A crash at any instant leaves the old object, or the new one, or a temporary file."""
         temporary = path.parent / f"{TEMPORARY_PREFIX}{os.urandom(8).hex()}"
         try:
@@ -254,6 +297,10 @@ class _LocalWriter(ObjectWriter):
         else:
             view = view[start:]
         self.write(view)
+
+    def written(self) -> memoryview:
+        with _our_errors("read", self._temporary):
+            return map_file(self._file)
 
     def finish(self, name: str) -> None:
         path = self._backend._path(name)

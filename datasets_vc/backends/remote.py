@@ -7,12 +7,13 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
-from typing import Any
+from typing import Any, cast
 
 from datasets_vc.addresses import PLAIN, Access, without_secrets
 from datasets_vc.backends.base import (
     Backend,
     ObjectInfo,
+    Readable,
     Versioned,
     check_name,
     check_prefix,
@@ -26,7 +27,7 @@ from datasets_vc.backends.failures import (
     opening_error,
     remote_error,
 )
-from datasets_vc.backends.files import Files
+from datasets_vc.backends.files import Files, StreamingFiles
 from datasets_vc.backends.kinds import Kind, check_understood, kind_of
 from datasets_vc.backends.sftp import RootLockedError
 from datasets_vc.backends.web import WebFiles
@@ -38,6 +39,7 @@ from datasets_vc.errors import (
     LockedError,
     RemoteError,
 )
+from datasets_vc.memory import ViewFile
 
 USUAL_SCHEMES = ("s3", "gs", "az", "abfs", "sftp", "https", "memory", "file")
 """The remotes that are named to somebody who asks for an unknown one."""
@@ -85,6 +87,7 @@ class FsspecBackend(Backend):
         self._root: str = self._client._strip_protocol(self.url).rstrip("/")
         self.conditional_writes = self._kind.swaps and not single_writer
         self.writable = self._kind.writable
+        self.streams = self._kind.streams
         # What a parent opened stays here after a fork: dropping it would close its sockets there.
         self._opened: dict[int, Files] = {}
 
@@ -113,8 +116,29 @@ class FsspecBackend(Backend):
 
     def put(self, name: str, *parts: Buffer) -> None:
         path = self._path(name)
+        if self.streams:
+            self.put_from(name, ViewFile(*parts))
+            return
         with self._our_errors(name, writing=True):
             self._files().write(path, b"".join(parts))
+
+    def stream(self, name: str, start: int = 0) -> Iterator[Buffer]:
+        path = self._path(name)
+        check_range(name, start, None)
+        if not self.streams:
+            yield self.get(name, start)
+            return
+        with self._our_errors(name):
+            yield from self._streaming_files().stream(path, start)
+
+    def put_from(self, name: str, file: Readable) -> None:
+        path = self._path(name)
+        file.seek(0)
+        if not self.streams:
+            self.put(name, file.read())
+            return
+        with self._our_errors(name, writing=True):
+            self._streaming_files().write_from(path, file)
 
     def stat(self, name: str) -> ObjectInfo:
         path = self._path(name)
@@ -191,6 +215,9 @@ class FsspecBackend(Backend):
         process = os.getpid()
         files = self._opened.get(process)
         return files if files else self._opened.setdefault(process, self._open())
+
+    def _streaming_files(self) -> StreamingFiles:
+        return cast(StreamingFiles, self._files())
 
     def _open(self) -> Files:
         try:

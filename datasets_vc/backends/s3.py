@@ -6,16 +6,19 @@ one `GetObject`, whose answer holds bytes and ETag of the same state, and every 
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from typing import Any
 
 from datasets_vc.addresses import Access
-from datasets_vc.backends.base import ObjectInfo, Versioned
+from datasets_vc.backends.base import ObjectInfo, Readable, Versioned
 from datasets_vc.backends.failures import code_of, is_beyond_end
-from datasets_vc.backends.loop import wait_for
+from datasets_vc.backends.loop import begin, result_of, wait_for
 from datasets_vc.backends.web import range_header
+from datasets_vc.digest import Buffer
+from datasets_vc.memory import ViewFile
 
-SINGLE_PUT_LIMIT = 96 * 2**20
+SINGLE_PUT_LIMIT = 256 * 2**20
 """Bytes that are sent in one request; larger objects go up in parts."""
 
 CLIENT_OPTIONS: dict[str, Any] = {
@@ -26,7 +29,13 @@ CLIENT_OPTIONS: dict[str, Any] = {
     "read_timeout": 60,
     # RetryingBackend is where patience lies.
     "retries": {"mode": "standard", "total_max_attempts": 2},
+    # Hashing what is sent for the sake of the signature takes longer than sending it: the digest in
+    # an object's name says what it has to be, and whoever reads it looks.
+    "s3": {"payload_signing_enabled": False},
 }
+
+_PIECE = 1 << 20
+"""Bytes of an object that are handed out at a time."""
 
 
 def options_of(access: Access) -> dict[str, Any]:
@@ -66,11 +75,38 @@ class S3Files:
             raise NotImplementedError("the server ignores ranges of bytes")
         return data
 
+    def stream(self, path: str, start: int) -> Iterator[Buffer]:
+        limits = {"Range": range_header(start, None)} if start else {}
+        try:
+            answer = wait_for(self._filesystem.loop, self._request(path, limits))
+        except OSError as error:
+            if start and is_beyond_end(error):
+                return
+            raise
+        body = answer["Body"]
+        # While a piece is looked at, the next one comes.
+        coming = begin(self._filesystem.loop, _piece(body))
+        try:
+            if limits and "ContentRange" not in answer:
+                raise NotImplementedError("the server ignores ranges of bytes")
+            while piece := result_of(coming):
+                coming = begin(self._filesystem.loop, _piece(body))
+                yield piece
+        finally:
+            coming.cancel()
+            # The connection is the loop's, which must not be touched from here.
+            self._filesystem.loop.call_soon_threadsafe(body.close)
+
     def write(self, path: str, data: bytes) -> None:
-        if len(data) > SINGLE_PUT_LIMIT:
-            self._filesystem.pipe_file(path, data)
+        self.write_from(path, ViewFile(data))
+
+    def write_from(self, path: str, file: Readable) -> None:
+        size = file.seek(0, io.SEEK_END)
+        file.seek(0)
+        if size > SINGLE_PUT_LIMIT:
+            self._filesystem.pipe_file(path, file.read())
             return
-        self._call("put_object", path, Body=data)
+        self._call("put_object", path, Body=file)
 
     def info(self, path: str) -> ObjectInfo:
         answer = self._call("head_object", path)
@@ -112,16 +148,21 @@ class S3Files:
             raise NotImplementedError("the installed botocore has no conditional writes")
 
     def _get(self, path: str, limits: dict[str, str]) -> tuple[bytes, dict[str, Any]]:
-        bucket, key = self._split(path)
-
         async def request() -> tuple[bytes, dict[str, Any]]:
-            answer = await self._filesystem._call_s3("get_object", Bucket=bucket, Key=key, **limits)
+            answer = await self._request(path, limits)
             try:
                 return await answer["Body"].read(), answer
             finally:
                 answer["Body"].close()
 
         return wait_for(self._filesystem.loop, request())
+
+    async def _request(self, path: str, limits: dict[str, str]) -> dict[str, Any]:
+        bucket, key = self._split(path)
+        answer: dict[str, Any] = await self._filesystem._call_s3(
+            "get_object", Bucket=bucket, Key=key, **limits
+        )
+        return answer
 
     def _call(self, method: str, path: str, **arguments: object) -> Any:
         bucket, key = self._split(path)
@@ -132,5 +173,11 @@ class S3Files:
         return bucket, key
 
 
-def _range_header(start: int, end: int | None) -> str:
-    return f"bytes={start}-" if end is None else f"bytes={start}-{end - 1}"
+async def _piece(body: Any) -> bytes:
+    """The next piece of an answer; nothing at its end."""
+    parts: list[bytes] = []
+    size = 0
+    while size < _PIECE and (part := await body.read(_PIECE - size)):
+        parts.append(part)
+        size += len(part)
+    return b"".join(parts)

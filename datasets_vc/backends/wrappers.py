@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import random
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TypeVar
 
-from datasets_vc.backends.base import Backend, ObjectInfo, Versioned
+from datasets_vc.backends.base import Backend, ObjectInfo, Readable, Versioned
 from datasets_vc.digest import Buffer
 from datasets_vc.errors import RemoteError
 
@@ -17,7 +19,7 @@ Result = TypeVar("Result")
 
 
 class Wrapper(Backend):
-    """Passes everything on to another backend."""
+    """Passes everything on to another backend; what is streamed goes through `get` and `put`."""
 
     def __init__(self, inner: Backend) -> None:
         self.inner = inner
@@ -29,11 +31,18 @@ class Wrapper(Backend):
     def ranges(self) -> bool:
         return self.inner.ranges
 
+    @property
+    def stumbles(self) -> int:
+        return self.inner.stumbles
+
     def get(self, name: str, start: int = 0, end: int | None = None) -> bytes:
         return self.inner.get(name, start, end)
 
     def put(self, name: str, *parts: Buffer) -> None:
         self.inner.put(name, *parts)
+
+    def exclusive(self, name: str) -> AbstractContextManager[bool]:
+        return self.inner.exclusive(name)
 
     def stat(self, name: str) -> ObjectInfo:
         return self.inner.stat(name)
@@ -100,13 +109,38 @@ class RetryingBackend(Wrapper):
 
     def __init__(self, inner: Backend, policy: RetryPolicy | None = None) -> None:
         super().__init__(inner)
+        self.streams = inner.streams
         self.policy = policy or RetryPolicy()
+        self._failures = 0
+
+    @property
+    def stumbles(self) -> int:
+        return self._failures + self.inner.stumbles
 
     def get(self, name: str, start: int = 0, end: int | None = None) -> bytes:
         return self._retry(lambda: self.inner.get(name, start, end))
 
+    def stream(self, name: str, start: int = 0) -> Iterator[Buffer]:
+        """Goes on where a connection broke; what was handed out is not asked for again."""
+        failures = 0
+        while True:
+            try:
+                for piece in self.inner.stream(name, start):
+                    yield piece
+                    start += memoryview(piece).nbytes
+                    failures = 0
+                return
+            except RemoteError as error:
+                failures += 1
+                if not error.transient or failures >= self.policy.attempts:
+                    raise
+            self._wait(failures)
+
     def put(self, name: str, *parts: Buffer) -> None:
         self._retry(lambda: self.inner.put(name, *parts))
+
+    def put_from(self, name: str, file: Readable) -> None:
+        self._retry(lambda: self.inner.put_from(name, file))
 
     def stat(self, name: str) -> ObjectInfo:
         return self._retry(lambda: self.inner.stat(name))
@@ -127,8 +161,12 @@ class RetryingBackend(Wrapper):
             except RemoteError as error:
                 if not error.transient:
                     raise
-            self.policy.sleep(self.policy.delay(failures))
+            self._wait(failures)
         return act()
+
+    def _wait(self, failures: int) -> None:
+        self._failures += 1
+        self.policy.sleep(self.policy.delay(failures))
 
 
 class CountingBackend(Wrapper):
@@ -137,17 +175,22 @@ class CountingBackend(Wrapper):
     A pickled copy counts from zero.
 
     Attributes:
-        requests: calls that the inner backend got, failed ones too.
+        requests: calls that the inner backend got, failed ones too, and those it tried again.
         bytes_received: bytes of objects read.
         bytes_sent: bytes of objects written.
     """
 
     def __init__(self, inner: Backend) -> None:
         super().__init__(inner)
-        self.requests = 0
+        self.streams = inner.streams
+        self._calls = 0
         self.bytes_received = 0
         self.bytes_sent = 0
         self._lock = threading.Lock()
+
+    @property
+    def requests(self) -> int:
+        return self._calls + self.inner.stumbles
 
     def __reduce__(self) -> tuple[type[CountingBackend], tuple[Backend]]:
         return CountingBackend, (self.inner,)
@@ -158,9 +201,19 @@ class CountingBackend(Wrapper):
         self._count(requests=0, received=len(data))
         return data
 
+    def stream(self, name: str, start: int = 0) -> Iterator[Buffer]:
+        self._count()
+        for piece in self.inner.stream(name, start):
+            self._count(requests=0, received=memoryview(piece).nbytes)
+            yield piece
+
     def put(self, name: str, *parts: Buffer) -> None:
         self._count(sent=sum(memoryview(part).nbytes for part in parts))
         self.inner.put(name, *parts)
+
+    def put_from(self, name: str, file: Readable) -> None:
+        self._count(sent=file.seek(0, io.SEEK_END))
+        self.inner.put_from(name, file)
 
     def stat(self, name: str) -> ObjectInfo:
         self._count()
@@ -186,6 +239,6 @@ class CountingBackend(Wrapper):
 
     def _count(self, requests: int = 1, received: int = 0, sent: int = 0) -> None:
         with self._lock:
-            self.requests += requests
+            self._calls += requests
             self.bytes_received += received
             self.bytes_sent += sent

@@ -10,6 +10,7 @@ import typer
 
 from datasets_vc import repository as facade
 from datasets_vc.cli.failure import PARTLY_DONE, as_data, exit_code_of, report
+from datasets_vc.cli.plans import Plan, answer_plan
 from datasets_vc.cli.render import shown
 from datasets_vc.cli.session import Session, new_app, verb
 from datasets_vc.cli.synced import Only, Paths, Remote, part_of, sync_json, sync_lines
@@ -25,7 +26,7 @@ app = new_app()
     app,
     "fetch",
     "dsvc fetch\ndsvc fetch origin v1.0\ndsvc fetch origin v1.0 --only 'train/**'\n"
-    "dsvc fetch --all\ndsvc fetch --depth 10\ndsvc fetch --unshallow",
+    "dsvc fetch --all\ndsvc fetch --depth 10\ndsvc fetch --unshallow\ndsvc fetch --plan",
 )
 def fetch(
     session: Session,
@@ -45,6 +46,7 @@ def fetch(
     unshallow: Annotated[
         bool, typer.Option("--unshallow", help="All that was left out by --depth.")
     ] = False,
+    plan: Plan = False,
 ) -> int:
     """Get versions from a remote; the workspace stays as it is.
 
@@ -58,10 +60,17 @@ def fetch(
         raise typer.BadParameter("so much, or all of it.", param_hint="--unshallow")
     if every and (revisions or remote != "origin"):
         raise typer.BadParameter("name a remote, or take all.", param_hint="--all")
+    part = part_of(session, only, paths)
+    if plan:
+        if every or unshallow or depth is not None:
+            raise typer.BadParameter("not with --all, --depth, --unshallow.", param_hint="--plan")
+        planned = facade.Planning(session.folder).fetch(remote, revisions or (), part=part)
+        answer_plan(session, planned, "received")
+        return 0
     fetch_from = partial(
         session.repository.fetch,
         depth=facade.ENDLESS if unshallow else depth,
-        part=part_of(session, only, paths),
+        part=part,
         progress=session.progress,
     )
     if every:

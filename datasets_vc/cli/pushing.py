@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from datasets_vc import repository as facade
+from datasets_vc.cli.plans import Plan, answer_plan
 from datasets_vc.cli.render import short, shown
 from datasets_vc.cli.session import Session, new_app, verb
 from datasets_vc.cli.synced import Remote, sync_json, sync_lines
@@ -23,7 +24,7 @@ app = new_app()
     app,
     "push",
     "dsvc push\ndsvc push origin main v1.0\ndsvc push --all --tags\n"
-    "dsvc push --force\ndsvc push origin --delete old",
+    "dsvc push --plan\ndsvc push --force\ndsvc push origin --delete old",
 )
 def push(
     session: Session,
@@ -47,6 +48,7 @@ def push(
             help="Give up what a branch has there, if it is what was last fetched.",
         ),
     ] = False,
+    plan: Plan = False,
 ) -> None:
     """Send branches and tags with their versions to a remote.
 
@@ -54,6 +56,9 @@ def push(
     moved there is left alone, and the exit code is 12.
     """
     choice = facade.RefChoice(names or (), every_branch, every_tag, delete, force)
+    if plan:
+        answer_plan(session, facade.Planning(session.folder).push(remote, choice), "sent")
+        return
     result = session.repository.push(remote, choice=choice, progress=session.progress)
     changed = any(update.outcome != "unchanged" for update in result.refs)
     session.done(

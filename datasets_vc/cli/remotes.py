@@ -17,6 +17,7 @@ from datasets_vc.cli.author import author_of
 from datasets_vc.cli.conflicts import conflict_lines, conflicts_json
 from datasets_vc.cli.failure import CONFLICT
 from datasets_vc.cli.git import git_lines
+from datasets_vc.cli.plans import Plan, answer_plan
 from datasets_vc.cli.render import shown
 from datasets_vc.cli.session import Session, new_app, verb
 from datasets_vc.cli.signatures import Key, Sign, Verify, signer_of
@@ -77,6 +78,7 @@ def clone(
     region: RegionOption = None,
     profile: ProfileOption = None,
     anonymous: AnonymousOption = False,
+    plan: Plan = False,
 ) -> None:
     """Make a workspace of a version in a remote store.
 
@@ -89,12 +91,21 @@ def clone(
         raise typer.BadParameter("not with --no-checkout or --from.", param_hint="--only")
     if allowed_signers and lock:
         raise typer.BadParameter("not with --from.", param_hint="--allowed-signers")
+    if plan and (lock or depth is not None):
+        raise typer.BadParameter("not with --from or --depth.", param_hint="--plan")
     if lock is None:
         if url is None:
             raise typer.BadParameter("name a store, or a lock file with --from.", param_hint="URL")
         folder = session.located(directory or _last_part(url))
+        address = session.address(url)
+        if plan:
+            planned = facade.Planning.clone(
+                address, folder, revision=revision, only=only or None, access=access
+            )
+            answer_plan(session, planned, "received")
+            return
         result = facade.Repository.clone(
-            session.address(url),
+            address,
             folder,
             revision=revision,
             checkout=not no_checkout,
@@ -157,6 +168,7 @@ def pull(
     sign: Sign = None,
     key: Key = None,
     verify: Verify = None,
+    plan: Plan = False,
 ) -> int:
     """Get the branch's new versions from a remote, and its files.
 
@@ -170,6 +182,12 @@ def pull(
     part = part_of(session, only, paths)
     if lock and part:
         raise typer.BadParameter("not with --lock.", param_hint="--only")
+    if plan and lock:
+        raise typer.BadParameter("not with --lock.", param_hint="--plan")
+    if plan:
+        planned = facade.Planning(session.folder).fetch(remote or "origin", part=part)
+        answer_plan(session, planned, "received")
+        return 0
     if lock:
         if verify or sign or key:
             raise typer.BadParameter(

@@ -20,6 +20,9 @@ from datasets_vc.format.location import (
 )
 from datasets_vc.format.pack import DATA, METADATA
 
+INDEX_ROW_SIZE = DIGEST_SIZE + LOCATION.itemsize
+"""Bytes that a chunk takes in an index object."""
+
 _COUNTS = struct.Struct("<IIQ")
 _PREFIX = HEADER_SIZE + _COUNTS.size
 _PACK = struct.Struct("<32sQB7s")
@@ -44,17 +47,20 @@ class IndexTable:
 
 
 def encode_index(table: IndexTable) -> bytes:
+    return b"".join(index_parts(table))
+
+
+def index_parts(table: IndexTable) -> tuple[Buffer, ...]:
+    """What `encode_index` gives, as parts that share the memory of large columns."""
     packs = b"".join(
         _PACK.pack(pack.digest, pack.size, pack.category, bytes(7)) for pack in table.packs
     )
-    return b"".join(
-        (
-            encode_header(INDEX),
-            _COUNTS.pack(len(table.packs), len(table.digests), 0),
-            packs,
-            np.ascontiguousarray(table.digests).view(np.uint8).data,
-            np.ascontiguousarray(table.locations).view(np.uint8).data,
-        )
+    return (
+        encode_header(INDEX),
+        _COUNTS.pack(len(table.packs), len(table.digests), 0),
+        packs,
+        np.ascontiguousarray(table.digests).view(np.uint8).data,
+        np.ascontiguousarray(table.locations).view(np.uint8).data,
     )
 
 

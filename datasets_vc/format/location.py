@@ -34,12 +34,35 @@ DIGEST_KEY = np.dtype(f"S{DIGEST_SIZE}")
 
 Locations = NDArray[np.void]
 DigestKeys = NDArray[np.bytes_]
+Digests = Sequence[Digest] | DigestKeys
+"""Digests as a few objects or, where there may be millions, as a column."""
 
 
 def digest_keys(digests: Sequence[bytes] | Buffer) -> DigestKeys:
     """Digests as an array to sort and search, without copying a buffer of them end to end."""
     data = digests if isinstance(digests, bytes | bytearray | memoryview) else b"".join(digests)
     return np.frombuffer(data, DIGEST_KEY)
+
+
+def as_keys(digests: Digests) -> DigestKeys:
+    """Digests as a column, whatever they are in."""
+    return digests if isinstance(digests, np.ndarray) else digest_keys(list(digests))
+
+
+def joined(columns: Sequence[DigestKeys]) -> DigestKeys:
+    """Columns of digests end to end."""
+    return np.concatenate(columns) if columns else digest_keys(b"")
+
+
+def unique(digests: Digests) -> DigestKeys:
+    """Digests as a column, each once, in the order in which they come first."""
+    keys = as_keys(digests)
+    # Those that differ in their first 8 bytes differ; a quarter of the memory, and of the time.
+    heads = np.sort(np.ascontiguousarray(keys).view(np.uint64)[:: DIGEST_SIZE // 8])
+    if not np.any(heads[1:] == heads[:-1]):
+        return keys
+    _, first = np.unique(keys, return_index=True)
+    return keys[np.sort(first)]
 
 
 def digest_list(keys: DigestKeys) -> list[Digest]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from datasets_vc.repository.following import PinStatus
     from datasets_vc.repository.merging import Merging
     from datasets_vc.repository.pinning import Pin, PinResult
+    from datasets_vc.repository.planning import Planning
     from datasets_vc.repository.repository import Repository
     from datasets_vc.repository.results import (
         CheckoutResult,
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
         CommitResult,
         MergeResult,
         Status,
+        SyncPlan,
         SyncResult,
         Transfer,
         Version,
@@ -44,12 +46,14 @@ __all__ = [
     "Pin",
     "PinResult",
     "PinStatus",
+    "Planning",
     "RefChoice",
     "RefUpdate",
     "Repository",
     "Reproduction",
     "RunRecord",
     "Status",
+    "SyncPlan",
     "SyncResult",
     "TableDiff",
     "TrainRequest",
@@ -72,12 +76,14 @@ _HOMES = {
     "Pin": "repository.pinning",
     "PinResult": "repository.pinning",
     "PinStatus": "repository.following",
+    "Planning": "repository.planning",
     "RefChoice": "repository.choice",
     "RefUpdate": "sync.updates",
     "Repository": "repository.repository",
     "Reproduction": "runs.runs",
     "RunRecord": "runs.record",
     "Status": "repository.results",
+    "SyncPlan": "repository.results",
     "SyncResult": "repository.results",
     "TableDiff": "repository.differences",
     "TrainRequest": "runs.arguments",

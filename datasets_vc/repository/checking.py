@@ -24,7 +24,8 @@ from datasets_vc.store.marks import Marks, Mask
 from datasets_vc.store.names import QUARANTINE, damaged_name
 from datasets_vc.store.repair import forget, rebuild_index
 from datasets_vc.sync.remotes import connect
-from datasets_vc.sync.transfer import receive, send
+from datasets_vc.sync.sending import send
+from datasets_vc.sync.transfer import receive
 
 _ROUNDS = 5
 _LOST = "It is lost: no remote and no file of the workspace has its bytes."

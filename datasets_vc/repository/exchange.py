@@ -120,10 +120,10 @@ def clone(
             context.workspace.set_head(Head(branch, None))
         else:
             fetched = fetch_all(context, connection, DEFAULT_REMOTE, [], progress, depth=depth)
-            commit = context.commit_of(_as_tracked(name, root))
+            commit = context.commit_of(as_tracked(name, root))
         if allowed_signers and commit:
             fetch_history(context.store, connection.store, [commit], depth)
-            tag = None if branch else context.resolve(_as_tracked(name, root)).tag
+            tag = None if branch else context.resolve(as_tracked(name, root)).tag
             admit(name, commit, tag)
     hide_from_git(folder)
     if branch:
@@ -274,7 +274,7 @@ def _make_store(location: str) -> None:
         Store.open(open_backend(location))
 
 
-def _as_tracked(revision: str, root: Root) -> str:
+def as_tracked(revision: str, root: Root) -> str:
     """What `revision` means at the remote, as a new workspace that tracks it says it."""
     base = re.split("[~^]", revision)[0]
     steps = revision.removeprefix(base)

@@ -11,7 +11,14 @@ from datasets_vc.progress import SILENT, Progress
 from datasets_vc.repository.context import Context
 from datasets_vc.store import Store
 from datasets_vc.sync.closure import lacking, lacking_files, lacks_nodes
-from datasets_vc.sync.fetch import fetch_dataset, fetch_files, fetch_nodes
+from datasets_vc.sync.fetch import (
+    fetch_dataset,
+    fetch_files,
+    fetch_nodes,
+    plan_dataset,
+    plan_files,
+)
+from datasets_vc.sync.plan import Receiving
 from datasets_vc.sync.transfer import Moved
 from datasets_vc.workspace.part import WHOLE, Part
 
@@ -51,6 +58,17 @@ def fetch_needed(
     moved = fetch_nodes(context.store, remote, dataset)
     files = needed_files(context, dataset, need)
     return moved + fetch_files(context.store, remote, files, progress, dataset=dataset)
+
+
+def plan_needed(
+    context: Context, remote: Store, dataset: Digest, need: Need
+) -> tuple[Moved, Receiving]:
+    """Bring the lists of files of a dataset, and say what else `fetch_needed` would bring."""
+    if (need.part or context.part).whole:
+        return plan_dataset(context.store, remote, dataset)
+    moved = fetch_nodes(context.store, remote, dataset)
+    recipes, plan = plan_files(context.store, remote, needed_files(context, dataset, need))
+    return moved + recipes, plan
 
 
 def needed_files(context: Context, dataset: Digest, need: Need) -> list[Digest]:

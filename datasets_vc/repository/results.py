@@ -185,6 +185,16 @@ class SyncResult:
 
 
 @dataclass(frozen=True, slots=True)
+class SyncPlan:
+    """What a command would move, and where the branch would be then."""
+
+    branch: str | None
+    commit: Digest | None
+    dataset: Digest | None
+    transfer: Transfer
+
+
+@dataclass(frozen=True, slots=True)
 class CloneResult:
     """A new workspace."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,9 +13,14 @@ from datasets_vc.format.index import IndexTable, PackInfo
 from datasets_vc.format.location import (
     LOCATION,
     RECIPE,
+    DigestKeys,
+    Digests,
     Locations,
+    as_keys,
     digest_keys,
     digest_list,
+    joined,
+    unique,
 )
 from datasets_vc.memory import let_go
 
@@ -41,14 +46,14 @@ class Place:
 class Places:
     """Where many chunks lie: `rows["pack"]` counts in `packs`; rows not `found` mean nothing."""
 
-    digests: Sequence[Digest]
+    keys: DigestKeys
     found: NDArray[np.bool_]
     rows: Locations
     packs: Sequence[PackInfo]
 
     def missing(self) -> list[Digest]:
         """The digests that are not in the index, in the order asked for."""
-        return [self.digests[row] for row in np.flatnonzero(~self.found).tolist()]
+        return digest_list(self.keys[~self.found])
 
     def places(self) -> list[Place]:
         """One object for each chunk; all must be found."""
@@ -56,7 +61,7 @@ class Places:
         return [
             Place(digest, self.packs[pack], offset, stored, raw, codec, checksum)
             for digest, pack, offset, stored, raw, codec, checksum in zip(
-                self.digests, *columns, strict=True
+                digest_list(self.keys), *columns, strict=True
             )
         ]
 
@@ -102,28 +107,40 @@ class ChunkIndex:
             if isinstance(table.digests.base, memoryview):
                 let_go(table.digests.base)
 
-    def contains(self, digests: Sequence[Digest]) -> NDArray[np.bool_]:
+    def contains(self, digests: Digests) -> NDArray[np.bool_]:
         """Which of `digests` the index has."""
-        return self.locate(digests).found
+        keys = as_keys(digests)
+        found = np.zeros(len(keys), bool)
+        for start in range(0, len(keys), _AT_ONCE):
+            for some, _, _ in self._matches(keys[start : start + _AT_ONCE]):
+                found[start + some] = True
+        return found
 
-    def locate(self, digests: Sequence[Digest]) -> Places:
+    def locate(self, digests: Digests) -> Places:
         """Where `digests` lie, many at a time."""
-        keys = digest_keys(list(digests))
+        keys = as_keys(digests)
         found = np.zeros(len(keys), bool)
         rows: Locations = np.zeros(len(keys), LOCATION)
+        for start in range(0, len(keys), _AT_ONCE):
+            for some, locations, first_pack in self._matches(keys[start : start + _AT_ONCE]):
+                rows[start + some] = locations
+                rows["pack"][start + some] += first_pack
+                found[start + some] = True
+        return Places(keys, found, rows, self.packs)
+
+    def _matches(
+        self, keys: DigestKeys
+    ) -> Iterator[tuple[NDArray[np.int64], Locations, np.uint32]]:
+        """Which of some keys a table has, and where: table by table, each key once."""
         todo = np.arange(len(keys))
         for table, first_pack in self._largest_first:
             if not len(todo):
-                break
+                return
             at = np.searchsorted(table.digests, keys[todo])
             at[at == len(table.digests)] = 0
             here = table.digests[at] == keys[todo]
-            some = todo[here]
-            rows[some] = table.locations[at[here]]
-            rows["pack"][some] += first_pack
-            found[some] = True
+            yield todo[here], table.locations[at[here]], first_pack
             todo = todo[~here]
-        return Places(digests, found, rows, self.packs)
 
     def reading_order(self, digests: NDArray[np.uint8]) -> NDArray[np.int64]:
         """In which order to read chunks so that packs are read one by one, from front to back.
@@ -152,29 +169,35 @@ class ChunkIndex:
 
     def places_in(self, *packs: PackInfo) -> list[Place]:
         """Where the chunks of some packs lie, as far as the index has them, in no order."""
+        return self.held_by(packs).places()
+
+    def held_by(self, packs: Iterable[PackInfo]) -> Places:
+        """What `places_in` tells, as columns."""
         chosen = {pack.digest for pack in packs}
-        places = []
-        for table in self.tables:
+        keys, rows = [], [np.zeros(0, LOCATION)]
+        for table, first_pack in zip(self.tables, self._first_pack, strict=False):
             here = rows_in(table, chosen)
             if not here.any():
                 continue
-            names = digest_list(table.digests[here])
-            found = Places(names, here[here], table.locations[here], table.packs)
-            places += found.places()
-        return places
+            locations = table.locations[here]
+            locations["pack"] += first_pack
+            keys.append(table.digests[here])
+            rows.append(locations)
+        found = joined(keys)
+        return Places(found, np.ones(len(found), bool), np.concatenate(rows), self.packs)
 
     def without(self, packs: frozenset[Digest]) -> ChunkIndex:
         """This index less what these packs hold."""
         return ChunkIndex([merge_tables(self.tables, packs)])
 
-    def short(self, category: int, below: int) -> list[Digest]:
+    def short(self, category: int, below: int) -> DigestKeys:
         """The chunks, but no recipes, that have fewer bytes, in packs of that category."""
-        found: list[Digest] = []
+        found: list[DigestKeys] = []
         for table in self.tables:
             packs = {pack.digest for pack in table.packs if pack.category == category}
             short = (table.locations["raw"] < below) & (table.locations["codec"] != RECIPE)
-            found += digest_list(table.digests[short & rows_in(table, packs)])
-        return list(dict.fromkeys(found))
+            found.append(table.digests[short & rows_in(table, packs)])
+        return unique(joined(found))
 
     def with_prefix(self, prefix: str, category: int) -> list[Digest]:
         """The digests, in packs of that category, whose hex form begins with `prefix`."""
@@ -211,22 +234,27 @@ def merge_tables(tables: Sequence[IndexTable], without: frozenset[Digest]) -> In
         key=lambda pack: pack.digest,
     )
     number = {pack.digest: row for row, pack in enumerate(packs)}
-    keys, rows = [], []
+    keys: list[DigestKeys] = []
+    kept: list[tuple[IndexTable, NDArray[np.bool_] | slice, NDArray[np.int64]]] = []
     for table in tables:
         renumber = np.array([number.get(pack.digest, -1) for pack in table.packs], np.int64)
         target = renumber[table.locations["pack"]] if len(table.packs) else np.zeros(0, np.int64)
-        kept = target >= 0
-        part = table.locations[kept]
-        part["pack"] = target[kept]
-        keys.append(table.digests[kept])
-        rows.append(part)
-    if not keys:
-        return IndexTable(tuple(packs), digest_keys(b""), np.zeros(0, LOCATION))
-    digests = np.concatenate(keys)
+        # Mostly all rows are kept: then they need not be copied.
+        some = target >= 0 if (target < 0).any() else slice(None)
+        keys.append(table.digests[some])
+        kept.append((table, some, target[some]))
+    digests = joined(keys)
     del keys
     order = np.argsort(digests, kind="stable")
     digests = digests[order]
     repeated = np.flatnonzero(digests[1:] == digests[:-1]) + 1
     if len(repeated):
         digests, order = np.delete(digests, repeated), np.delete(order, repeated)
-    return IndexTable(tuple(packs), digests, np.concatenate(rows)[order])
+    rows: Locations = np.zeros(sum(len(target) for *_, target in kept), LOCATION)
+    start = 0
+    for table, some, target in kept:
+        part = rows[start : start + len(target)]
+        part[:] = table.locations[some]
+        part["pack"] = target
+        start += len(target)
+    return IndexTable(tuple(packs), digests, rows[order])

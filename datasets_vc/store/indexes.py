@@ -6,9 +6,9 @@ from collections.abc import Container, Sequence
 from dataclasses import replace
 
 from datasets_vc.backends.base import Backend
-from datasets_vc.digest import Buffer, Digest, digest_of
+from datasets_vc.digest import Buffer, Digest, Hasher, digest_of
 from datasets_vc.errors import IntegrityError, NotFoundError
-from datasets_vc.format.index import IndexTable, decode_index, encode_index
+from datasets_vc.format.index import IndexTable, decode_index, index_parts
 from datasets_vc.memory import let_go
 from datasets_vc.store.growth import ready
 from datasets_vc.store.index import merge_tables
@@ -84,19 +84,21 @@ class IndexObjects:
                 alone.append(tables.pop(digest))
         groups = [merged, *([table] for table in alone)]
         made = [table for group in groups if len((table := merge_tables(group, retire)).digests)]
+        for table in (*merged, *alone):
+            _let_go(table)
         written = [self.write(table, avoid) for table in made]
         return (*(name for name in tables if name not in written), *written)
 
     def write(self, table: IndexTable, avoid: Container[Digest] = ()) -> Digest:
         """Write an index object; returns its digest, which is none of `avoid`."""
-        data = encode_index(table)
-        while (digest := digest_of(data)) in avoid:
+        parts = index_parts(table)
+        while (digest := _digest_of(parts)) in avoid:
             # The same in other words: a pack may be in the table twice.
             table = replace(table, packs=(*table.packs, table.packs[0]))
-            data = encode_index(table)
-        self._backend.put(index_name(digest), data)
+            parts = index_parts(table)
+        self._backend.put(index_name(digest), *parts)
         if self._cache is not None:
-            self._cache.put(index_name(digest), data)
+            self._cache.put(index_name(digest), *parts)
         return digest
 
     def _fetch(self, name: str) -> Buffer:
@@ -116,6 +118,19 @@ class IndexObjects:
             return self._cache.map(name)
         except NotFoundError:
             return None
+
+
+def _digest_of(parts: Sequence[Buffer]) -> Digest:
+    hasher = Hasher()
+    for part in parts:
+        hasher.update(part)
+    return Digest(hasher.digest())
+
+
+def _let_go(table: IndexTable) -> None:
+    """Give back the memory that looking at a mapped table has taken."""
+    if isinstance(table.digests.base, memoryview):
+        let_go(table.digests.base)
 
 
 def _decode(data: Buffer, what: str) -> IndexTable:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from datasets_vc.digest import Buffer, Digest, digest_of
 from datasets_vc.errors import DatasetError, FormatError, IntegrityError, NotFoundError
 from datasets_vc.format.index import IndexTable, PackInfo
-from datasets_vc.format.location import Locations, digest_list
+from datasets_vc.format.location import Locations, as_keys, digest_list
 from datasets_vc.format.pack import decode_pack
 from datasets_vc.format.root import Root
 from datasets_vc.memory import let_go
@@ -211,7 +211,7 @@ def _inspect_pack(store: Store, pack: PackInfo, index: ChunkIndex) -> _Seen:
         true = _true(digests, rows, own) if not problem else np.ones(len(digests), np.bool_)
         lying += [digests[row] for row in np.flatnonzero(~true).tolist()]
         some = [digests[row] for row in np.flatnonzero(true).tolist()]
-        for place in Places(some, true[true], rows[true], [pack]).places():
+        for place in Places(as_keys(some), true[true], rows[true], [pack]).places():
             try:
                 verify_chunk(place, view[place.offset : place.end], store.url)
             except IntegrityError as error:

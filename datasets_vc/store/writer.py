@@ -30,6 +30,7 @@ from datasets_vc.store.packing import Encoded, Origin, PackBuilder
 Item = TypeVar("Item")
 
 _PIECES_AHEAD = 4
+_BATCH_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,7 @@ class ChunkWriter:
         """Store a node, a commit, a link target or the input of a run; returns its digest."""
         digest = digest_of(data)
         if not self._has(digest):
-            self._add(_encoded_whole(digest, data), METADATA)
+            self._add([_encoded_whole(digest, data)], METADATA)
         return digest
 
     def add_node(self, data: Buffer, below: Buffer) -> Digest:
@@ -155,7 +156,7 @@ class ChunkWriter:
         """
         digest = digest_of(data)
         if not self._has(digest):
-            self._add(_encoded_whole(digest, data), METADATA)
+            self._add([_encoded_whole(digest, data)], METADATA)
             self.count_on(below)
         return digest
 
@@ -172,7 +173,23 @@ class ChunkWriter:
     ) -> None:
         """Store a chunk as another store had it, after the caller has verified it."""
         if not self._has(digest):
-            self._add(Encoded(digest, codec, payload, raw, checksum_of(payload)), category)
+            self._add([Encoded(digest, codec, payload, raw, checksum_of(payload))], category)
+
+    def add_received(self, chunks: Sequence[Encoded], category: int) -> None:
+        """Store chunks as another store had them, after the caller has verified them."""
+        known = self._index.contains([chunk.digest for chunk in chunks]).tolist()
+        batch: list[Encoded] = []
+        size = 0
+        for chunk, there in zip(chunks, known, strict=True):
+            if there:
+                self._count(chunk.digest)
+                continue
+            batch.append(chunk)
+            size += len(chunk.payload)
+            if size >= _BATCH_BYTES:
+                self._add(batch, category)
+                batch, size = [], 0
+        self._add(batch, category)
 
     def finish(self) -> Written:
         """Write what is left and say what was written."""
@@ -198,12 +215,12 @@ class ChunkWriter:
         with self._lock:
             self._counted += digests
 
-    def _add(self, chunk: Encoded, category: int, origin: Origin | None = None) -> None:
-        if max(len(chunk.payload), chunk.raw) > MAX_CHUNK_SIZE:
-            size = max(len(chunk.payload), chunk.raw)
+    def _add(self, chunks: Sequence[Encoded], category: int, origin: Origin | None = None) -> None:
+        size = max((max(len(chunk.payload), chunk.raw) for chunk in chunks), default=0)
+        if size > MAX_CHUNK_SIZE:
             raise InvalidInputError(f"{size:,} bytes are too many for one chunk.")
         with self._lock:
-            self._builders[category].add((chunk,), origin)
+            self._builders[category].add(chunks, origin)
 
     def _add_pieces(self, pieces: Iterable[Buffer], source: int | None = None) -> Digest | None:
         """Store a file in pieces; returns its digest, or None if there were none.
@@ -229,7 +246,7 @@ class ChunkWriter:
                 piece = encoded.result()
                 # A recipe may be here while pieces are not: only the pieces say what to store.
                 if not self._has(piece.digest):
-                    self._add(piece, DATA, Origin(sum(lengths), source))
+                    self._add([piece], DATA, Origin(sum(lengths), source))
                 digests.append(piece.digest)
                 lengths.append(piece.raw)
         if source is not None:
@@ -249,7 +266,7 @@ class ChunkWriter:
 
     def _add_recipe(self, file: Digest, recipe: Recipe) -> None:
         payload = encode_recipe(recipe)
-        self._add(Encoded(file, RECIPE, payload, len(payload), checksum_of(payload)), METADATA)
+        self._add([Encoded(file, RECIPE, payload, len(payload), checksum_of(payload))], METADATA)
 
 
 def _behind(items: Iterable[Item], distance: int) -> Iterator[Item]:

@@ -7,7 +7,7 @@ it may say anything; and a store that believes to have a file does not store it 
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import MappingProxyType
 
@@ -16,48 +16,49 @@ import numpy as np
 from datasets_vc.digest import Digest
 from datasets_vc.errors import IntegrityError
 from datasets_vc.format.index import IndexTable
-from datasets_vc.format.location import RECIPE, digest_list
-from datasets_vc.format.recipe import decode_recipe
+from datasets_vc.format.location import RECIPE, DigestKeys, digest_list, unique
 from datasets_vc.history.manifest import Manifest
 from datasets_vc.store import Store
 from datasets_vc.store.heal import heal
 from datasets_vc.store.verify import is_wrong
+from datasets_vc.sync.closure import pieces_of, with_recipe
+from datasets_vc.sync.keys import KeySet
 
 _PARALLEL = 2
 _AT_ONCE = 64
 
 
-def without_unasked_recipes(table: IndexTable, asked: Container[Digest]) -> IndexTable:
+def without_unasked_recipes(table: IndexTable, asked: Callable[[], KeySet]) -> IndexTable:
     """What to list of a pack that came whole: recipes that nobody asked for are not.
 
     They come when somebody wants them, with their pieces.
+
+    Args:
+        asked: what was asked for; called only if there are recipes.
     """
     recipes = np.flatnonzero(table.locations["codec"] == RECIPE)
-    names = digest_list(table.digests[recipes])
-    unasked = [row for row, name in zip(recipes.tolist(), names, strict=True) if name not in asked]
-    if not unasked:
+    if not len(recipes):
+        return table
+    unasked = recipes[~asked().contains(table.digests[recipes])]
+    if not len(unasked):
         return table
     keep = np.delete(np.arange(len(table.digests)), unasked)
     return IndexTable(table.packs, table.digests[keep], table.locations[keep])
 
 
-def unproven(store: Store, files: Sequence[Digest], arrived: Container[Digest]) -> list[Digest]:
+def unproven(store: Store, files: DigestKeys, arrived: KeySet) -> list[Digest]:
     """Those of some files that have a recipe here which nobody has held against the file yet.
 
     Args:
         arrived: what was not here before; of the rest those are meant whose pieces are not all
             here: a transfer was cut short.
     """
-    places = store.index.locate(files)
-    recipes = [
-        files[row]
-        for row in np.flatnonzero(places.found & (places.rows["codec"] == RECIPE)).tolist()
-    ]
-    return [
+    recipes = unique(with_recipe(store.index, files))
+    new = arrived.contains(recipes)
+    return digest_list(recipes[new]) + [
         file
-        for file, data in zip(recipes, store.read_many(recipes), strict=True)
-        if file in arrived
-        or not store.index.contains(decode_recipe(data, _name(file)).digests).all()
+        for file in digest_list(recipes[~new])
+        if not store.index.contains(pieces_of(store, file)).all()
     ]
 
 
@@ -100,7 +101,3 @@ def sizes_of(local: Store, dataset: Digest, files: Sequence[Digest]) -> dict[Dig
     wanted = frozenset(files)
     digests = zip(*(entries.column(name).to_pylist() for name in ("digest", "size")), strict=True)
     return {Digest(digest): size for digest, size in digests if digest in wanted}
-
-
-def _name(file: Digest) -> str:
-    return f"The recipe of file {file.hex()}"

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from datasets_vc.digest import Digest
-from datasets_vc.format.location import RECIPE
+from datasets_vc.digest import DIGEST_SIZE, Digest
+from datasets_vc.format.location import (
+    RECIPE,
+    DigestKeys,
+    Digests,
+    as_keys,
+    digest_keys,
+    digest_list,
+    joined,
+    unique,
+)
 from datasets_vc.format.node import Node
 from datasets_vc.format.recipe import decode_recipe
 from datasets_vc.history.manifest import read_nodes
+from datasets_vc.memory import give_back
 from datasets_vc.store import Store
 from datasets_vc.store.index import ChunkIndex
 
 _NODES_AT_ONCE = 256
+_RECIPES_AT_ONCE = 256
 
-Prepare = Callable[[Sequence[Digest]], None]
-Present = Callable[[Sequence[Digest]], NDArray[np.bool_]]
+Prepare = Callable[[DigestKeys], object]
+Present = Callable[[DigestKeys], NDArray[np.bool_]]
 
 
 def dataset_chunks(
@@ -29,8 +40,10 @@ def dataset_chunks(
     *,
     prepare: Prepare = lambda _: None,
     present: Present | None = None,
-) -> list[Digest]:
-    """The nodes, files, recipes and pieces of files that a dataset consists of, each once.
+) -> DigestKeys:
+    """The nodes, files, recipes and pieces of files that a dataset consists of, as a column.
+
+    Files that are alike are in it more than once.
 
     Args:
         store: nodes and recipes are read from it.
@@ -39,102 +52,116 @@ def dataset_chunks(
         present: tells which of some digests to leave out, with all that lies below them.
     """
     keep = _filter(present)
-    found: list[Digest] = []
-    level = keep([dataset])
-    files: list[Digest] = []
-    while level:
-        found += level
+    found: list[DigestKeys] = []
+    files: list[DigestKeys] = []
+    level = keep(as_keys([dataset]))
+    while len(level):
+        found.append(level)
         prepare(level)
-        nodes = read_nodes(store, level)
-        children = [digest for node in nodes if node.level for digest in _digests(node)]
-        files += [digest for node in nodes if not node.level for digest in _digests(node)]
-        level = keep(children)
-    files = keep(files)
-    recipes = _with_recipe(source, files)
+        inner: list[DigestKeys] = []
+        for node in _nodes(store, level):
+            (inner if node.level else files).append(_digests(node))
+        level = keep(joined(inner))
+    store.let_go()
+    every = joined(files)
+    files.clear()
+    give_back()
+    every = every[~present(every)] if present else every
+    recipes = with_recipe(source, every)
     prepare(recipes)
     # By the store's own index: it may hold in one chunk what the source has in pieces.
-    return found + files + keep(_pieces(store, _with_recipe(store.index, recipes)))
+    pieces = keep(_pieces(store, with_recipe(store.index, recipes)))
+    return joined([*found, every, pieces])
 
 
-def file_chunks(store: Store, files: Sequence[Digest]) -> list[Digest]:
+def file_chunks(store: Store, files: Digests) -> DigestKeys:
     """Files with the pieces that they are made of."""
-    return [*files, *_pieces(store, _with_recipe(store.index, files))]
+    keys = as_keys(files)
+    return joined([keys, _pieces(store, with_recipe(store.index, keys))])
 
 
 def lacking(store: Store, dataset: Digest) -> bool:
     """Whether a store lacks any part of a dataset."""
-    level = [dataset]
-    while level:
+    level = as_keys([dataset])
+    while len(level):
         if not store.index.contains(level).all():
             return True
-        inner: list[Digest] = []
-        # A few nodes at a time: their digests are half of what a dataset takes.
-        for start in range(0, len(level), _NODES_AT_ONCE):
-            nodes = read_nodes(store, level[start : start + _NODES_AT_ONCE])
-            if _lacks_files(
-                store, [each for node in nodes if not node.level for each in _digests(node)]
-            ):
+        inner: list[DigestKeys] = []
+        for node in _nodes(store, level):
+            if node.level:
+                inner.append(_digests(node))
+            elif not _complete(store, _digests(node)):
                 return True
-            inner += [digest for node in nodes if node.level for digest in _digests(node)]
-        level = list(dict.fromkeys(inner))
+        level = unique(joined(inner))
     return False
-
-
-def _lacks_files(store: Store, files: Sequence[Digest]) -> bool:
-    if not store.index.contains(files).all():
-        return True
-    return not store.index.contains(_pieces(store, _with_recipe(store.index, files))).all()
 
 
 def lacks_nodes(store: Store, dataset: Digest) -> bool:
     """Whether a store lacks any node of a dataset; its files may be missing."""
-    level = [dataset]
-    while level:
+    level = as_keys([dataset])
+    while len(level):
         if not store.index.contains(level).all():
             return True
-        nodes = read_nodes(store, level)
-        inner = (digest for node in nodes if node.level for digest in _digests(node))
-        level = list(dict.fromkeys(inner))
+        level = unique(joined([_digests(node) for node in _nodes(store, level) if node.level]))
     return False
 
 
-def lacking_files(store: Store, files: Sequence[Digest]) -> list[Digest]:
+def lacking_files(store: Store, files: Digests) -> list[Digest]:
     """Which files a store does not have, or not all pieces of."""
-    here = store.index.contains(files).tolist()
-    absent = [file for file, found in zip(files, here, strict=True) if not found]
-    recipes = _with_recipe(store.index, files)
+    keys = as_keys(files)
+    absent = digest_list(keys[~store.index.contains(keys)])
+    recipes = with_recipe(store.index, keys)
     if store.index.contains(_pieces(store, recipes)).all():
         return absent
-    return absent + [
-        file for file in recipes if not store.index.contains(_pieces(store, [file])).all()
-    ]
+    return absent + [file for file in digest_list(recipes) if not _complete(store, as_keys([file]))]
 
 
-def _filter(present: Present | None) -> Callable[[Sequence[Digest]], list[Digest]]:
-    def keep(digests: Sequence[Digest]) -> list[Digest]:
-        unique = list(dict.fromkeys(digests))
-        if present is None or not unique:
-            return unique
-        return [unique[row] for row in np.flatnonzero(~present(unique)).tolist()]
+def _complete(store: Store, files: DigestKeys) -> bool:
+    """Whether a store has files with all their pieces."""
+    if not store.index.contains(files).all():
+        return False
+    return bool(store.index.contains(_pieces(store, with_recipe(store.index, files))).all())
+
+
+def _filter(present: Present | None) -> Callable[[DigestKeys], DigestKeys]:
+    def keep(digests: DigestKeys) -> DigestKeys:
+        keys = unique(digests)
+        return keys if present is None or not len(keys) else keys[~present(keys)]
 
     return keep
 
 
-def _digests(node: Node) -> list[Digest]:
+def _nodes(store: Store, digests: DigestKeys) -> Iterator[Node]:
+    """Nodes, read a few at a time: their digests are half of what a dataset takes."""
+    for start in range(0, len(digests), _NODES_AT_ONCE):
+        yield from read_nodes(store, digest_list(digests[start : start + _NODES_AT_ONCE]))
+
+
+def _digests(node: Node) -> DigestKeys:
+    """A copy: the node's memory is not kept for it."""
     column: pa.Array = node.rows.column("digest")
-    digests: list[Digest] = column.to_pylist()
-    return digests
+    data = memoryview(column.buffers()[1] or b"")
+    start = column.offset * DIGEST_SIZE
+    return digest_keys(bytes(data[start : start + len(column) * DIGEST_SIZE]))
 
 
-def _with_recipe(index: ChunkIndex, files: Sequence[Digest]) -> list[Digest]:
+def with_recipe(index: ChunkIndex, files: DigestKeys) -> DigestKeys:
+    """Those files that are stored in pieces."""
     places = index.locate(files)
-    rows = np.flatnonzero(places.found & (places.rows["codec"] == RECIPE)).tolist()
-    return [files[row] for row in rows]
+    recipes: NDArray[np.bool_] = places.found & (places.rows["codec"] == RECIPE)
+    return files[recipes]
 
 
-def _pieces(store: Store, recipes: Sequence[Digest]) -> list[Digest]:
-    return [
-        piece
-        for digest, data in zip(recipes, store.read_many(recipes), strict=True)
-        for piece in decode_recipe(data, f"The recipe of file {digest.hex()}").digests
-    ]
+def pieces_of(store: Store, file: Digest) -> DigestKeys:
+    """The pieces of a file that has a recipe here."""
+    return _pieces(store, as_keys([file]))
+
+
+def _pieces(store: Store, recipes: DigestKeys) -> DigestKeys:
+    found: list[DigestKeys] = []
+    for start in range(0, len(recipes), _RECIPES_AT_ONCE):
+        some = digest_list(recipes[start : start + _RECIPES_AT_ONCE])
+        for digest, data in zip(some, store.read_many(some), strict=True):
+            recipe = decode_recipe(data, f"The recipe of file {digest.hex()}")
+            found.append(digest_keys(recipe.digests))
+    return joined(found)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import replace
 
 from datasets_vc.digest import Digest
+from datasets_vc.format.location import DigestKeys, Digests, as_keys
 from datasets_vc.format.node import Node
 from datasets_vc.format.pack import METADATA
 from datasets_vc.format.root import Refs, Root
@@ -13,11 +14,14 @@ from datasets_vc.history.commits import read_commit, walk
 from datasets_vc.history.depth import ENDLESS, Reach
 from datasets_vc.history.manifest import read_nodes
 from datasets_vc.history.tagobjects import peeled, tag_objects
+from datasets_vc.memory import give_back
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.store import Store
 from datasets_vc.store.compact import HISTORY_BELOW
 from datasets_vc.sync.arrival import prove, sizes_of, unproven
-from datasets_vc.sync.closure import dataset_chunks, file_chunks
+from datasets_vc.sync.closure import dataset_chunks, file_chunks, with_recipe
+from datasets_vc.sync.keys import KeySet
+from datasets_vc.sync.plan import Receiving, plan_receiving
 from datasets_vc.sync.transfer import Moved, receive
 
 _SHORT_PER_REQUEST = 1 << 11
@@ -58,20 +62,33 @@ def fetch_dataset(
     local: Store, remote: Store, dataset: Digest, progress: Progress = SILENT
 ) -> Moved:
     """Bring all of a dataset that the local store does not have."""
-    moved = Moved()
-    arrived: set[Digest] = set()
-
-    def prepare(digests: Sequence[Digest]) -> None:
-        nonlocal moved
-        arrived.update(local.index.locate(digests).missing())
-        moved += receive(local, remote, digests)
-
-    chunks = dataset_chunks(local, dataset, remote.index, prepare=prepare)
+    moved, chunks, arrived = _chunks(local, remote, dataset)
     recipes = unproven(local, chunks, arrived)
     sizes = sizes_of(local, dataset, recipes)
     moved += receive(local, remote, chunks, progress)
     prove(local, recipes, remote.url, sizes)
     return moved
+
+
+def plan_dataset(local: Store, remote: Store, dataset: Digest) -> tuple[Moved, Receiving]:
+    """Bring the nodes and recipes of a dataset, and say what else `fetch_dataset` would bring."""
+    moved, chunks, _ = _chunks(local, remote, dataset)
+    return moved, plan_receiving(local, remote, chunks)
+
+
+def _chunks(local: Store, remote: Store, dataset: Digest) -> tuple[Moved, DigestKeys, KeySet]:
+    """What a dataset consists of; nodes and recipes are brought, and those that came are told."""
+    moved = Moved()
+    arrived = KeySet()
+
+    def prepare(digests: DigestKeys) -> None:
+        nonlocal moved
+        arrived.add(digests[~local.index.contains(digests)])
+        moved += receive(local, remote, digests)
+
+    chunks = dataset_chunks(local, dataset, remote.index, prepare=prepare)
+    give_back()
+    return moved, chunks, arrived
 
 
 def fetch_nodes(local: Store, remote: Store, dataset: Digest) -> Moved:
@@ -105,7 +122,7 @@ def fetch_parts(
 def fetch_files(
     local: Store,
     remote: Store,
-    files: Sequence[Digest],
+    files: Digests,
     progress: Progress = SILENT,
     *,
     dataset: Digest | None = None,
@@ -115,14 +132,22 @@ def fetch_files(
     Args:
         dataset: which they belong to: a file of another size than it says is not read.
     """
-    arrived = frozenset(local.index.locate(files).missing())
-    moved = receive(local, remote, files, progress)
-    chunks = file_chunks(local, files)
-    recipes = unproven(local, chunks, arrived)
+    keys, arrived = as_keys(files), KeySet()
+    arrived.add(keys[~local.index.contains(keys)])
+    moved = receive(local, remote, keys, progress)
+    chunks = file_chunks(local, keys)
+    recipes = unproven(local, keys, arrived)
     sizes = sizes_of(local, dataset, recipes) if dataset else {}
     moved += receive(local, remote, chunks, progress)
     prove(local, recipes, remote.url, sizes)
     return moved
+
+
+def plan_files(local: Store, remote: Store, files: Digests) -> tuple[Moved, Receiving]:
+    """Bring the recipes of files, and say what else `fetch_files` would bring."""
+    keys = as_keys(files)
+    moved = receive(local, remote, with_recipe(remote.index, keys))
+    return moved, plan_receiving(local, remote, file_chunks(local, keys))
 
 
 def update_tracking(local: Store, name: str, seen: Root, fetched: Reach | None = None) -> Root:

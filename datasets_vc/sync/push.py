@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from datasets_vc.digest import Digest
 from datasets_vc.errors import DatasetError
+from datasets_vc.format.location import DigestKeys, Digests, as_keys, joined, unique
 from datasets_vc.format.root import Root
-from datasets_vc.history.commits import read_commit, walk
+from datasets_vc.history.commits import is_ancestor, read_commit
 from datasets_vc.history.cut import CutHistoryError, is_beyond
 from datasets_vc.history.tagobjects import peeled, tag_objects
 from datasets_vc.progress import SILENT, Progress
@@ -21,7 +22,9 @@ from datasets_vc.store.compact import SMALL_AT_REMOTE, compact
 from datasets_vc.store.counted import CollectedError, whole_tables
 from datasets_vc.store.index import ChunkIndex
 from datasets_vc.sync.closure import dataset_chunks
-from datasets_vc.sync.transfer import Moved, send
+from datasets_vc.sync.keys import KeySet
+from datasets_vc.sync.sending import send
+from datasets_vc.sync.transfer import Moved
 from datasets_vc.sync.updates import PushedRefs, RefUpdate, apply_updates, plan_updates
 
 _ATTEMPTS = 8
@@ -83,17 +86,12 @@ def push_refs(
         CutHistoryError: the remote lacks commits that lie beyond where our history is cut.
     """
     root = remote.refresh()
-    refs = replace(refs, tags=_tags_before(local, refs.branches.values()) | dict(refs.tags))
-    updates = plan_updates(local, root, refs, remote.url)
-
-    def missing() -> list[Digest]:
-        return _missing_there(
-            local, remote, refs.branches.values(), extra or Extra(), refs.tags.values()
-        )
-
-    wanted = missing()
-    if not wanted and all(update.outcome == "unchanged" for update in updates):
+    refs, updates, wanted = to_push(local, remote, root, refs, extra)
+    if not len(wanted) and all(update.outcome == "unchanged" for update in updates):
         return Pushed(Moved(), updates, root)
+
+    def missing() -> DigestKeys:
+        return _missing_there(local, remote, refs, extra or Extra())
 
     def change(root: Root) -> Root:
         return apply_updates(root, updates, refs.default, remote.url)
@@ -104,11 +102,27 @@ def push_refs(
     return Pushed(Moved(len(written.packs), written.chunks), updates, root)
 
 
+def to_push(
+    local: Store, remote: Store, root: Root, refs: PushedRefs, extra: Extra | None
+) -> tuple[PushedRefs, Sequence[RefUpdate], DigestKeys]:
+    """The refs that a push moves, what becomes of each, and the chunks that it sends.
+
+    Args:
+        root: the remote's.
+
+    Raises: as `push_refs`.
+    """
+    new = _new_tags(local, remote, root, refs.branches.values())
+    refs = replace(refs, tags=new | dict(refs.tags))
+    updates = plan_updates(local, root, refs, remote.url)
+    return refs, updates, _missing_there(local, remote, refs, extra or Extra())
+
+
 def _deliver(
     local: Store,
     remote: Store,
-    wanted: Sequence[Digest],
-    missing: Callable[[], Sequence[Digest]],
+    wanted: Digests,
+    missing: Callable[[], DigestKeys],
     change: Callable[[Root], Root],
     progress: Progress,
 ) -> tuple[Written, Root]:
@@ -140,42 +154,35 @@ def _deliver(
             tables = whole_tables(remote.backend, root, written.tables)
             written = replace(written, tables=tables)
             lacking = missing()
-            wanted = ChunkIndex(written.tables).locate(lacking).missing() if lacking else []
+            wanted = lacking[~ChunkIndex(written.tables).contains(lacking)]
     raise CollectedError(f"Collections go on at {remote.url} all the time.")
 
 
-def _missing_there(
-    local: Store,
-    remote: Store,
-    branches: Iterable[Digest],
-    extra: Extra,
-    tags: Collection[Digest],
-) -> list[Digest]:
-    """All chunks of the history up to `branches` and `tags`, and of `extra`, that are not there.
+def _missing_there(local: Store, remote: Store, refs: PushedRefs, extra: Extra) -> DigestKeys:
+    """All chunks of the history up to branches and tags, and of `extra`, that are not there.
 
     A remote that has a commit or a node has all that lies below it: it was published as a whole.
     """
-    going: set[Digest] = set()
+    going = KeySet()
 
-    def present(digests: Sequence[Digest]) -> NDArray[np.bool_]:
-        there = remote.index.contains(digests)
-        there |= np.array([digest in going for digest in digests], bool)
-        return there
+    def present(keys: DigestKeys) -> NDArray[np.bool_]:
+        return remote.index.contains(keys) | going.contains(keys)
 
+    tags = list(refs.tags.values())
     objects = tag_objects(local, tags)
     tagged = [objects[tag].object if tag in objects else tag for tag in tags]
-    commits = _new_commits(local, remote, [*branches, *tagged])
+    commits = _new_commits(local, remote, [*refs.branches.values(), *tagged])
+    wanted = [as_keys(commits)]
     datasets = [read_commit(local, commit).dataset for commit in commits]
-    wanted = list(commits)
     for dataset in dict.fromkeys([*datasets, *extra.datasets]):
-        new = dataset_chunks(local, dataset, local.index, present=present)
-        going.update(new)
-        wanted += new
+        chunks = dataset_chunks(local, dataset, local.index, present=present)
+        going.add(chunks)
+        wanted.append(chunks)
+    going.add(as_keys(commits))
     # Tags name commits, which are among those above or there, or tag objects.
-    chunks = list(dict.fromkeys([*extra.chunks, *tags]))
-    known = present(chunks).tolist()
-    wanted += [chunk for chunk, there in zip(chunks, known, strict=True) if not there]
-    return wanted
+    rest = unique([*extra.chunks, *tags])
+    wanted.append(rest[~present(rest)])
+    return joined(wanted)
 
 
 def _new_commits(local: Store, remote: Store, tips: Iterable[Digest]) -> list[Digest]:
@@ -195,8 +202,23 @@ def _new_commits(local: Store, remote: Store, tips: Iterable[Digest]) -> list[Di
     return list(new)
 
 
-def _tags_before(local: Store, tips: Iterable[Digest]) -> dict[str, Digest]:
-    """The tags of `tips` and what lies before them, as the root has them: annotated by object."""
-    tags = local.root().tags
-    before = {commit for commit, _ in walk(local, tips)} if tags else set()
-    return {name: tags[name] for name, commit in peeled(local, tags).items() if commit in before}
+def _new_tags(local: Store, remote: Store, root: Root, tips: Iterable[Digest]) -> dict[str, Digest]:
+    """The tags of `tips` and what lies before them that are not there; annotated ones by object.
+
+    History that the remote has is looked at for tags only that it does not have.
+
+    Args:
+        root: the remote's.
+    """
+    theirs = root.tags
+    tags = {name: to for name, to in local.root().tags.items() if theirs.get(name) != to}
+    if not tags:
+        return {}
+    tips = list(tips)
+    going = set(_new_commits(local, remote, tips))
+    return {
+        name: tags[name]
+        for name, commit in peeled(local, tags).items()
+        if commit in going
+        or (remote.find(commit) and any(is_ancestor(local, commit, tip) for tip in tips))
+    }

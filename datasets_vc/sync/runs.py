@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datasets_vc.digest import Digest, digest_of
 from datasets_vc.errors import IntegrityError, MissingDataError
 from datasets_vc.format.json import hex_digest
+from datasets_vc.format.location import as_keys, digest_list, joined
 from datasets_vc.format.run import decode_run_head, decode_run_input, decode_run_log
 from datasets_vc.store import Store
 from datasets_vc.store.names import RUNS, run_of
@@ -57,16 +58,15 @@ def _parts(local: Store, remote: Store, run: str) -> Extra | None:
     datasets = [Digest(bytes.fromhex(members[name])) for name in ("dataset", "code")]
     present = remote.index.contains
     try:
-        chunks = [head.input, *file_chunks(local, _checkpoints(local, run))]
-        needed = chunks + [
-            chunk
-            for dataset in datasets
-            for chunk in dataset_chunks(local, dataset, local.index, present=present)
+        chunks = joined([as_keys([head.input]), file_chunks(local, _checkpoints(local, run))])
+        below = [
+            dataset_chunks(local, dataset, local.index, present=present) for dataset in datasets
         ]
     except MissingDataError:
         return None
+    needed = joined([chunks, *below])
     here = local.index.contains(needed) | present(needed)
-    return Extra(datasets, chunks) if here.all() else None
+    return Extra(datasets, digest_list(chunks)) if here.all() else None
 
 
 def send_runs(local: Store, remote: Store, ids: Iterable[str]) -> None:

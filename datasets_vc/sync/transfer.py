@@ -1,36 +1,42 @@
-"""Moving chunks: whole packs where most of one is wanted, ranges of it elsewhere."""
+"""Receiving chunks: whole packs as they stream in, ranges of others, every byte verified."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from functools import partial
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from operator import attrgetter
 
-from datasets_vc.backends.base import Backend
-from datasets_vc.digest import Digest
-from datasets_vc.errors import IntegrityError, MissingDataError, NotFoundError
+from datasets_vc.backends.base import ObjectWriter
+from datasets_vc.digest import Digest, Hasher
+from datasets_vc.errors import IntegrityError, NotFoundError
 from datasets_vc.format.index import IndexTable, PackInfo
-from datasets_vc.format.pack import DATA
+from datasets_vc.format.location import Digests, as_keys
+from datasets_vc.memory import give_back
 from datasets_vc.progress import SILENT, Progress
-from datasets_vc.store import ChunkWriter, Store, Written
-from datasets_vc.store.compact import is_history
+from datasets_vc.store import Store, Written
 from datasets_vc.store.counted import CollectedError
-from datasets_vc.store.index import Place
-from datasets_vc.store.names import pack_name
-from datasets_vc.store.reader import MissingPackError, Span, coalesce
-from datasets_vc.store.verify import verify_chunk, verify_pack
+from datasets_vc.store.names import PACKS, pack_name
+from datasets_vc.store.packing import Encoded
+from datasets_vc.store.reader import MissingPackError
+from datasets_vc.store.verify import check_digest, verify_chunks, verify_pack, verify_range
 from datasets_vc.sync.arrival import without_unasked_recipes
+from datasets_vc.sync.flow import Flow, Job, Result, TransferConfig
+from datasets_vc.sync.keys import KeySet
+from datasets_vc.sync.plan import Piece, Receiving, plan_receiving
 
-WHOLE_PACK_BELOW = 1 << 20
-"""Bytes; fetching a smaller pack whole costs less than asking for parts of it."""
+_PUBLISH_BYTES = 256 << 20
+"""Packs are listed in the index when so much has arrived."""
 
-SEND_WHOLE_FROM = 16 << 20
-"""Bytes; smaller packs are put together into larger ones when they are sent."""
+_PIECES_BYTES = 256 << 20
+_PACKS_AT_ONCE = 128
+"""Parts of so many packs are brought and listed together; each is locked meanwhile."""
 
-_BATCH_BYTES = 512 << 20
-_PARALLEL = 4
+_STREAMED = 8 << 20
+"""Bytes of memory that a pack takes while it streams in, and is looked at."""
+
+_PAUSE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,194 +50,279 @@ class Moved:
         return Moved(self.packs + other.packs, self.chunks + other.chunks)
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """One request: a whole pack, or a span of it."""
-
-    pack: PackInfo
-    span: Span | None
-    chunks: int
-
-    @property
-    def size(self) -> int:
-        return self.span.end - self.span.start if self.span else self.pack.size
-
-
 def receive(
-    local: Store, remote: Store, digests: Sequence[Digest], progress: Progress = SILENT
+    local: Store,
+    remote: Store,
+    digests: Digests,
+    progress: Progress = SILENT,
+    config: TransferConfig | None = None,
 ) -> Moved:
     """Bring chunks that `local` does not have from `remote`, verified, and list them in its index.
 
     They are listed batch by batch, and whole packs of a batch that was cut short are found again
-    on disk, so that an interrupted transfer goes on near where it stopped.
+    on disk, so that an interrupted transfer goes on near where it stopped. Several processes that
+    receive into one store share the work: none fetches what another one is fetching.
 
     Raises:
         MissingDataError: the remote does not have one of them.
         IntegrityError: what arrived is not what was asked for; nothing of it is kept.
     """
+
+    def attempt() -> Moved:
+        plan = plan_receiving(local, remote, digests)
+        return _Receiver(local, remote, digests, progress, config or TransferConfig()).run(plan)
+
     try:
-        return _receive(local, remote, digests, progress)
+        return attempt()
     except (MissingPackError, CollectedError):
         # The remote may have replaced it since its index was read, or a collection was here.
         remote.refresh()
         local.refresh()
-        return _receive(local, remote, digests, progress)
+        return attempt()
 
 
-def _receive(local: Store, remote: Store, digests: Sequence[Digest], progress: Progress) -> Moved:
-    wanted = local.index.locate(list(dict.fromkeys(digests))).missing()
-    if not wanted:
-        return Moved()
-    places = remote.index.locate(wanted)
-    if places.missing():
-        raise MissingDataError(
-            f"The remote {remote.url} does not hold {places.missing()[0].hex()}, which belongs to "
-            "the version asked for.",
-            "Push that version again from a machine that has it.",
-        )
-    jobs = _plan(local, remote, places.places())
-    asked = frozenset(wanted)
-    progress.begin("Receiving", sum(job.size for job in jobs), "B")
-    for batch in _batches(jobs):
-        _receive_batch(local, remote, batch, asked, progress)
-    progress.end()
-    return Moved(len({job.pack.digest for job in jobs}), len(wanted))
+def left_behind(local: Store, packs: Sequence[PackInfo]) -> list[PackInfo]:
+    """Those packs whose bytes are here, though a transfer was cut short before it listed them."""
+    sizes = {}
+    for pack in packs:
+        try:
+            sizes[pack.digest] = local.backend.stat(pack_name(pack.digest)).size
+        except NotFoundError:
+            continue
+    return [pack for pack in packs if sizes.get(pack.digest) == pack.size]
 
 
-def send(
-    local: Store, remote: Store, digests: Sequence[Digest], progress: Progress = SILENT
-) -> Written:
-    """Put chunks of `local` into packs at `remote`, which the caller then publishes there.
+@dataclass(slots=True)
+class _Arrived:
+    """Packs that are here and in no index yet."""
 
-    Raises:
-        MissingDataError: the local store does not have one of them.
-        IntegrityError: a local pack is damaged.
-    """
-    # Packs of metadata are never sent whole: a commit or node that came along would make the remote
-    # look as if it had all that lies below it.
-    generation = remote.seen.gc_generation
-    found = local.index.locate(list(dict.fromkeys(digests)))
-    if found.missing():
-        raise MissingDataError(
-            f"This store lacks {len(found.missing())} chunks of what is to be pushed, "
-            f"such as {found.missing()[0].hex()}, and so does the remote.",
-            "Fetch that version first from a remote that has it: dsvc fetch REMOTE REV",
-        )
-    places = found.places()
-    history = [place for place in places if is_history(place)]
-    by_pack = _by_pack([place for place in places if not is_history(place)])
-    whole = [
-        pack
-        for pack, places in by_pack.items()
-        if pack.category == DATA and pack.size >= SEND_WHOLE_FROM and _mostly(pack, places)
-    ]
-    parts = [history, *(places for pack, places in by_pack.items() if pack not in whole)]
-    total = sum(place.stored for places in parts for place in places)
-    progress.begin("Sending", total + sum(pack.size for pack in whole), "B")
-    with ThreadPoolExecutor(_PARALLEL) as pool:
-        sent = list(pool.map(partial(_send_pack, local, remote.backend, progress), whole))
-    tables = [table for table in sent if table]
-    parts += [by_pack[pack] for pack, table in zip(whole, sent, strict=True) if not table]
-    rest = _send_parts(local, remote.writer(), parts, progress)
-    progress.end()
-    return Written(
-        tables=(*tables, *rest.tables),
-        bytes=rest.bytes + sum(pack.size for table in tables for pack in table.packs),
-        chunks=rest.chunks + sum(len(table.digests) for table in tables),
-        counted=rest.counted,
-        generation=generation,
-    )
+    tables: list[IndexTable] = field(default_factory=list)
+    bytes: int = 0
 
 
-def _plan(local: Store, remote: Store, places: Sequence[Place]) -> list[_Job]:
-    jobs: list[_Job] = []
-    by_pack = _by_pack(places)
-    small = [pack for pack in by_pack if pack.size <= WHOLE_PACK_BELOW]
-    for pack, held in _by_pack(remote.index.places_in(*small)).items():
-        # Most of a pack that was merged at the remote may be here; the rest comes along.
-        here = local.index.contains([place.digest for place in held]).tolist()
-        if any(here):
-            by_pack[pack] = [place for place, there in zip(held, here, strict=True) if not there]
-        else:
-            jobs.append(_Job(pack, None, len(by_pack.pop(pack))))
-    for pack, wanted in by_pack.items():
-        if pack.size > WHOLE_PACK_BELOW and _mostly(pack, wanted):
-            jobs.append(_Job(pack, None, len(wanted)))
-        else:
-            jobs += [_Job(pack, span, len(span.places)) for span in coalesce(wanted)]
-    return jobs
+class _Receiver:
+    """One transfer into a local store."""
 
+    def __init__(
+        self,
+        local: Store,
+        remote: Store,
+        digests: Digests,
+        progress: Progress,
+        config: TransferConfig,
+    ) -> None:
+        self._local = local
+        self._remote = remote
+        self._digests = digests
+        self._generation = local.seen.gc_generation
+        self._progress = progress
+        self._flow = Flow(config, lambda: remote.backend.stumbles)
+        self._arrived = _Arrived()
 
-def _batches(jobs: Sequence[_Job]) -> Iterator[list[_Job]]:
-    batch: list[_Job] = []
-    size = 0
-    for job in jobs:
-        batch.append(job)
-        size += job.size
-        if size >= _BATCH_BYTES:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
+    def run(self, plan: Receiving) -> Moved:
+        if not plan.chunks:
+            return Moved()
+        fresh = self._take_left_behind(plan.whole)
+        size = sum(pack.size for pack in fresh) + sum(piece.size for piece in plan.pieces)
+        with _phase(self._progress, "Receiving", size):
+            self._bring_packs(fresh)
+            self._bring_pieces(plan.pieces)
+        return Moved(plan.packs, plan.chunks)
 
+    # Whole packs
 
-def _receive_batch(
-    local: Store,
-    remote: Store,
-    jobs: Sequence[_Job],
-    asked: frozenset[Digest],
-    progress: Progress,
-) -> None:
-    writer = local.writer()
+    def _take_left_behind(self, packs: Sequence[PackInfo]) -> list[PackInfo]:
+        """List what is here already; returns what has to be brought."""
+        here = left_behind(self._local, packs)
+        if not here:
+            return list(packs)
+        taken = set()
+        with _phase(self._progress, "Checking", sum(pack.size for pack in here)):
+            for pack in here:
+                table = self._left(pack)
+                if table:
+                    taken.add(pack.digest)
+                    self._take(pack, table)
+                self._progress.advance(pack.size)
+            self._publish()
+        return [pack for pack in packs if pack.digest not in taken]
 
-    def run(job: _Job) -> IndexTable | None:
-        table = None
-        if job.span is None:
-            table = _receive_pack(local.backend, remote, job.pack)
-        else:
-            _receive_span(writer, remote, job.pack, job.span)
-        progress.advance(job.size)
+    def _bring_packs(self, packs: Sequence[PackInfo]) -> None:
+        others: list[PackInfo] = []
+
+        def take(pack: PackInfo, table: IndexTable | None) -> None:
+            if table is None:
+                others.append(pack)
+            else:
+                self._take(pack, table)
+
+        self._run(partial(self._pack, wait=False), packs, take, self._pack_memory)
+        self._publish()
+        if others:
+            # Another process has been at them meanwhile.
+            self._local.refresh()
+            listed = {pack.digest for pack in self._local.index.packs}
+            rest = [pack for pack in others if pack.digest not in listed]
+            done = sum(pack.size for pack in others) - sum(pack.size for pack in rest)
+            self._progress.advance(done)
+            self._run(partial(self._pack, wait=True), rest, take, self._pack_memory)
+            self._publish()
+
+    def _pack(self, pack: PackInfo, *, wait: bool) -> IndexTable | None:
+        """Bring a pack; None, unless told to wait, while another process does that."""
+        name = pack_name(pack.digest)
+        while True:
+            with self._local.backend.exclusive(name) as mine:
+                if mine:
+                    return self._left_meanwhile(pack) or self._stream(pack)
+            if not wait:
+                return None
+            self._flow.go_on(_PAUSE)
+
+    def _left_meanwhile(self, pack: PackInfo) -> IndexTable | None:
+        table = self._left(pack)
+        if table:
+            self._progress.advance(pack.size)
         return table
 
-    with writer:
-        with ThreadPoolExecutor(_PARALLEL) as pool:
-            tables = _all_or_first_error(pool, run, jobs)
-        written = writer.finish()
-    whole = tuple(without_unasked_recipes(table, asked) for table in tables if table is not None)
-    local.publish(replace(written, tables=(*written.tables, *whole)))
+    def _left(self, pack: PackInfo) -> IndexTable | None:
+        """What a pack holds that is here, if it is whole."""
+        name = pack_name(pack.digest)
+        try:
+            data = self._local.backend.map(name) or self._local.backend.get(name)
+            return verify_pack(data, pack.digest, self._local.url)
+        except (NotFoundError, IntegrityError):
+            return None
 
+    def _stream(self, pack: PackInfo) -> IndexTable:
+        incoming = self._local.backend.start(PACKS)
+        try:
+            digest = self._write(pack, incoming)
+            with _told_what_to_do():
+                check_digest(pack.digest, digest, self._remote.url)
+                table = verify_chunks(incoming.written(), pack.digest, self._remote.url)
+            incoming.finish(pack_name(pack.digest))
+        except BaseException:
+            incoming.abort()
+            raise
+        return table
 
-def _all_or_first_error(
-    pool: ThreadPoolExecutor, run: Callable[[_Job], IndexTable | None], jobs: Sequence[_Job]
-) -> list[IndexTable | None]:
-    """Run all jobs; after an error or an interrupt those that have not begun are dropped."""
-    try:
-        return list(pool.map(run, jobs))
-    except BaseException:
-        pool.shutdown(wait=True, cancel_futures=True)
-        raise
+    def _write(self, pack: PackInfo, incoming: ObjectWriter) -> Digest:
+        """Write a pack as it comes; returns the digest of what came."""
+        hasher = Hasher()
+        size = 0
+        with self._named(pack):
+            for piece in self._remote.backend.stream(pack_name(pack.digest)):
+                incoming.write(piece)
+                hasher.update(piece)
+                size += len(piece)
+                self._progress.advance(len(piece))
+                if size > pack.size:
+                    break  # It is another one; there is no end to it, perhaps.
+                if size < pack.size:
+                    self._flow.go_on()
+        return Digest(hasher.digest())
 
+    def _pack_memory(self, pack: PackInfo) -> int:
+        return min(pack.size, _STREAMED) if self._remote.backend.streams else pack.size
 
-def _receive_pack(local: Backend, remote: Store, pack: PackInfo) -> IndexTable:
-    name = pack_name(pack.digest)
-    try:
-        # Left here by a transfer that was interrupted before it could list the pack.
-        return verify_pack(local.get(name), pack.digest, local.url)
-    except (NotFoundError, IntegrityError):
-        data = _get(remote, pack)
-    with _told_what_to_do():
-        table = verify_pack(data, pack.digest, remote.url)
-    local.put(name, data)
-    return table
+    # Parts of packs
 
+    def _bring_pieces(self, pieces: Sequence[Piece]) -> None:
+        waiting = _by_pack(pieces)
+        while waiting:
+            batch, waiting = _first(waiting)
+            with ExitStack() as locks:
+                busy = []
+                mine: list[Piece] = []
+                for some in batch:
+                    name = pack_name(some[0].pack.digest)
+                    if locks.enter_context(self._local.backend.exclusive(name)):
+                        mine += some
+                    else:
+                        busy.append(some)
+                self._bring_mine(mine)
+            waiting += busy
+            if not mine:
+                self._flow.go_on(_PAUSE)
 
-def _receive_span(writer: ChunkWriter, remote: Store, pack: PackInfo, span: Span) -> None:
-    data = memoryview(_get(remote, pack, span.start, span.end))
-    for place in span.places:
-        payload = data[place.offset - span.start : place.end - span.start]
+    def _bring_mine(self, pieces: Sequence[Piece]) -> None:
+        if not pieces:
+            return
+        # What another process has listed before the locks were ours need not come again.
+        self._local.refresh()
+        lacking = []
+        for piece in pieces:
+            if self._local.index.contains(piece.keys).all():
+                self._progress.advance(piece.size)
+            else:
+                lacking.append(piece)
+        with self._local.writer() as writer:
+
+            def run(piece: Piece) -> None:
+                writer.add_received(self._piece(piece), piece.pack.category)
+
+            self._run(run, lacking, lambda *_: None, attrgetter("size"))
+            self._local.publish(writer.finish())
+
+    def _piece(self, piece: Piece) -> list[Encoded]:
+        """Bring some chunks of a pack."""
+        name = pack_name(piece.pack.digest)
+        with self._named(piece.pack):
+            data = self._remote.backend.get(name, piece.start, piece.end)
         with _told_what_to_do():
-            verify_chunk(place, payload, remote.url)
-        writer.add_encoded(place.digest, place.codec, payload, place.raw, pack.category)
+            chunks = verify_range(
+                piece.pack, piece.keys, piece.rows, memoryview(data), piece.start, self._remote.url
+            )
+        self._progress.advance(piece.size)
+        return chunks
+
+    # What both need
+
+    def _run(
+        self,
+        act: Callable[[Job], Result],
+        jobs: Sequence[Job],
+        take: Callable[[Job, Result], object],
+        memory: Callable[[Job], int],
+    ) -> None:
+        self._flow.run(act, jobs, take, size=attrgetter("size"), memory=memory)
+
+    @cached_property
+    def _asked(self) -> KeySet:
+        """What was asked for, to look things up in."""
+        asked = KeySet()
+        asked.add(as_keys(self._digests))
+        return asked
+
+    def _take(self, pack: PackInfo, table: IndexTable) -> None:
+        self._arrived.tables.append(without_unasked_recipes(table, lambda: self._asked))
+        self._arrived.bytes += pack.size
+        if self._arrived.bytes >= _PUBLISH_BYTES:
+            self._publish()
+
+    def _publish(self) -> None:
+        arrived, self._arrived = self._arrived, _Arrived()
+        if arrived.tables:
+            self._local.publish(Written(tuple(arrived.tables), generation=self._generation))
+            give_back()
+
+    @contextmanager
+    def _named(self, pack: PackInfo) -> Iterator[None]:
+        try:
+            yield
+        except NotFoundError as error:
+            hint = "Try again; if it is lost, push again from a machine that has it."
+            raise MissingPackError(pack.digest, self._remote.url, hint) from error
+
+
+@contextmanager
+def _phase(progress: Progress, label: str, size: int) -> Iterator[None]:
+    progress.begin(label, size, "B")
+    try:
+        yield
+    finally:
+        progress.end()
 
 
 @contextmanager
@@ -243,47 +334,18 @@ def _told_what_to_do() -> Iterator[None]:
         raise IntegrityError(error.message, hint) from error
 
 
-def _get(remote: Store, pack: PackInfo, start: int = 0, end: int | None = None) -> bytes:
-    try:
-        return remote.backend.get(pack_name(pack.digest), start, end)
-    except NotFoundError as error:
-        hint = "Try again; if it is lost, push again from a machine that has it."
-        raise MissingPackError(pack.digest, remote.url, hint) from error
+def _by_pack(pieces: Sequence[Piece]) -> list[list[Piece]]:
+    by_pack: dict[Digest, list[Piece]] = {}
+    for piece in pieces:
+        by_pack.setdefault(piece.pack.digest, []).append(piece)
+    return list(by_pack.values())
 
 
-def _send_pack(
-    local: Store, remote: Backend, progress: Progress, pack: PackInfo
-) -> IndexTable | None:
-    """Send a pack as it is; None if it is gone: its chunks may be in another one by now."""
-    name = pack_name(pack.digest)
-    try:
-        data = local.backend.map(name) or local.backend.get(name)
-    except NotFoundError:
-        return None
-    table = verify_pack(data, pack.digest, local.url)
-    remote.put(name, data)
-    progress.advance(pack.size)
-    return table
-
-
-def _send_parts(
-    local: Store, writer: ChunkWriter, parts: Sequence[Sequence[Place]], progress: Progress
-) -> Written:
-    with writer:
-        for places in parts:
-            for place, payload in local.read_encoded([place.digest for place in places]):
-                category = place.pack.category
-                writer.add_encoded(place.digest, place.codec, payload, place.raw, category)
-                progress.advance(place.stored)
-        return writer.finish()
-
-
-def _by_pack(places: Sequence[Place]) -> dict[PackInfo, list[Place]]:
-    by_pack: dict[PackInfo, list[Place]] = {}
-    for place in places:
-        by_pack.setdefault(place.pack, []).append(place)
-    return by_pack
-
-
-def _mostly(pack: PackInfo, places: Sequence[Place]) -> bool:
-    return 2 * sum(place.stored for place in places) > pack.size
+def _first(packs: list[list[Piece]]) -> tuple[list[list[Piece]], list[list[Piece]]]:
+    """The parts of a few packs, and the rest."""
+    size = 0
+    for count, pieces in enumerate(packs):
+        size += sum(piece.size for piece in pieces)
+        if count and (size > _PIECES_BYTES or count == _PACKS_AT_ONCE):
+            return packs[:count], packs[count:]
+    return packs, []

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from datasets_vc.backends import FsspecBackend, open_backend, probe
+from datasets_vc.backends import FsspecBackend, RetryingBackend, RetryPolicy, open_backend, probe
 from datasets_vc.backends import s3 as s3_module
 from datasets_vc.errors import InvalidInputError, RemoteError
 from tests.servers.web import running
@@ -155,6 +155,35 @@ def test_a_connection_that_breaks(answer: Answer) -> None:
         with pytest.raises(RemoteError) as caught:
             backend.get("packs/a")
         assert caught.value.transient
+        backend.close()
+
+
+@pytest.mark.usefixtures("s3_environment")
+def test_a_body_that_is_cut_short_is_gone_on_with() -> None:
+    data = bytes(range(256)) * 10_000
+    asked: list[str | None] = []
+
+    def answer(request: http.server.BaseHTTPRequestHandler) -> None:
+        asked.append(request.headers.get("Range"))
+        start = int((asked[-1] or "bytes=0-").removeprefix("bytes=").rstrip("-"))
+        request.send_response(206 if asked[-1] else 200)
+        request.send_header("Content-Length", str(len(data) - start))
+        if asked[-1]:
+            request.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
+        request.end_headers()
+        # Half of what was promised, and at last all of it.
+        request.wfile.write(data[start : start + (len(data) - start) // 2])
+        if len(asked) == 3:
+            request.wfile.write(data[start + (len(data) - start) // 2 :])
+        else:
+            request.close_connection = True
+
+    with server(answer) as endpoint:
+        backend = RetryingBackend(s3(endpoint), RetryPolicy(sleep=lambda _: None))
+        assert b"".join(backend.stream("packs/a")) == data
+        assert len(asked) == 3
+        assert asked[0] is None
+        assert backend.stumbles == 2
         backend.close()
 
 

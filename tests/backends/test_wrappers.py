@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import io
 import pickle
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from datasets_vc.backends import CountingBackend, LocalBackend, RetryingBackend, RetryPolicy
+from datasets_vc.backends.base import Versioned
+from datasets_vc.backends.layered import LayeredBackend
+from datasets_vc.digest import Buffer
 from datasets_vc.errors import ConflictError, NotFoundError, RemoteError
 from tests.fault.faults import FailingBackend, LosingAnswersBackend
 
@@ -132,3 +137,68 @@ def test_a_pickled_copy_counts_from_zero(local: LocalBackend) -> None:
     assert copy.requests == 0
     copy.get("packs/a")
     assert (copy.requests, counting.requests) == (1, 1)
+
+
+class BreakingBackend(LocalBackend):
+    """Streams two bytes, and then the connection breaks, for so many times."""
+
+    breaks = 2
+
+    def stream(self, name: str, start: int = 0) -> Iterator[Buffer]:
+        self.starts.append(start)
+        data = self.get(name, start)
+        if self.breaks:
+            self.breaks -= 1
+            yield data[:2]
+            raise RemoteError("The connection broke.", transient=True)
+        yield data
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.starts: list[int] = []
+
+
+def test_a_stream_that_breaks_goes_on_where_it_was(tmp_path: Path) -> None:
+    breaking = BreakingBackend(tmp_path)
+    breaking.put("packs/a", b"0123456789")
+    waited: list[float] = []
+    counting = CountingBackend(RetryingBackend(breaking, policy(waited)))
+    assert b"".join(counting.stream("packs/a")) == b"0123456789"
+    assert breaking.starts == [0, 2, 4]
+    assert (counting.stumbles, counting.requests, counting.bytes_received) == (2, 3, 10)
+
+
+def test_a_stream_that_brings_nothing_is_given_up(tmp_path: Path) -> None:
+    failing = FailingBackend(LocalBackend(tmp_path), "get", times=99)
+    waited: list[float] = []
+    with pytest.raises(RemoteError):
+        list(RetryingBackend(failing, policy(waited)).stream("packs/a"))
+    assert failing.calls == 3
+
+
+def test_a_file_is_sent_from_its_beginning_each_time(local: LocalBackend) -> None:
+    failing = FailingBackend(local, "put_from", times=2)
+    counting = CountingBackend(RetryingBackend(failing, policy([])))
+    file = io.BytesIO(b"data of a file")
+    file.read(5)
+    counting.put_from("packs/b", file)
+    assert local.get("packs/b") == b"data of a file"
+    assert (counting.requests, counting.bytes_sent) == (3, 14)
+
+
+def test_layers_leave_what_is_below_as_it_was(tmp_path: Path, local: LocalBackend) -> None:
+    upper = LocalBackend(tmp_path / "upper", create=True, durable=False)
+    both = LayeredBackend(upper, local)
+    root = both.read_root("root.json")
+    assert root
+    both.put("packs/b", b"new")
+    both.swap("root.json", b"2", root.token)
+    assert (both.get("packs/a"), both.get("packs/b")) == (b"data", b"new")
+    assert [info.name for info in both.list("packs/")] == ["packs/a", "packs/b"]
+    assert both.read_root("root.json") == Versioned(b"2", b"2")
+    with pytest.raises(ConflictError):
+        both.swap("root.json", b"3", root.token)
+    assert [info.name for info in local.list("packs/")] == ["packs/a"]
+    assert local.get("root.json") == b"1"
+    with pytest.raises(NotFoundError):
+        both.map("packs/c")

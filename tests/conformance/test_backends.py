@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import secrets
@@ -423,3 +424,35 @@ def test_probe_finds_what_is_there_and_cleans_up(backend: Backend) -> None:
     assert result.conditional_writes == backend.conditional_writes
     assert bool(result.problem) == (not backend.conditional_writes)
     assert names(backend, "") == []
+
+
+@pytest.mark.parametrize("size", [0, 5, (2 << 20) + 1])
+def test_an_object_is_streamed_as_it_is(backend: Backend, size: int) -> None:
+    data = bytes(range(251)) * (size // 251 + 1)
+    data = data[:size]
+    file = io.BytesIO(data)
+    file.read(3)
+    backend.put_from("packs/a", file)
+    assert backend.get("packs/a") == data
+    for start in {0, size // 3, size}:
+        assert b"".join(backend.stream("packs/a", start)) == data[start:]
+
+
+def test_a_stream_of_nothing_says_so(backend: Backend) -> None:
+    with pytest.raises(NotFoundError):
+        list(backend.stream("packs/none"))
+
+
+def test_a_stream_may_be_left_before_its_end(backend: Backend) -> None:
+    backend.put("packs/a", bytes(3 << 20))
+    for piece in backend.stream("packs/a"):
+        assert piece[:10] == bytes(10)
+        break
+    assert backend.get("packs/a", 0, 5) == bytes(5)
+
+
+def test_whoever_makes_an_object_may_be_the_only_one(backend: Backend) -> None:
+    with backend.exclusive("packs/a") as mine:
+        assert mine
+        backend.put("packs/a", b"data")
+        assert [info.name for info in backend.list("")] == ["packs/a"]

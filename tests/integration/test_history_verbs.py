@@ -89,8 +89,8 @@ def test_a_clone_tells_the_history_of_paths(
 ) -> None:
     # These packs and nodes are so small that they would come along, whatever is wanted.
     monkeypatch.setattr("datasets_vc.sync.fetch.HISTORY_BELOW", 0, raising=False)
-    monkeypatch.setattr("datasets_vc.sync.transfer.WHOLE_PACK_BELOW", 0)
-    monkeypatch.setattr("datasets_vc.sync.transfer._mostly", lambda *_: False)
+    monkeypatch.setattr("datasets_vc.sync.plan.WHOLE_PACK_BELOW", 0)
+    monkeypatch.setattr("datasets_vc.sync.plan._mostly", lambda asked, _: asked < 0)
     remote, copy = work / "remote", work / "copy"
     dsvc("remote", "add", "origin", remote)
     assert dsvc("push").code == 0

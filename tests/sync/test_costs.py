@@ -104,7 +104,7 @@ def test_history_comes_without_the_lists_of_files_between(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Large packs of metadata are not brought whole for the sake of the commits in them."""
-    monkeypatch.setattr("datasets_vc.sync.transfer.WHOLE_PACK_BELOW", 0)
+    monkeypatch.setattr("datasets_vc.sync.plan.WHOLE_PACK_BELOW", 0)
     local, machine, server = new_store(), new_store(), new_store()
     files = {f"{n:03d}": b"x" for n in range(100)}
     tips: list[Digest] = []

@@ -20,9 +20,9 @@ def test_what_a_log_of_a_path_needs_comes_in_a_request_or_so_a_level(
 ) -> None:
     monkeypatch.setattr(node, "BOUNDARY_MODULUS", 8)
     monkeypatch.setattr("datasets_vc.sync.fetch.HISTORY_BELOW", 0, raising=False)
-    monkeypatch.setattr("datasets_vc.sync.transfer.WHOLE_PACK_BELOW", 0)
+    monkeypatch.setattr("datasets_vc.sync.plan.WHOLE_PACK_BELOW", 0)
     monkeypatch.setattr("datasets_vc.sync.fetch.HISTORY_BELOW", 0)
-    monkeypatch.setattr("datasets_vc.sync.transfer._mostly", lambda *_: False)
+    monkeypatch.setattr("datasets_vc.sync.plan._mostly", lambda asked, _: asked < 0)
     local, machine, server = new_store(), new_store(), new_store()
     files = {f"{folder}/{n:03d}": b"x" for folder in ("a", "b") for n in range(100)}
     commits: list[Digest] = []

@@ -289,7 +289,7 @@ def many_commits(store: Store, first: int, count: int, tips: list[Digest]) -> di
 def test_packs_that_are_merged_during_a_push_are_sent_from_where_they_are(
     whole_from: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("datasets_vc.sync.transfer.SEND_WHOLE_FROM", whole_from)
+    monkeypatch.setattr("datasets_vc.sync.plan.SEND_WHOLE_FROM", whole_from)
     local, remote = new_store(), new_store()
     tips: list[Digest] = []
     files = many_commits(local, 0, 20, tips)
@@ -356,7 +356,7 @@ def test_metadata_is_pushed_without_what_else_its_pack_holds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Else a remote would seem to have a version of which it has but the nodes."""
-    monkeypatch.setattr("datasets_vc.sync.transfer.SEND_WHOLE_FROM", 0)
+    monkeypatch.setattr("datasets_vc.sync.plan.SEND_WHOLE_FROM", 0)
     local, remote = new_store(), new_store()
     writer = local.writer()
     stray = writer.add_meta(b"a commit of another branch")

@@ -9,6 +9,7 @@ import pytest
 
 from datasets_vc.digest import Digest
 from datasets_vc.errors import ConflictError
+from datasets_vc.format.commit import Commit
 from datasets_vc.history.commits import read_commit
 from datasets_vc.history.revisions import resolve
 from datasets_vc.history.tags import Tags
@@ -16,7 +17,7 @@ from datasets_vc.store import Store
 from datasets_vc.sync.fetch import fetch_history, update_tracking
 from datasets_vc.sync.push import push_branch
 from datasets_vc.sync.transfer import Moved
-from tests.sync.stores import commit, contents, link, new_store, pull
+from tests.sync.stores import commit, contents, link, new_store, pull, tag
 
 TIME = datetime(2026, 12, 1, tzinfo=UTC)
 
@@ -159,3 +160,32 @@ def test_only_the_tag_object_came_before_the_transfer_was_cut_short(local: Store
     pull(other, source)
     assert Tags(other).list() == {"v1": root.branches["main"]}
     assert read_commit(other, root.branches["main"]).message == "step 1"
+
+
+def test_a_push_does_not_walk_what_the_remote_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    local, remote = new_store(), new_store()
+    tips: list[Digest] = []
+    for step in range(40):
+        tips.append(commit(local, {"a": b"%d" % step}, tips[-1:], step=step))
+        if step % 10 == 0:
+            tag(local, f"v{step}", tips[-1])
+    push_branch(local, remote, "main", tips[-1])
+    tips.append(commit(local, {"a": b"new"}, tips[-1:], step=40))
+    tag(local, "newest", tips[-1])
+    read: list[Digest] = []
+
+    def reading(store: Store, digest: Digest) -> Commit:
+        read.append(digest)
+        return read_commit(store, digest)
+
+    monkeypatch.setattr("datasets_vc.history.commits.read_commit", reading)
+    monkeypatch.setattr("datasets_vc.sync.push.read_commit", reading)
+    _, root = push_branch(local, remote, "main", tips[-1])
+    assert root.tags["newest"] == tips[-1]
+    assert set(read) <= set(tips[-3:])
+    # A tag on what was pushed before is found by walking there, and no further.
+    read.clear()
+    tag(local, "late", tips[35])
+    _, root = push_branch(local, remote, "main", tips[-1])
+    assert root.tags["late"] == tips[35]
+    assert not set(read) & set(tips[:33])
