@@ -32,6 +32,9 @@ class Written(ObjectWriter):
         self.shared.append((source, position))
         self.write(data)
 
+    def written(self) -> memoryview:
+        return memoryview(b"".join(self.parts))
+
     def finish(self, name: str) -> None:
         self.end = name
 
