@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from datasets_vc.config import Head, read_config, read_head, set_only, write_head
+from datasets_vc.durable import make_folders, replace_file, sync_folder
 from datasets_vc.errors import AlreadyExistsError, DatasetError
 from datasets_vc.history.rows import differing
 from datasets_vc.memory import give_back
@@ -62,11 +63,12 @@ class Workspace:
             DatasetError: it cannot be written to.
         """
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folders(folder)
             (folder / META_DIR).mkdir()
+            sync_folder(folder)
             (folder / META_DIR / TEMPORARY_DIR).mkdir()
             # Whatever else git is told, this is nothing for it.
-            (folder / META_DIR / GITIGNORE).write_bytes(b"*\n")
+            replace_file(folder / META_DIR / GITIGNORE, b"*\n")
             write_head(folder, Head(branch, None))
         except FileExistsError as error:
             raise AlreadyExistsError(
