@@ -29,7 +29,8 @@ def make_folders(folder: Path) -> None:
     """Make a folder, and those above it that are missing."""
     if folder.is_dir():
         return
-    make_folders(folder.parent)
+    if not folder.parent.exists():
+        make_folders(folder.parent)
     folder.mkdir(exist_ok=True)
     sync_folder(folder.parent)
 
