@@ -103,17 +103,18 @@ def clone(
             fetched = fetch_all(context, connection, DEFAULT_REMOTE, [], progress)
             commit = context.commit_of(_as_tracked(name, root))
     hide_from_git(folder)
-    if branch:
-        fetched = fetch_all(context, connection, DEFAULT_REMOTE, [branch], progress)
-    transfer = fetched.transfer
-    dataset = context.dataset_of(commit)
-    if dataset and not branch:
-        transfer += ensure(context, dataset, progress, Need())
-    if dataset and checkout:
-        write_files(context, None, dataset, progress=progress)
-    if branch and commit:
-        context.branches.move(branch, None, commit)
-    context.workspace.set_head(Head(branch, commit))
+    with context.workspace.lock():
+        if branch:
+            fetched = fetch_all(context, connection, DEFAULT_REMOTE, [branch], progress)
+        transfer = fetched.transfer
+        dataset = context.dataset_of(commit)
+        if dataset and not branch:
+            transfer += ensure(context, dataset, progress, Need())
+        if dataset and checkout:
+            write_files(context, None, dataset, progress=progress)
+        if branch and commit:
+            context.branches.move(branch, None, commit)
+        context.workspace.set_head(Head(branch, commit))
     return CloneResult(branch, commit, dataset, transfer)
 
 

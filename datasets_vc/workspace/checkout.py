@@ -29,11 +29,12 @@ from datasets_vc.workspace.columns import Digests, Rows, digest_at, gather, path
 from datasets_vc.workspace.filling import fill
 from datasets_vc.workspace.links import check_link
 from datasets_vc.workspace.listing import FIELDS, INODE_MASK, Listing
+from datasets_vc.workspace.locking import CHECKOUT_PREFIX, TEMPORARY_DIR
 from datasets_vc.workspace.plan import Plan
 from datasets_vc.workspace.reading import listed_at
 from datasets_vc.workspace.removing import Remover, cannot
 from datasets_vc.workspace.staging import Staging
-from datasets_vc.workspace.statcache import TEMPORARY_DIR, StatCache
+from datasets_vc.workspace.statcache import StatCache
 
 if TYPE_CHECKING:
     from datasets_vc.store.reader import Extent
@@ -113,7 +114,8 @@ class _Writer:
         self._source = source
         self._remover = remover
         self._progress = progress
-        self._temporary = f"{folder}/{META_DIR}/{TEMPORARY_DIR}/checkout-{secrets.token_hex(8)}"
+        name = CHECKOUT_PREFIX + secrets.token_hex(8)
+        self._temporary = f"{folder}/{META_DIR}/{TEMPORARY_DIR}/{name}"
         self._staging = Staging(self._root, self._temporary)
         self._numbers = itertools.count()
 

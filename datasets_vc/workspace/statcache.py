@@ -38,9 +38,9 @@ from datasets_vc.workspace.columns import (
     whole_column,
 )
 from datasets_vc.workspace.listing import FIELDS, Listing
+from datasets_vc.workspace.locking import TEMPORARY_DIR
 
 CACHE_FILE = "stat-cache"
-TEMPORARY_DIR = "tmp"
 
 _MAGIC = b"DSVSTAT1"
 _HEADER_SIZE = 16

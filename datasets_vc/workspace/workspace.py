@@ -24,16 +24,11 @@ from datasets_vc.workspace.consume import Consumed, consumable, consume
 from datasets_vc.workspace.git import GITIGNORE
 from datasets_vc.workspace.ingest import FileSink, Ingested, ingest
 from datasets_vc.workspace.listing import Listing
-from datasets_vc.workspace.locking import locked
+from datasets_vc.workspace.locking import TEMPORARY_DIR, locked
 from datasets_vc.workspace.part import Part
 from datasets_vc.workspace.scan import Scan
 from datasets_vc.workspace.selection import Selection
-from datasets_vc.workspace.statcache import (
-    TEMPORARY_DIR,
-    clock_of,
-    load_cache,
-    save_cache,
-)
+from datasets_vc.workspace.statcache import clock_of, load_cache, save_cache
 from datasets_vc.workspace.status import Changes, Comparison, compare, settle
 from datasets_vc.workspace.walk import walk
 
