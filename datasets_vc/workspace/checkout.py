@@ -27,6 +27,7 @@ from datasets_vc.workspace.ahead import LARGE, ahead, spans
 from datasets_vc.workspace.collisions import colliding
 from datasets_vc.workspace.columns import Digests, Rows, digest_at, gather, paths_at
 from datasets_vc.workspace.filling import fill
+from datasets_vc.workspace.lasting import can_wait, make_names_last
 from datasets_vc.workspace.links import check_link
 from datasets_vc.workspace.listing import FIELDS, INODE_MASK, Listing
 from datasets_vc.workspace.locking import CHECKOUT_PREFIX, TEMPORARY_DIR
@@ -75,7 +76,7 @@ def apply_plan(
 
     When it fails in the middle, each file is as it was or as it will be, and running it again does
     the rest. So it is when the process is killed, but that folders which are new are not there
-    until 4 GiB are written.
+    until 4 GiB are written; and, if few files change, when the power is lost.
 
     Returns:
         What the written files now look like, for the stat cache.
@@ -98,6 +99,8 @@ def apply_plan(
         written = writer.write()
         # Last, so that files go only once those that take their place have come.
         remover.remove(plan.listing, others)
+        if can_wait(plan):
+            make_names_last(folder, plan)
     finally:
         progress.end()
     return written
@@ -117,6 +120,7 @@ class _Writer:
         name = CHECKOUT_PREFIX + secrets.token_hex(8)
         self._temporary = f"{folder}/{META_DIR}/{TEMPORARY_DIR}/{name}"
         self._staging = Staging(self._root, self._temporary)
+        self._waits = can_wait(plan)
         self._numbers = itertools.count()
 
     def write(self) -> StatCache:
@@ -215,6 +219,8 @@ class _Writer:
             else:
                 while (written := os.write(handle, data)) < len(data):
                     data = memoryview(data)[written:]
+            if self._waits:
+                os.fsync(handle)
             return os.fstat(handle)
         finally:
             os.close(handle)

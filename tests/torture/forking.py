@@ -154,7 +154,7 @@ def _needs_room(call: Call) -> bool:
 def _child(order: Order, pipe: int) -> int:
     from datasets_vc.cli.main import main
 
-    with Path(f"{order.folder}/output").open("wb") as output:
+    with Path(f"{order.folder}.output").open("wb") as output:
         os.dup2(output.fileno(), 1)
         os.dup2(output.fileno(), 2)
     os.environ.update(order.environment)
@@ -196,11 +196,14 @@ def _run(order: Order) -> dict[str, Any]:
     with os.fdopen(reading, "rb") as pipe:
         told = pipe.read()
     _, status = os.waitpid(child, 0)
-    output = Path(f"{order.folder}/output")
+    seconds = time.monotonic() - begin
+    output = Path(f"{order.folder}.output")
+    said = output.read_text(errors="replace") if output.exists() else ""
+    output.unlink(missing_ok=True)
     return {
         "code": os.waitstatus_to_exitcode(status),
-        "seconds": time.monotonic() - begin,
-        "output": output.read_text(errors="replace") if output.exists() else "",
+        "seconds": seconds,
+        "output": said,
     } | (json.loads(told) if told else {"calls": 0, "at": ""})
 
 
