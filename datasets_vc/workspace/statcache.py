@@ -5,6 +5,10 @@ written again within one tick of the file system's clock keeps its time (git's "
 https://git-scm.com/docs/racy-git). So a row is only kept if the file was, by the clock of its own
 file system, older than the moment before its bytes were read: a later write leaves a newer time.
 
+If the power is lost, a file can come back with the size and times that it had and zeros for bytes.
+So of a cache from before the system was started, rows that were young when it was saved are not
+believed: the system had not yet written all of them to the disk.
+
 The file is a header with a checksum and an Arrow IPC stream, memory-mapped. It may vanish at any
 time: whatever is wrong with it, or missing, costs reading files again and nothing else.
 """
@@ -15,6 +19,7 @@ import contextlib
 import io
 import os
 import secrets
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -45,6 +50,7 @@ CACHE_FILE = "stat-cache"
 _MAGIC = b"DSVSTAT1"
 _HEADER_SIZE = 16
 _SECOND = 1_000_000_000
+_ON_THE_WAY = 600 * _SECOND
 _SCHEMA = pa.schema(
     [("path", pa.string()), *((name, pa.int64()) for name in FIELDS), ("digest", pa.binary(32))]
 )
@@ -126,6 +132,7 @@ def load_cache(folder: Path) -> StatCache:
     """The stat cache of the workspace `folder`; empty if there is none that can be used."""
     try:
         with (folder / META_DIR / CACHE_FILE).open("rb") as file:
+            saved = os.fstat(file.fileno()).st_mtime_ns
             data = map_file(file)
     except OSError:
         return empty_cache()
@@ -136,7 +143,8 @@ def load_cache(folder: Path) -> StatCache:
     table = pa.ipc.open_stream(pa.py_buffer(body)).read_all()
     numbers = [whole_column(table, name).to_numpy() for name in FIELDS]
     listing = Listing(whole_column(table, "path"), *numbers)
-    return StatCache(listing, digests_of(whole_column(table, "digest")), data)
+    cache = StatCache(listing, digests_of(whole_column(table, "digest")), data)
+    return cache if saved >= _booted() else cache.older_than(saved - _ON_THE_WAY)
 
 
 def save_cache(folder: Path, cache: StatCache) -> None:
@@ -176,6 +184,13 @@ def clock_of(folder: Path) -> int:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _booted() -> int:
+    """When the system was started, in ns since the epoch."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    running = time.monotonic_ns() if clock is None else time.clock_gettime_ns(clock)
+    return time.time_ns() - running
 
 
 class _HashingWriter(io.RawIOBase):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -176,3 +177,19 @@ def test_caches_are_joined_in_order() -> None:
     assert joined.files.inode.tolist() == [7, 7, 8, 8]
     assert same(empty_cache().joined(cache_of(["a"])), cache_of(["a"]))
     assert same(cache_of(["a"]).joined(empty_cache()), cache_of(["a"]))
+
+
+def test_after_a_power_loss_young_rows_are_not_believed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time_ns()
+    old, young = (
+        cache_of(["a"], now - 3600 * SECOND, now - 3600 * SECOND),
+        cache_of(["b"], now, now),
+    )
+    save_cache(folder, old.joined(young))
+    assert load_cache(folder).files.path.to_pylist() == ["a", "b"]
+
+    monkeypatch.setattr(statcache, "_booted", lambda: time.time_ns() + SECOND)
+
+    assert same(load_cache(folder), old)
