@@ -208,6 +208,8 @@ def ensure(
                 moved = fetch_needed(context, connection.store, dataset, need, progress)
                 return _received(connection, moved)
         except DatasetError as error:
+            if type(error) is DatasetError:
+                raise  # no other remote gives us room
             trouble.append(f" {error.message}")
     raise MissingDataError(
         f"Dataset {dataset.hex()} is not complete here, and no remote has it.{''.join(trouble)}",

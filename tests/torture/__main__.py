@@ -22,6 +22,7 @@ from tests.torture.campaign import Setting, Tally
 CAMPAIGNS = {
     "kills": 1_200,
     "power": 2_000,
+    "disk": 1_000,
 }
 """Modules of this package with a function `run`, and how many cases a long campaign has."""
 

@@ -26,8 +26,8 @@ class Call:
     """One call that is about to be made.
 
     Attributes:
-        name: "create" (an open that makes or empties a file), "write", "fsync", "rename", "unlink",
-            "rmdir", "mkdir", "symlink", "link" or "truncate".
+        name: "open" (to read), "create" (an open that makes or empties a file), "write", "fsync",
+            "rename", "unlink", "rmdir", "mkdir", "symlink", "link" or "truncate".
         path: what it changes; of a renaming or link, the new name.
         source: the old name.
         size: of a write, in bytes.
@@ -107,14 +107,12 @@ class _Watch:
         return os.path.abspath(f"{folder}/{name}" if folder else name)  # noqa: PTH100
 
     def _os_open(self, path: Any, flags: int, *rest: Any, **named: Any) -> int:
-        call = Call("create", self._path(path, named.get("dir_fd")))
-        makes = bool(flags & _NEW)
-        if makes:
-            self.ask(call)
+        name = "create" if flags & _NEW else "open"
+        call = Call(name, self._path(path, named.get("dir_fd")))
+        self.ask(call)
         handle: int = _OPEN(path, flags, *rest, **named)
         self._paths[handle] = call.path
-        if makes:
-            self.tell(call)
+        self.tell(call)
         return handle
 
     def _os_close(self, handle: int) -> None:
@@ -151,6 +149,8 @@ class _Watch:
         self, file: Any, mode: str = "r", buffering: int = -1, *rest: Any, **named: Any
     ) -> Any:
         if isinstance(file, int) or not set(mode) & set("wax+"):
+            if not isinstance(file, int):
+                self.ask(Call("open", self._path(file)))
             opened: Any = self._open(file, mode, buffering, *rest, **named)
             return opened
         call = Call("create", self._path(file))

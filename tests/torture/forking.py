@@ -33,7 +33,8 @@ class Order:
         folder: where it runs; only changes below it are counted.
         kill_at: kill it at this call, counted from 1; if the call is a write, after half of it.
         kill_after: kill it after so many seconds.
-        fail_at: this call, and those after it that need room, fail ...
+        fail_at: from this call on all fail that need room; or, if it opens a file to read, each
+            that opens that file ...
         error: ... with this error number.
         record: where to write what was changed; see `tests.torture.recording`.
         environment: added to that of the server.
@@ -119,6 +120,7 @@ class _Disturber:
         self._order = order
         self._pipe = pipe
         self._torn: Call | None = None
+        self._failing: Call | None = None
         self.calls = 0
         self.at = ""
 
@@ -129,14 +131,27 @@ class _Disturber:
                 self._torn = call
                 return call.size // 2
             self._die(call)
-        if self._order.fail_at and self.calls >= self._order.fail_at and _needs_room(call):
-            self.at = self.at or spell(call, Path(self._order.folder))
-            raise OSError(self._order.error, os.strerror(self._order.error))
+        if self._order.fail_at and self.calls >= self._order.fail_at:
+            return self._fail(call)
         return None
 
     def after(self, call: Call) -> None:
         if call is self._torn:
             self._die(call)
+
+    def _fail(self, call: Call) -> int | None:
+        if self._failing is None:
+            self._failing = call
+            self.at = spell(call, Path(self._order.folder))
+            if call.name == "write" and call.size > 1:
+                return call.size // 2  # as much as there is room for
+        if self._failing.name == "open":
+            fails = (call.name, call.path) == ("open", self._failing.path)
+        else:
+            fails = call.name not in {"unlink", "rmdir", "open"}
+        if fails:
+            raise OSError(self._order.error, os.strerror(self._order.error), call.path)
+        return None
 
     def tell(self) -> None:
         os.write(self._pipe, json.dumps({"calls": self.calls, "at": self.at}).encode())
@@ -145,10 +160,6 @@ class _Disturber:
         self.at = spell(call, Path(self._order.folder))
         self.tell()
         os.kill(os.getpid(), signal.SIGKILL)
-
-
-def _needs_room(call: Call) -> bool:
-    return call.name not in {"unlink", "rmdir"}
 
 
 def _child(order: Order, pipe: int) -> int:

@@ -70,10 +70,12 @@ class _Recorder:
         self._count = len(self._names)
 
     def before(self, call: Call) -> None:
-        if call.name not in {"write", "truncate"}:
+        if call.name not in {"write", "truncate", "open"}:
             self.look()
 
     def after(self, call: Call) -> None:
+        if call.name == "open":
+            return
         path, source = self._below(call.path), self._below(call.source)
         if call.name in {"write", "truncate"}:
             self._dirty.add(self._names[path])
