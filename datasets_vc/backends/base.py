@@ -114,6 +114,14 @@ class Backend(ABC):
             prefix: a folder with its "/", or empty for all.
         """
 
+    def leftovers(self, prefix: str) -> Iterator[ObjectInfo]:
+        """The temporary files of writers, at work or dead, which no listing shows.
+
+        Where objects are written whole there are none.
+        """
+        check_prefix(prefix)
+        return iter(())
+
     @abstractmethod
     def delete(self, name: str) -> None:
         """Remove an object; nothing happens if there is none."""

@@ -101,7 +101,15 @@ class LocalBackend(Backend):
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         check_prefix(prefix)
         with _our_errors("read", self.folder / prefix):
-            return iter(sorted(_scan(self.folder / prefix, prefix)))
+            found = _scan(self.folder / prefix, prefix)
+            return iter(sorted(info for info in found if not is_temporary(info.name)))
+
+    def leftovers(self, prefix: str) -> Iterator[ObjectInfo]:
+        check_prefix(prefix)
+        with _our_errors("read", self.folder / prefix):
+            found = _scan(self.folder / prefix, prefix)
+            # A lock file is nobody's leftover: the system frees the lock of a process that dies.
+            return iter(sorted(info for info in found if _is_leftover(info.name)))
 
     def delete(self, name: str) -> None:
         path = self._path(name)
@@ -241,6 +249,10 @@ class _LocalWriter(ObjectWriter):
             self._temporary.unlink()
 
 
+def _is_leftover(name: str) -> bool:
+    return is_temporary(name) and not name.endswith(LOCK_SUFFIX)
+
+
 def _scan(folder: Path, prefix: str) -> Iterator[ObjectInfo]:
     try:
         entries = list(os.scandir(folder))
@@ -248,8 +260,6 @@ def _scan(folder: Path, prefix: str) -> Iterator[ObjectInfo]:
         return
     for entry in entries:
         name = prefix + entry.name
-        if is_temporary(name):
-            continue
         if entry.is_dir():
             yield from _scan(folder / entry.name, name + "/")
             continue

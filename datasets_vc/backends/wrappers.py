@@ -36,6 +36,9 @@ class Wrapper(Backend):
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         return self.inner.list(prefix)
 
+    def leftovers(self, prefix: str) -> Iterator[ObjectInfo]:
+        return self.inner.leftovers(prefix)
+
     def delete(self, name: str) -> None:
         self.inner.delete(name)
 

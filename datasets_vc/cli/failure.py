@@ -15,6 +15,7 @@ FAILED = 1
 USAGE = 2
 PARTLY_DONE = 3
 CONFLICT = 12
+CORRUPT = 13
 DIFFERS = 15
 NOT_RESTORABLE = 16
 INTERRUPTED = 130
@@ -27,7 +28,7 @@ EXIT_CODES: Mapping[type[Exception], int] = {
     errors.LockedError: 11,
     errors.ConflictError: CONFLICT,
     errors.UnsavedChangesError: CONFLICT,
-    errors.IntegrityError: 13,
+    errors.IntegrityError: CORRUPT,
     errors.RemoteError: 14,
     errors.NotRestorableError: NOT_RESTORABLE,
     errors.MissingDataError: NOT_RESTORABLE,
@@ -41,7 +42,7 @@ EXIT_CODE_WORDS: Mapping[int, str] = {
     10: "no repository here",
     11: "locked by another process",
     CONFLICT: "conflict: both sides changed the same, uncommitted changes, or a lost race",
-    13: "corrupt data",
+    CORRUPT: "corrupt data",
     14: "remote unreachable",
     DIFFERS: "the reproduction differs",
     NOT_RESTORABLE: "not restorable: data or inputs are missing",

@@ -69,6 +69,10 @@ VERBS = {
     "pull": Listed("remotes", "Get the branch's new versions from a remote, and its files."),
     "push": Listed("remotes", "Send a branch's versions to a remote."),
     "pin": Listed("pinning", "Write a small file that says which version some code uses."),
+    "fsck": Listed(
+        "maintenance", "Check that everything is there and as it should be; exit with 13 if not."
+    ),
+    "gc": Listed("maintenance", "Delete what no branch, tag or run needs any more."),
     "train": Listed("runs", "Train a model on a version and record the run."),
     "runs": Listed("runs", "Look at recorded runs."),
     "reproduce": Listed("runs", "Train a recorded run again and say whether it is the same."),
@@ -83,6 +87,7 @@ FAMILIES = {
     "refs": "Names of versions",
     "remotes": "Other places",
     "pinning": "Other places",
+    "maintenance": "Keeping stores in order",
     "runs": "Training",
 }
 

@@ -14,6 +14,7 @@ NODE = b"DSVN"
 RECIPE = b"DSVR"
 PACK = b"DSVP"
 INDEX = b"DSVI"
+GARBAGE = b"DSVG"
 
 _HEADER = struct.Struct("<4sBBHII")
 

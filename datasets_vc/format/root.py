@@ -29,7 +29,10 @@ _ALL_HEX = re.compile(r"[0-9a-f]{8,}")
 
 @dataclass(frozen=True)
 class Root:
-    """Refs, live chunk indexes and gc generation; `extra` keeps members of later versions."""
+    """Refs, live chunk indexes and gc generation; `extra` keeps members of later versions.
+
+    `garbage` is the note of the last collection, `doomed` what one is deleting.
+    """
 
     write_id: str = ""
     gc_generation: int = 0
@@ -38,6 +41,8 @@ class Root:
     tags: Refs = field(default_factory=dict)
     tracking: Refs = field(default_factory=dict)
     indexes: tuple[Digest, ...] = ()
+    garbage: Digest | None = None
+    doomed: tuple[Digest, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -53,7 +58,9 @@ def encode_root(root: Root) -> bytes:
             "tags": _encode_refs(root.tags),
             "tracking": _encode_refs(root.tracking),
             "indexes": [digest.hex() for digest in root.indexes],
-        },
+        }
+        | ({"garbage": root.garbage.hex()} if root.garbage else {})
+        | ({"doomed": [digest.hex() for digest in root.doomed]} if root.doomed else {}),
     )
 
 
@@ -67,8 +74,11 @@ def decode_root(data: Buffer, what: str) -> Root:
     members = decode_object(data, ROOT, what)
     generation = members.pop("gc_generation", None)
     indexes = members.pop("indexes", None)
+    garbage, doomed = members.pop("garbage", None), members.pop("doomed", [])
     if not isinstance(generation, int) or not isinstance(indexes, list):
         raise IntegrityError(f"{what} is malformed: it lacks its generation or its indexes.")
+    if not isinstance(doomed, list):
+        raise IntegrityError(f"{what} is malformed: what is doomed is not a list.")
     return Root(
         write_id=text(members.pop("write_id", None), what),
         gc_generation=generation,
@@ -77,6 +87,8 @@ def decode_root(data: Buffer, what: str) -> Root:
         tags=_decode_refs(members.pop("tags", None), what),
         tracking=_decode_refs(members.pop("tracking", None), what),
         indexes=tuple(hex_digest(digest, what) for digest in indexes),
+        garbage=None if garbage is None else hex_digest(garbage, what),
+        doomed=tuple(hex_digest(digest, what) for digest in doomed),
         extra=members,
     )
 

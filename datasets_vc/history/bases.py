@@ -55,7 +55,8 @@ class _Known:
         self._store = store
         self._made: dict[Digest, bytes] = {}
 
-    def add_meta(self, data: Buffer) -> Digest:
+    def add_node(self, data: Buffer, below: Buffer) -> Digest:
+        del below
         digest = digest_of(data)
         if self._store.find(digest) is None:
             self._made[digest] = bytes(data)

@@ -100,7 +100,7 @@ class Branches(RefSpace):
             default = new if root.default_branch == old else root.default_branch
             return replace(root, branches=rest, default_branch=default)
 
-        self._store.swap_root(add)
+        self._store.swap_root(add, self._store.counting_on([tip] if tip else []))
         if old == head.branch:
             self._workspace.set_head(Head(new, head.commit))
         self._store.swap_root(drop)

@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 import pyarrow as pa
 
-from datasets_vc.digest import Buffer, Digest, digest_of
+from datasets_vc.digest import DIGEST_SIZE, Buffer, Digest, digest_of
 from datasets_vc.errors import IntegrityError, InvalidInputError
 from datasets_vc.format.entries import ENTRY_SCHEMA, Entry, rows_of
 from datasets_vc.format.node import (
@@ -34,7 +34,9 @@ _PATHS_AT_ONCE = 1 << 16
 class NodeSink(Protocol):
     """Whatever takes nodes and says under which digest: a `ChunkWriter`, or nothing but a hash."""
 
-    def add_meta(self, data: Buffer) -> Digest: ...
+    def add_node(self, data: Buffer, below: Buffer) -> Digest:
+        """Take a node; `below` are the digests in its rows, end to end."""
+        ...
 
 
 class NodeSource(Protocol):
@@ -46,7 +48,8 @@ class NodeSource(Protocol):
 class HashOnly:
     """A sink that stores nothing."""
 
-    def add_meta(self, data: Buffer) -> Digest:
+    def add_node(self, data: Buffer, below: Buffer) -> Digest:
+        del below
         return digest_of(data)
 
 
@@ -61,10 +64,14 @@ def write_manifest(sink: NodeSink, entries: pa.Table) -> Digest:
     sizes = rows.column("size").to_numpy()
     for level in range(MAX_LEVELS):
         ends = _node_ends(rows.column("path").cast(pa.binary()), level)
-        digests = [sink.add_meta(node) for node in encode_nodes(rows, level, ends)]
+        starts = [0, *ends[:-1]]
+        below = _bytes_of(rows.column("digest"))
+        digests = [
+            sink.add_node(node, below[DIGEST_SIZE * start : DIGEST_SIZE * end])
+            for node, start, end in zip(encode_nodes(rows, level, ends), starts, ends, strict=True)
+        ]
         if len(digests) == 1:
             return digests[0]
-        starts = [0, *ends[:-1]]
         counts = np.add.reduceat(counts, starts)
         sizes = np.add.reduceat(sizes, starts)
         first = rows.column("path").take(pa.array(starts))
@@ -168,6 +175,13 @@ class Manifest:
         # Arrow keeps what the groups have taken, as much again as the table.
         give_back()
         return table
+
+
+def _bytes_of(digests: pa.Array) -> memoryview:
+    """A column of digests, end to end."""
+    data = memoryview(digests.buffers()[1] or b"")
+    start = DIGEST_SIZE * digests.offset
+    return data[start : start + DIGEST_SIZE * len(digests)]
 
 
 def _table_of(batches: Iterable[pa.RecordBatch]) -> pa.Table:

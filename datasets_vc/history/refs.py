@@ -73,7 +73,7 @@ class RefSpace(ABC):
             NotFoundError: there is no such revision.
         """
         commit, _ = self._target(name, revision)
-        self._store.swap_root(self._adding(name, commit))
+        self._store.swap_root(self._adding(name, commit), self._store.counting_on([commit]))
         return commit
 
     def move(
@@ -93,7 +93,8 @@ class RefSpace(ABC):
                 )
             return self._with(root, dict(self._of(root)) | {name: new})
 
-        self._store.publish(written or Written(), change)
+        written = written or self._store.counting_on([new])
+        self._store.publish(written, change)
 
     def _target(self, name: str, revision: str) -> tuple[Digest, Revision]:
         """The commit that a new `name` shall name, and how `revision` named it."""

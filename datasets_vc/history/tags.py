@@ -44,7 +44,8 @@ class Tags(RefSpace):
         commit, found = self._target(name, revision)
         same = found.tag is not None and read_tag(self._store, found.tag).name == name
         target = found.tag if found.tag and same else commit
-        self._store.swap_root(self._adding(name, target))
+        counting = self._store.counting_on({target, commit})
+        self._store.swap_root(self._adding(name, target), counting)
         return commit
 
     def annotate(
@@ -71,6 +72,7 @@ class Tags(RefSpace):
         now = (time or datetime.now(UTC)).replace(microsecond=0)
         self._store.refresh()
         writer = self._store.writer()
+        writer.count_on(commit)
         target = writer.add_meta(encode_tag(Tag(commit, name, tagger, now, message)))
         self._store.publish(writer.finish(), self._adding(name, target))
         return commit

@@ -22,6 +22,7 @@ from datasets_vc.repository import exchange, working
 from datasets_vc.repository.context import Context
 from datasets_vc.repository.differences import Difference, diff_versions, diff_workspace
 from datasets_vc.repository.looking import every_tip, log_of, show
+from datasets_vc.repository.maintenance import Maintenance
 from datasets_vc.repository.merging import Merging
 from datasets_vc.repository.pulling import pull
 from datasets_vc.repository.results import (
@@ -142,6 +143,11 @@ class Repository:
     def merging(self) -> Merging:
         """Merge, revert, cherry-pick."""
         return Merging(self._context)
+
+    @cached_property
+    def maintenance(self) -> Maintenance:
+        """Collect, check, repair, free space."""
+        return Maintenance(self._context)
 
     def resolve(self, revision: str) -> Revision:
         """What a revision names; see `history.revisions`."""

@@ -65,7 +65,8 @@ def compact(
     """
     if not any(due(store.index.packs, category, small) for category in (DATA, METADATA)):
         return Written()
-    pinned = _pinned_packs(store)
+    generation = store.seen.gc_generation
+    pinned = pinned_packs(store)
     free = [pack for pack in store.index.packs if pack.digest not in pinned]
     tables: list[IndexTable] = []
     merged: set[Digest] = set()
@@ -77,6 +78,7 @@ def compact(
         tables=tuple(tables),
         bytes=sum(pack.size for table in tables for pack in table.packs),
         chunks=sum(len(table.digests) for table in tables),
+        generation=generation,
     )
     # What is merged with copies of some of its own chunks only is the same pack again.
     retired = frozenset(merged - {pack.digest for pack in written.packs})
@@ -84,6 +86,44 @@ def compact(
     if delete:
         _delete_unlisted(store, merged.union(pack.digest for pack in written.packs))
     return written if replaced else Written()
+
+
+def rewrite(
+    store: Store, packs: Iterable[PackInfo], *, source: Store | None = None, delete: bool = False
+) -> list[PackInfo]:
+    """Write what is listed of packs to new ones, without what is not; see `compact`.
+
+    Returns:
+        The packs that the new ones replace.
+    """
+    replaced: list[PackInfo] = []
+    for group in _groups(store, packs):
+        written_from = store.seen.gc_generation
+        sound = _sound_packs(store, source, group)
+        tables = tuple(_write(store, group[0].category, sound.values())) if sound else ()
+        written = Written(tables, generation=written_from)
+        retired = frozenset(sound.keys() - {pack.digest for pack in written.packs})
+        if retired and _replace(store, retired, written):
+            replaced += [pack for pack in group if pack.digest in retired]
+        if delete:
+            _delete_unlisted(store, {*retired, *(pack.digest for pack in written.packs)})
+    return replaced
+
+
+def _groups(store: Store, packs: Iterable[PackInfo]) -> Iterator[list[PackInfo]]:
+    """Packs of one class of which as much is listed as a new pack may have."""
+    for category in (DATA, METADATA):
+        group: list[PackInfo] = []
+        size = 0
+        for pack in [pack for pack in packs if pack.category == category]:
+            listed = sum(place.stored for place in store.index.places_in(pack))
+            if group and size + listed > TARGET_SIZE:
+                yield group
+                group, size = [], 0
+            group.append(pack)
+            size += listed
+        if group:
+            yield group
 
 
 def due(packs: Iterable[PackInfo], category: int, small: int) -> list[PackInfo]:
@@ -103,7 +143,8 @@ def is_history(place: Place) -> bool:
     return short and place.pack.category == METADATA
 
 
-def _pinned_packs(store: Store) -> set[Digest]:
+def pinned_packs(store: Store) -> set[Digest]:
+    """The packs that some run wants left as they are."""
     names = [info.name for info in store.backend.list(RUNS) if run_of(info.name, RUN_PACKS)]
     return {
         pack
@@ -174,7 +215,7 @@ def _encoding(place: Place) -> tuple[int, int, int, int]:
 
 
 def _write(store: Store, category: int, packs: Iterable[_Chunks]) -> Sequence[IndexTable]:
-    builder = PackBuilder(store.backend, category)
+    builder = PackBuilder(store.backend, category, frozenset(store.seen.doomed))
     try:
         for chunks in packs if category == DATA else [_history_first(packs)]:
             for batch, origin in _batches(chunks):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
+from dataclasses import replace
 
 from datasets_vc.backends.base import Backend
 from datasets_vc.digest import Buffer, Digest, digest_of
@@ -52,11 +53,18 @@ class IndexObjects:
         return _decode(data, what)
 
     def add(
-        self, live: Sequence[Digest], new: Sequence[IndexTable], retire: frozenset[Digest]
+        self,
+        live: Sequence[Digest],
+        new: Sequence[IndexTable],
+        retire: frozenset[Digest],
+        avoid: Container[Digest] = (),
     ) -> tuple[Digest, ...]:
         """Write an index object for `new` and the live ones that it pays to merge with it.
 
         Those that list packs to retire are written again without these: a large one by itself.
+
+        Args:
+            avoid: names that no new object may have.
 
         Returns:
             What is live then, once a root lists it.
@@ -76,12 +84,16 @@ class IndexObjects:
                 alone.append(tables.pop(digest))
         groups = [merged, *([table] for table in alone)]
         made = [table for group in groups if len((table := merge_tables(group, retire)).digests)]
-        written = [self._write(table) for table in made]
+        written = [self.write(table, avoid) for table in made]
         return (*(name for name in tables if name not in written), *written)
 
-    def _write(self, table: IndexTable) -> Digest:
+    def write(self, table: IndexTable, avoid: Container[Digest] = ()) -> Digest:
+        """Write an index object; returns its digest, which is none of `avoid`."""
         data = encode_index(table)
-        digest = digest_of(data)
+        while (digest := digest_of(data)) in avoid:
+            # The same in other words: a pack may be in the table twice.
+            table = replace(table, packs=(*table.packs, table.packs[0]))
+            data = encode_index(table)
         self._backend.put(index_name(digest), data)
         if self._cache is not None:
             self._cache.put(index_name(digest), data)

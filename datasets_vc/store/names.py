@@ -8,6 +8,8 @@ ROOT = "root.json"
 PACKS = "packs/"
 INDEX = "index/"
 RUNS = "runs/"
+GARBAGE = "garbage/"
+QUARANTINE = "quarantine/"
 RUN_PACKS = "packs.json"
 DAMAGED = ".damaged"
 
@@ -18,6 +20,23 @@ def pack_name(digest: Digest) -> str:
 
 def index_name(digest: Digest) -> str:
     return INDEX + digest.hex()
+
+
+def garbage_name(digest: Digest) -> str:
+    """The note of a collection."""
+    return GARBAGE + digest.hex()
+
+
+def quarantine_name(pack: Digest) -> str:
+    """Where what is left of a damaged pack is kept."""
+    return QUARANTINE + pack.hex()
+
+
+def digest_in(name: str, folder: str) -> Digest | None:
+    """The digest that an object of a folder is named by; None for others."""
+    text = name.removeprefix(folder)
+    known = len(text) == 2 * DIGEST_SIZE and is_hex(text) and name == folder + text
+    return Digest(bytes.fromhex(text)) if known else None
 
 
 def run_of(name: str, part: str) -> str | None:

@@ -18,6 +18,8 @@ from datasets_vc.format.pack import ALIGNMENT, TARGET_SIZE, encode_footer
 from datasets_vc.store.index import ChunkIndex, merge_tables
 from datasets_vc.store.names import PACKS, pack_name
 
+_GAP = 8
+
 
 class Encoded(NamedTuple):
     """A chunk as it is stored: `raw` is its length in bytes once decoded."""
@@ -39,8 +41,9 @@ class Origin(NamedTuple):
 class _OpenPack:
     """A pack that is being filled."""
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: Backend, avoid: frozenset[Digest]) -> None:
         header = encode_header(PACK)
+        self._avoid = avoid
         self.size = HEADER_SIZE
         self.digests: dict[Digest, None] = {}
         self._rows: list[Locations] = []
@@ -76,7 +79,11 @@ class _OpenPack:
         """Write the footer; returns the pack's table and what makes it durable."""
         locations = np.concatenate(self._rows)
         digests = b"".join(self.digests)
-        self._write(encode_footer(digests, locations, category, self.size))
+        footer = encode_footer(digests, locations, category, self.size)
+        while self._named(footer) in self._avoid:
+            self._write(bytes(_GAP))
+            footer = encode_footer(digests, locations, category, self.size)
+        self._write(footer)
         info = PackInfo(Digest(self._hasher.digest()), self.size, category)
         unsorted = IndexTable((info,), digest_keys(digests), locations)
         finish = partial(self._writer.finish, pack_name(info.digest))
@@ -84,6 +91,12 @@ class _OpenPack:
 
     def abort(self) -> None:
         self._writer.abort()
+
+    def _named(self, footer: bytes) -> Digest:
+        """What the pack would be called with this footer."""
+        hasher = self._hasher.copy()
+        hasher.update(footer)
+        return Digest(hasher.digest())
 
     def _write(self, data: Buffer) -> None:
         self._writer.write(data)
@@ -95,11 +108,18 @@ class _OpenPack:
 
 
 class PackBuilder:
-    """Puts chunks of one category into packs, each chunk once. For one thread at a time."""
+    """Puts chunks of one category into packs, each chunk once. For one thread at a time.
 
-    def __init__(self, backend: Backend, category: int) -> None:
+    Args:
+        avoid: names that no pack may have; one that would gets a gap, and so another name.
+    """
+
+    def __init__(
+        self, backend: Backend, category: int, avoid: frozenset[Digest] = frozenset()
+    ) -> None:
         self._backend = backend
         self._category = category
+        self._avoid = avoid
         self._open: _OpenPack | None = None
         self._closed = ChunkIndex(())
         self._pool: ThreadPoolExecutor | None = None
@@ -120,7 +140,7 @@ class PackBuilder:
         data = payloads[0] if len(new) == 1 else b"".join(payloads)
         if self._open and self._open.size + len(data) > 2 * TARGET_SIZE - ALIGNMENT:
             self._close(self._open)
-        pack = self._open = self._open or _OpenPack(self._backend)
+        pack = self._open = self._open or _OpenPack(self._backend, self._avoid)
         origin = origin if new[0].codec == RAW else None
         if origin:
             pack.align(origin.position)

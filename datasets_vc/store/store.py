@@ -24,6 +24,7 @@ from datasets_vc.errors import (
     RemoteError,
 )
 from datasets_vc.format.root import Root, check_writable, decode_root, encode_root
+from datasets_vc.store.counted import check_not_doomed, check_still_there
 from datasets_vc.store.index import ChunkIndex, Place
 from datasets_vc.store.indexes import IndexObjects, MissingIndexError
 from datasets_vc.store.names import ROOT, index_name, pack_name
@@ -31,6 +32,7 @@ from datasets_vc.store.reader import Extent, MissingPackError, Reader
 from datasets_vc.store.writer import ChunkWriter, Written
 
 _SWAP_ATTEMPTS = 64
+_NOTHING = Written()
 
 Result = TypeVar("Result")
 
@@ -49,6 +51,7 @@ class Store:
         self.backend = backend
         self.indexes = IndexObjects(backend, index_cache)
         self._index: ChunkIndex | None = None
+        self._seen = Root()
         self._replaced: set[Digest] = set()
         self._reader = Reader(backend)
 
@@ -60,7 +63,7 @@ class Store:
             AlreadyExistsError: there is one already.
         """
         store = cls(backend)
-        root = Root(write_id=_new_write_id())
+        root = Root(write_id=secrets.token_hex(16))
         try:
             backend.swap(ROOT, encode_root(root), None)
         except ConflictError as error:
@@ -93,6 +96,17 @@ class Store:
         assert self._index is not None
         return self._index
 
+    @property
+    def seen(self) -> Root:
+        """The root to which the index belongs."""
+        if self._index is None:
+            self.refresh()
+        return self._seen
+
+    def look_by(self, index: ChunkIndex, root: Root) -> None:
+        """Read by an index that is not what a root lists, until the next refresh."""
+        self._index, self._seen = index, root
+
     def root(self) -> Root:
         """The root as it is now.
 
@@ -109,7 +123,8 @@ class Store:
         for _ in range(3):
             root = root or self.root()
             try:
-                self._index = ChunkIndex([self.indexes.read(name) for name in root.indexes])
+                self._index = self._index_of(root)
+                self._seen = root
                 return root
             except MissingIndexError as error:
                 # Another writer may have folded it into a larger one since.
@@ -117,7 +132,7 @@ class Store:
         raise IntegrityError(missing.message)
 
     def find(self, digest: Digest) -> Place | None:
-        """Where a chunk lies, or None if the store does not have it."""
+        """Where a chunk lies; None if the store does not have it."""
         return self.index.find(digest)
 
     def read(self, digest: Digest) -> Buffer:
@@ -205,17 +220,37 @@ class Store:
             self.refresh()
             return act(self.index)
 
-    def writer(self) -> ChunkWriter:
-        """Start writing chunks on top of what the index has now."""
-        return ChunkWriter(self.backend, self.index)
+    def writer(self, on: ChunkIndex | None = None, *, needed: Buffer = b"") -> ChunkWriter:
+        """Start writing chunks on top of what the index has now.
 
-    def swap_root(self, change: Callable[[Root], Root]) -> Root:
+        Args:
+            on: a part of the index, which says what the store has.
+            needed: digests, end to end, that have to be in the store when this is published.
+        """
+        index, seen = self.index, self._seen
+        return ChunkWriter(
+            self.backend,
+            index if on is None else on,
+            seen.gc_generation,
+            doomed=seen.doomed,
+            needed=needed,
+        )
+
+    def counting_on(self, digests: Iterable[Digest]) -> Written:
+        """Nothing written, for a change of the root that counts on these chunks being here."""
+        return Written(counted=b"".join(digests), generation=self.seen.gc_generation)
+
+    def swap_root(self, change: Callable[[Root], Root], counting: Written = _NOTHING) -> Root:
         """Replace the root by `change(root)`, trying again when another writer was first.
 
         `change` is called once a try, with the current root; what it raises is passed on.
 
+        Args:
+            counting: what has to be in the store then, see `counting_on`.
+
         Raises:
             ConflictError: others were first too many times.
+            CollectedError: a collection has removed what is counted on.
         """
         missing: MissingIndexError | None = None
         for _ in range(_SWAP_ATTEMPTS):
@@ -226,13 +261,14 @@ class Store:
             check_writable(found.data, what)
             old = decode_root(found.data, what)
             try:
+                self._check(old, counting)
                 changed = change(old)
             except MissingIndexError as error:
                 missing = error
                 continue
             if changed == old:
                 return old
-            new = replace(changed, write_id=_new_write_id())
+            new = replace(changed, write_id=secrets.token_hex(16))
             if self._swap(encode_root(new), found.token, new.write_id):
                 return new
         if missing:
@@ -252,6 +288,9 @@ class Store:
             written: what `ChunkWriter.finish` returned.
             change: applied to the root, once a try.
             retire: packs to drop from the index.
+
+        Raises:
+            CollectedError: a collection has removed what was written or counted on meanwhile.
         """
 
         before: Sequence[Digest] = ()
@@ -262,9 +301,10 @@ class Store:
             changed = change(root)
             if not written.tables and not retire:
                 return changed
-            return replace(changed, indexes=self.indexes.add(root.indexes, written.tables, retire))
+            indexes = self.indexes.add(root.indexes, written.tables, retire, root.doomed)
+            return replace(changed, indexes=indexes)
 
-        root = self.swap_root(apply)
+        root = self.swap_root(apply, written)
         self._replaced.update(before)
         self._replaced.difference_update(root.indexes)
         self.refresh(root)
@@ -279,6 +319,16 @@ class Store:
             with suppress(DatasetError):  # Windows keeps what somebody has mapped.
                 self.backend.delete(index_name(digest))
         self._replaced.clear()
+
+    def _check(self, root: Root, written: Written) -> None:
+        """Make sure that what was written, and what it counts on, is there for a root."""
+        check_not_doomed(root, written, self.url)
+        known = written.generation == root.gc_generation
+        if not known and (written.packs or len(written.counted)):
+            check_still_there(self.backend, self._index_of(root), written)
+
+    def _index_of(self, root: Root) -> ChunkIndex:
+        return ChunkIndex([self.indexes.read(name) for name in root.indexes])
 
     def _swap(self, data: bytes, token: object, write_id: str) -> bool:
         """Try once; whether the root now is ours."""
@@ -296,7 +346,3 @@ class Store:
     def _is_ours(self, write_id: str) -> bool:
         found = self.backend.read_root(ROOT)
         return found is not None and decode_root(found.data, "The root").write_id == write_id
-
-
-def _new_write_id() -> str:
-    return secrets.token_hex(16)

@@ -13,7 +13,7 @@ from datasets_vc.backends.base import Backend
 from datasets_vc.digest import Buffer, Digest, Hasher, checksum_of, digest_of
 from datasets_vc.errors import InvalidInputError
 from datasets_vc.format.index import IndexTable, PackInfo
-from datasets_vc.format.location import MAX_CHUNK_SIZE, RECIPE
+from datasets_vc.format.location import MAX_CHUNK_SIZE, RECIPE, digest_keys, digest_list
 from datasets_vc.format.pack import DATA, METADATA
 from datasets_vc.format.recipe import Recipe, encode_recipe
 from datasets_vc.store.chunking import (
@@ -34,11 +34,18 @@ _PIECES_AHEAD = 4
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """Packs that are durable but that no root lists yet; `bytes` is their size."""
+    """Packs that are durable but that no root lists yet; `bytes` is their size.
+
+    Attributes:
+        counted: digests, end to end, that are not in them and have to be in the store.
+        generation: of the collections that the writer knew of; None if it knew of none.
+    """
 
     tables: tuple[IndexTable, ...] = ()
     bytes: int = 0
     chunks: int = 0
+    counted: Buffer = b""
+    generation: int | None = None
 
     @property
     def packs(self) -> tuple[PackInfo, ...]:
@@ -58,12 +65,29 @@ class ChunkWriter:
 
     Nothing refers to the packs until `Store.publish` is given what `finish` returns: a writer that
     is dropped, or whose process dies, leaves garbage at worst.
+
+    Args:
+        index: what the store has.
+        generation: of the root that the index belongs to.
+        doomed: names that packs must not have, since a collection is deleting them.
+        needed: digests, end to end, that have to be in the store in any case.
     """
 
-    def __init__(self, backend: Backend, index: ChunkIndex) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        index: ChunkIndex,
+        generation: int | None = None,
+        *,
+        doomed: Iterable[Digest] = (),
+        needed: Buffer = b"",
+    ) -> None:
         self._index = index
+        self._generation = None if needed else generation
+        self._counted = bytearray(needed)
         self._lock = threading.Lock()
-        self._builders = {kind: PackBuilder(backend, kind) for kind in (DATA, METADATA)}
+        avoid = frozenset(doomed)
+        self._builders = {kind: PackBuilder(backend, kind, avoid) for kind in (DATA, METADATA)}
 
     def __enter__(self) -> ChunkWriter:
         return self
@@ -86,6 +110,7 @@ class ChunkWriter:
         """
         digests = tuple(map(digest_of, files))
         known = self._index.contains(digests).tolist()
+        self._count(b"".join(d for d, there in zip(digests, known, strict=True) if there))
         new = {
             digest: data
             for digest, data, there in zip(digests, files, known, strict=True)
@@ -117,15 +142,36 @@ class ChunkWriter:
     def add_meta(self, data: Buffer) -> Digest:
         """Store a node, a commit, a link target or the input of a run; returns its digest."""
         digest = digest_of(data)
-        if self._index.find(digest) is None:
+        if not self._has(digest):
             self._add(_encoded_whole(digest, data), METADATA)
         return digest
+
+    def add_node(self, data: Buffer, below: Buffer) -> Digest:
+        """Store a node; returns its digest.
+
+        Args:
+            below: the digests in its rows, end to end. As far as the store has them this writer
+                may never see them: a file that has not changed is not read again.
+        """
+        digest = digest_of(data)
+        if not self._has(digest):
+            self._add(_encoded_whole(digest, data), METADATA)
+            self.count_on(below)
+        return digest
+
+    def count_on(self, digests: Buffer) -> None:
+        """Take for granted what the store has of some chunks; digests end to end."""
+        if not len(self._index):
+            return
+        names = digest_list(digest_keys(digests))
+        known = self._index.contains(names).tolist()
+        self._count(b"".join(name for name, there in zip(names, known, strict=True) if there))
 
     def add_encoded(
         self, digest: Digest, codec: int, payload: Buffer, raw: int, category: int
     ) -> None:
         """Store a chunk as another store had it, after the caller has verified it."""
-        if self._index.find(digest) is None:
+        if not self._has(digest):
             self._add(Encoded(digest, codec, payload, raw, checksum_of(payload)), category)
 
     def finish(self) -> Written:
@@ -137,7 +183,20 @@ class ChunkWriter:
             tables=tuple(tables),
             bytes=sum(pack.size for pack in packs),
             chunks=sum(len(table.digests) for table in tables),
+            counted=self._counted,
+            generation=self._generation,
         )
+
+    def _has(self, digest: Digest) -> bool:
+        """Whether the store has a chunk; if so, this writer counts on it."""
+        if self._index.find(digest) is None:
+            return False
+        self._count(digest)
+        return True
+
+    def _count(self, digests: Buffer) -> None:
+        with self._lock:
+            self._counted += digests
 
     def _add(self, chunk: Encoded, category: int, origin: Origin | None = None) -> None:
         if max(len(chunk.payload), chunk.raw) > MAX_CHUNK_SIZE:
@@ -169,14 +228,14 @@ class ChunkWriter:
                 hashed.result()
                 piece = encoded.result()
                 # A recipe may be here while pieces are not: only the pieces say what to store.
-                if self._index.find(piece.digest) is None:
+                if not self._has(piece.digest):
                     self._add(piece, DATA, Origin(sum(lengths), source))
                 digests.append(piece.digest)
                 lengths.append(piece.raw)
         if not digests:
             return None
         file = Digest(whole.digest())
-        if len(digests) > 1 and self._index.find(file) is None:
+        if len(digests) > 1 and not self._has(file):
             self._add_recipe(file, Recipe(tuple(digests), tuple(lengths)))
         return file
 

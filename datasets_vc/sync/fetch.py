@@ -105,7 +105,8 @@ def update_tracking(local: Store, name: str, seen: Root) -> Root:
         theirs = {prefix + branch: commit for branch, commit in branches.items()}
         return replace(root, tracking=dict(kept) | theirs, tags=tags | dict(root.tags))
 
-    return local.swap_root(change)
+    held = {*branches.values(), *tags.values()}
+    return local.swap_root(change, local.counting_on(held))
 
 
 def _held(local: Store, refs: Refs) -> dict[str, Digest]:

@@ -68,6 +68,14 @@ class Remotes:
         add_remote(self._folder, config)
         return found
 
+    def open_store(self, name: str) -> Store:
+        """The store of a remote, which may be too damaged to be connected to; read with care.
+
+        Raises:
+            NotFoundError: there is no remote of that name.
+        """
+        return Store(_backend_of(self._known(name)))
+
     def remove(self, name: str) -> None:
         """Forget a remote; nothing is deleted there."""
         remove_remote(self._folder, name)
@@ -81,23 +89,20 @@ class Remotes:
         Raises:
             NotFoundError: there is no remote of that name, or no store there.
         """
+        return connect(self._known(name), self._local, create=create)
+
+    def _known(self, name: str) -> RemoteConfig:
         config = self.list().get(name)
         if config is None:
             raise NotFoundError(
                 f"There is no remote '{name}'.", f"Add it with: dsvc remote add {name} URL"
             )
-        return connect(config, self._local, create=create)
+        return config
 
 
 def connect(config: RemoteConfig, local: Store, *, create: bool = False) -> Connection:
     """Open the store of a remote, keeping copies of its index objects in the local store."""
-    try:
-        backend = CountingBackend(open_backend(config.url, create=create))
-    except NotFoundError as error:
-        raise RemoteError(
-            f"The remote '{config.url}' cannot be reached: there is no such folder.",
-            "Check the address, and that the disk is mounted.",
-        ) from error
+    backend = _backend_of(config, create=create)
     store = Store(backend, index_cache=local.backend)
     try:
         root = store.refresh()
@@ -109,3 +114,13 @@ def connect(config: RemoteConfig, local: Store, *, create: bool = False) -> Conn
         Store.create(backend)
         root = store.refresh()
     return Connection(config, store, root, backend)
+
+
+def _backend_of(config: RemoteConfig, *, create: bool = False) -> CountingBackend:
+    try:
+        return CountingBackend(open_backend(config.url, create=create))
+    except NotFoundError as error:
+        raise RemoteError(
+            f"The remote '{config.url}' cannot be reached: there is no such folder.",
+            "Check the address, and that the disk is mounted.",
+        ) from error

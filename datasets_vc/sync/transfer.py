@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from datasets_vc.backends.base import Backend
@@ -16,6 +16,7 @@ from datasets_vc.format.pack import DATA
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.store import ChunkWriter, Store, Written
 from datasets_vc.store.compact import is_history
+from datasets_vc.store.counted import CollectedError
 from datasets_vc.store.index import Place
 from datasets_vc.store.names import pack_name
 from datasets_vc.store.reader import MissingPackError, Span, coalesce
@@ -69,9 +70,10 @@ def receive(
     """
     try:
         return _receive(local, remote, digests, progress)
-    except MissingPackError:
-        # The remote may have replaced it since its index was read.
+    except (MissingPackError, CollectedError):
+        # The remote may have replaced it since its index was read, or a collection was here.
         remote.refresh()
+        local.refresh()
         return _receive(local, remote, digests, progress)
 
 
@@ -105,6 +107,7 @@ def send(
     """
     # Packs of metadata are never sent whole: a commit or node that came along would make the remote
     # look as if it had all that lies below it.
+    generation = remote.seen.gc_generation
     found = local.index.locate(list(dict.fromkeys(digests)))
     if found.missing():
         raise MissingDataError(
@@ -133,6 +136,8 @@ def send(
         tables=(*tables, *rest.tables),
         bytes=rest.bytes + sum(pack.size for table in tables for pack in table.packs),
         chunks=rest.chunks + sum(len(table.digests) for table in tables),
+        counted=rest.counted,
+        generation=generation,
     )
 
 
@@ -185,7 +190,7 @@ def _receive_batch(local: Store, remote: Store, jobs: Sequence[_Job], progress: 
             tables = _all_or_first_error(pool, run, jobs)
         written = writer.finish()
     whole = tuple(table for table in tables if table is not None)
-    local.publish(Written((*written.tables, *whole), written.bytes, written.chunks))
+    local.publish(replace(written, tables=(*written.tables, *whole)))
 
 
 def _all_or_first_error(

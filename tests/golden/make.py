@@ -156,7 +156,7 @@ class _Nowhere:
     def __init__(self) -> None:
         self.nodes: list[bytes] = []
 
-    def add_meta(self, data: bytes | bytearray | memoryview) -> Digest:
+    def add_node(self, data: bytes | bytearray | memoryview, below: object) -> Digest:
         self.nodes.append(bytes(data))
         return digest_of(data)
 

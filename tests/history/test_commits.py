@@ -164,7 +164,7 @@ def test_a_prefix_that_fits_two_commits() -> None:
 
 def _empty_node() -> bytes:
     class Keeper:
-        def add_meta(self, data: object) -> Digest:
+        def add_node(self, data: object, below: object) -> Digest:
             kept.append(bytes(data))  # type: ignore[call-overload]
             return digest_of(kept[-1])
 

@@ -78,7 +78,7 @@ def nodes_of(store: Store, dataset: Digest) -> set[Digest]:
 class Nodes(dict[Digest, bytes]):
     """Nodes in a dictionary, written and read without a store."""
 
-    def add_meta(self, data: Buffer) -> Digest:
+    def add_node(self, data: Buffer, below: Buffer) -> Digest:
         digest = digest_of(data)
         self[digest] = bytes(data)
         return digest

@@ -23,6 +23,7 @@ CAMPAIGNS = {
     "kills": 1_200,
     "power": 2_000,
     "disk": 1_000,
+    "flips": 10_000,
 }
 """Modules of this package with a function `run`, and how many cases a long campaign has."""
 

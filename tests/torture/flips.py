@@ -15,19 +15,18 @@ from pathlib import Path
 
 from datasets_vc import Snapshot
 from datasets_vc.backends import LocalBackend
-from datasets_vc.digest import Digest, digest_of
-from datasets_vc.errors import DatasetError
+from datasets_vc.digest import digest_of
+from datasets_vc.errors import DatasetError, IntegrityError
 from datasets_vc.format.entries import FILE, Entry
 from datasets_vc.format.header import HEADER_SIZE
 from datasets_vc.format.json import form_of
-from datasets_vc.format.location import RAW, RECIPE, digest_list
+from datasets_vc.format.location import RAW, RECIPE
 from datasets_vc.format.pack import DATA, decode_pack
 from datasets_vc.format.run import RunHead, encode_run_input
 from datasets_vc.repository import Repository
 from datasets_vc.runs.record import RunFiles
 from datasets_vc.store import Store
 from datasets_vc.workspace.mergestate import MergeState, OpenConflict, write_state
-from datasets_vc.workspace.statcache import load_cache
 from tests.integration.trees import AUTHOR, Tree, make_tree, tree_of
 from tests.torture.campaign import Setting, Tally, Trial, campaign
 
@@ -161,7 +160,10 @@ class Damage:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _fsck(self) -> object:
-        raise NotImplementedError
+        checked = Repository.open(self.work).maintenance.fsck()
+        if checked.errors:
+            raise IntegrityError(f"{checked.errors[0]}.")
+        return None
 
 
 _WRITERS = {"checkout", "clone", "loader"}
@@ -183,15 +185,22 @@ def _build(work: Path, merging: Path) -> None:
         make_tree(work, tree)
         commits.append(repository.commit(name, author=AUTHOR, time=NOW).commit)
         repository.tags.create(name)
-    repository.tags.annotate("release", "The first one.", tagger=AUTHOR, time=NOW)
+    repository.tags.annotate("release", message="The first one.", tagger=AUTHOR, time=NOW)
     repository.branches.create("side/labels", "one")
     _record_run(repository)
     repository.status()
     shutil.copytree(work, merging, symlinks=True)
     conflict = OpenConflict("train/a/0.txt", "both modified", *[_entry(n) for n in b"abcd"])
     state = MergeState(
-        "merge", "side", commits[0], commits[1], digest_of(b"merged"), "Merge side", AUTHOR,
-        (conflict,), written=True,
+        "merge",
+        "side",
+        commits[0],
+        commits[1],
+        digest_of(b"merged"),
+        "Merge side",
+        AUTHOR,
+        (conflict,),
+        written=True,
     )
     write_state(merging, state)
     Repository.open(merging).status()
@@ -212,7 +221,9 @@ def _record_run(repository: Repository) -> None:
     run = files.begin(RunHead(digest, NOW, "0123456789abcdef"))
     files.pin(run, [pack.digest for pack in store.index.packs if pack.category == DATA])
     steps = [{"event": "step", "step": step, "loss": f"{step:08x}"} for step in range(20)]
-    files.finish(run, [{"event": "init", "params": "00"}, *steps, {"event": "end", "status": "done"}])
+    files.finish(
+        run, [{"event": "init", "params": "00"}, *steps, {"event": "end", "status": "done"}]
+    )
 
 
 def _regions(store: Path, *workspaces: Path) -> Mapping[str, list[Region]]:

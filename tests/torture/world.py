@@ -77,6 +77,7 @@ def _acts() -> Iterable[Act]:
     yield Act("commit", ("commit", "-m", "two"), TWO, TWO, TWO, (0, 2))
     yield Act("repack", ("commit", "-m", "last"), TWO, TWO, TWO, (0, 2))
     mine = MINE | EDITED
+    yield Act("gc", ("gc", "--grace", "0"), ONE | mine, ONE | mine, ONE)
     yield Act("push", ("push",), THREE | mine, THREE | mine, THREE)
     yield Act("pull", ("pull",), ONE | mine, TWO | mine, TWO)
     yield Act("checkout", ("checkout", "side"), TWO | mine, SIDE | mine, SIDE)
@@ -134,7 +135,11 @@ class Case:
         check_store(Store.open(_store(self.workspace)), self.complete)
         remote = Store.open(open_backend(str(self.folder / REMOTE)))
         check_store(remote, _reachable(remote))
-        Repository.open(self.workspace).status()
+        repository = Repository.open(self.workspace)
+        repository.status()
+        for name in (None, "origin"):
+            checked = repository.maintenance.fsck(remote=name)
+            assert not checked.errors, checked.errors
 
     def check_done(self) -> None:
         """What holds once it was run again."""
@@ -206,7 +211,7 @@ def _build(folder: Path) -> None:
     _commit(push, SIDE, "side")
     push.push(branch="side")
     push.checkout("main")
-    for name in ("commit", "pull", "repack"):
+    for name in ("commit", "pull", "repack", "gc"):
         Repository.clone(url, folder / name)
     repack = Repository.open(folder / "repack")
     for number, tree in enumerate(STEPS):
@@ -216,8 +221,19 @@ def _build(folder: Path) -> None:
     for name in ("checkout", "merge"):
         Repository.clone(url, folder / name)
     _commit(push, THREE, "three")
+    _abandon(Repository.open(folder / "gc"))
     for act in ACTS.values():
         make_tree(folder / act.name, act.before)
+
+
+def _abandon(repository: Repository) -> None:
+    """Record versions that no branch names any more."""
+    repository.checkout("HEAD", create="gone")
+    for number, tree in enumerate(STEPS[:3]):
+        _commit(repository, tree | SIDE, "abandoned")
+    make_tree(repository.folder, ONE)
+    repository.checkout("main", force=True)
+    repository.branches.delete("gone", force=True)
 
 
 def _commit(repository: Repository, tree: Tree, message: str) -> None:

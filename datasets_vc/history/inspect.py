@@ -1,0 +1,335 @@
+"""Looking at what the chunks of a store mean: refs, commits, manifests, files, runs.
+
+Each node is looked at once, whichever versions have it: level by level, together with what all the
+nodes above say about it.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+
+from datasets_vc.digest import Buffer, Digest
+from datasets_vc.errors import DatasetError, IntegrityError
+from datasets_vc.format.commit import decode_commit
+from datasets_vc.format.json import TAG, form_of
+from datasets_vc.format.location import RECIPE, digest_keys, digest_list
+from datasets_vc.format.node import MAX_LEVELS, Node, decode_node, node_ends
+from datasets_vc.format.recipe import decode_recipe
+from datasets_vc.format.run import decode_run_input
+from datasets_vc.format.tag import decode_tag
+from datasets_vc.history.holders import run_holder, run_ids
+from datasets_vc.history.manifest import NodeSource
+from datasets_vc.history.reachable import Holder, digests_of
+from datasets_vc.progress import SILENT, Progress
+from datasets_vc.store import Store
+from datasets_vc.store.inspect import Inspection, Sample
+
+_AT_ONCE = 256
+_FILES_AT_ONCE = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What a node above says of a node; `after` is the first path after it, `last` if none is."""
+
+    first: str
+    entries: int
+    bytes: int
+    after: str | None
+    last: bool
+
+
+@dataclass
+class Meaning:
+    """What was found out on the way.
+
+    Attributes:
+        commits: the dataset of each.
+        missing: what is needed and not listed.
+        absent: how many of these are no damage, since the store is partial.
+    """
+
+    commits: dict[Digest, Digest] = field(default_factory=dict)
+    missing: set[Digest] = field(default_factory=set)
+    absent: int = 0
+
+
+def inspect_meaning(
+    store: Store,
+    source: NodeSource,
+    holders: Sequence[Holder],
+    found: Inspection,
+    *,
+    complete: bool,
+    sample: Sample | None = None,
+    progress: Progress = SILENT,
+) -> Meaning:
+    """Look at all that holders need, as far as it is there; adds to what was found.
+
+    Args:
+        source: has the metadata of the store that is sound.
+        found: what `inspect_objects` has found; what is bad is not looked at again.
+        complete: the store has to have everything; else nodes and files may be missing.
+    """
+    looking = _Looking(store, source, found, complete)
+    for holder in holders:
+        looking.history(holder)
+        looking.datasets.update(dict.fromkeys(holder.datasets))
+    for run in run_ids(store):
+        looking.run(run)
+    looking.manifests()
+    looking.recipes(sample or Sample(), progress)
+    return looking.meaning
+
+
+class _Looking:
+    def __init__(self, store: Store, source: NodeSource, found: Inspection, complete: bool) -> None:
+        self._store = store
+        self._source = source
+        self._found = found
+        self._complete = complete
+        self.meaning = Meaning()
+        self.datasets: dict[Digest, None] = {}
+        self._files: list[bytes] = []
+
+    def history(self, holder: Holder) -> None:
+        """A ref with all commits before it."""
+        self._found.count("ref" if holder.kind in ("branch", "tag", "tracking") else holder.kind)
+        todo: list[tuple[Digest, str, str]] = []
+        for target in holder.commits:
+            if self._index_has(target):
+                todo.append((target, holder.kind, holder.name))
+            elif target not in self._found.bad:
+                self._found.find("ref", holder.name, f"It names {target.hex()}, which is missing.")
+                self.meaning.missing.add(target)
+        while todo:
+            commit, kind, name = todo.pop()
+            if commit in self.meaning.commits or commit in self._found.bad:
+                continue
+            for parent in self._commit(commit):
+                if self._index_has(parent):
+                    todo.append((parent, kind, name))
+                elif parent not in self._found.bad | self.meaning.missing:
+                    self.meaning.missing.add(parent)
+                    problem = f"Commit {commit.hex()} names it, and it is missing."
+                    self._found.find("commit", parent, problem)
+
+    def _commit(self, digest: Digest) -> tuple[Digest, ...]:
+        """What comes before a commit or tag object."""
+        data = self._read(digest, "commit")
+        if data is None:
+            return ()
+        kind = "tag" if form_of(data) == TAG else "commit"
+        try:
+            if kind == "tag":
+                self._found.count("tag")
+                return (decode_tag(data, f"The tag object {digest.hex()}").object,)
+            commit = decode_commit(data, f"The commit {digest.hex()}")
+        except DatasetError as error:
+            self._bad(kind, digest, error.message)
+            return ()
+        self._found.count("commit")
+        self.meaning.commits[digest] = commit.dataset
+        self.datasets[commit.dataset] = None
+        return commit.parents
+
+    def run(self, run: str) -> None:
+        self._found.count("run")
+        try:
+            holder = run_holder(self._store, run)
+        except DatasetError as error:
+            self._found.find("run", run, error.message)
+            return
+        given, *checkpoints = holder.chunks
+        if not self._index_has(given):
+            self._found.find("run", run, f"Its input {given.hex()} is missing.")
+            return
+        data = self._read(given, "run")
+        if data is None:
+            return
+        try:
+            members = decode_run_input(data, f"The input of run {run}")
+        except DatasetError as error:
+            self._found.find("run", run, error.message)
+            return
+        self._files += checkpoints
+        for name in ("dataset", "code"):
+            self.datasets[Digest(bytes.fromhex(members[name]))] = None
+
+    def manifests(self) -> None:
+        """All nodes of all datasets, from the top level down."""
+        levels: list[dict[Digest, set[_Said | None]]] = [{} for _ in range(MAX_LEVELS + 1)]
+        for digest, node in self._nodes(list(self.datasets)):
+            levels[node.level][digest] = {None}
+        for level in reversed(range(MAX_LEVELS)):
+            names = list(levels[level])
+            for digest, node in self._nodes(names):
+                for child, claim in self._look_at(digest, node, level, levels[level][digest]):
+                    levels[level - 1].setdefault(child, set()).add(claim)
+            levels[level] = {}
+
+    def _look_at(
+        self, digest: Digest, node: Node, level: int, said: set[_Said | None]
+    ) -> list[tuple[Digest, _Said]]:
+        """Look at a node; returns what it says of those below it."""
+        self._found.count("node")
+        problem = _problem_with(node, level, said)
+        if problem:
+            self._found.find("node", digest, problem)
+        if node.level != level:
+            return []
+        if not level:
+            self._files.append(bytes(digests_of(node.rows).tobytes()))
+            self._check_sizes(digest, node)
+            return []
+        return _children(node, said)
+
+    def _check_sizes(self, digest: Digest, node: Node) -> None:
+        """Make sure that files are as long as their entries say."""
+        files = digest_list(digests_of(node.rows))
+        places = self._found.index.locate(files)
+        whole = places.found & (places.rows["codec"] != RECIPE)
+        sizes = node.rows.column("size").to_numpy()
+        for row in np.flatnonzero(whole & (places.rows["raw"] != sizes)).tolist():
+            if files[row] not in self._found.bad:
+                path = node.rows.column("path")[row].as_py()
+                self._found.find("node", digest, f"{path!a} is not as long as its entry says.")
+
+    def recipes(self, sample: Sample, progress: Progress) -> None:
+        """Files that are there; those in pieces, or a sample of them, are put together."""
+        files = np.unique(digest_keys(b"".join(self._files)))
+        self._files.clear()
+        self._found.count("file", len(files))
+        recipes: list[Digest] = []
+        for start in range(0, len(files), _FILES_AT_ONCE):
+            here = self._present(digest_list(files[start : start + _FILES_AT_ONCE]), "file")
+            codecs = self._found.index.locate(here).rows["codec"]
+            recipes += [here[row] for row in np.flatnonzero(codecs == RECIPE).tolist()]
+        random.Random(sample.seed).shuffle(recipes)
+        progress.begin("Putting files together", len(recipes), "files")
+        for number, file in enumerate(recipes):
+            self._recipe(file, whole=sample.whole or number <= sample.fraction * len(recipes))
+            progress.advance(1)
+        progress.end()
+
+    def _recipe(self, file: Digest, *, whole: bool) -> None:
+        data = self._read(file, "recipe")
+        if data is None:
+            return
+        self._found.count("recipe")
+        try:
+            pieces = decode_recipe(data, f"The recipe of file {file.hex()}").digests
+        except DatasetError as error:
+            self._bad("recipe", file, error.message)
+            return
+        here = self._present(pieces, "piece")
+        if not whole or len(here) < len(set(pieces)) or self._found.bad.intersection(pieces):
+            return
+        try:
+            if self._source is self._store:
+                for _ in self._store.iter_file(file):
+                    pass
+            else:
+                self._store.read_file(file)  # in few requests
+        except IntegrityError as error:
+            self._bad("recipe", file, error.message)
+
+    def _present(self, digests: Iterable[Digest], what: str) -> list[Digest]:
+        """Those of some chunks that are there and sound; of the others the missing are noted."""
+        unique = list(dict.fromkeys(digests))
+        known = self._found.index.contains(unique).tolist() if unique else []
+        here = [each for each, there in zip(unique, known, strict=True) if there]
+        for each in (each for each, there in zip(unique, known, strict=True) if not there):
+            if not self._complete:
+                self.meaning.absent += 1
+            elif each not in self.meaning.missing | self._found.bad:
+                self.meaning.missing.add(each)
+                kind = "node" if what == "node" else "chunk"
+                self._found.find(kind, each, f"It is missing: a {what} that a version needs.")
+        return [each for each in here if each not in self._found.bad]
+
+    def _nodes(self, digests: Sequence[Digest]) -> Iterator[tuple[Digest, Node]]:
+        """Those of some nodes that are there and sound."""
+        for start in range(0, len(digests), _AT_ONCE):
+            here = self._present(digests[start : start + _AT_ONCE], "node")
+            for digest, data in zip(here, self._read_many(here), strict=True):
+                if data is None:
+                    continue
+                try:
+                    yield digest, decode_node(data, f"The node {digest.hex()}")
+                except DatasetError as error:
+                    self._bad("node", digest, error.message)
+
+    def _read_many(self, digests: Sequence[Digest]) -> Sequence[Buffer | None]:
+        try:
+            return self._source.read_many(digests)
+        except DatasetError:
+            return [self._read(digest, "node") for digest in digests]
+
+    def _read(self, digest: Digest, kind: str) -> Buffer | None:
+        if digest in self._found.bad:
+            return None
+        try:
+            return self._source.read_many([digest])[0]
+        except DatasetError as error:
+            self._bad(kind, digest, error.message)
+            return None
+
+    def _bad(self, kind: str, digest: Digest, problem: str) -> None:
+        if digest not in self._found.bad:
+            self._found.find(kind, digest, problem)
+            self._found.bad.add(digest)
+
+    def _index_has(self, digest: Digest) -> bool:
+        return self._found.index.find(digest) is not None
+
+
+def _children(node: Node, said: set[_Said | None]) -> list[tuple[Digest, _Said]]:
+    """What a node says of its children."""
+    rows = node.rows
+    rightmost = all(each is None or each.last for each in said)
+    firsts = rows.column("path").to_pylist()
+    entries, sizes = rows.column("entries").to_pylist(), rows.column("bytes").to_pylist()
+    ends = {each.after for each in said if each}
+    after = [*firsts[1:], min((end for end in ends if end), default=None)]
+    last = len(firsts) - 1
+    return [
+        (child, _Said(firsts[at], entries[at], sizes[at], after[at], rightmost and at == last))
+        for at, child in enumerate(digest_list(digests_of(rows)))
+    ]
+
+
+def _problem_with(node: Node, level: int, said: set[_Said | None]) -> str:
+    """What is wrong with a node, beside the others, or an empty string."""
+    if node.level != level:
+        return "It is at the wrong level of a manifest."
+    rows = node.rows
+    paths = rows.column("path").to_pylist()
+    if not paths:
+        return "" if said == {None} else "It is empty."
+    if level and len(paths) == 1 and None in said:
+        return "It is the root of a manifest, and has a single child."
+    ends = node_ends([path.encode() for path in paths], level)
+    if any(end != len(paths) for end in ends):
+        return "It does not end where its paths say."
+    if not ends and not all(each is None or each.last for each in said):
+        return "It ends where its paths do not say so, and is not the last."
+    entries = _sum(rows, "entries") if level else len(paths)
+    size = _sum(rows, "bytes" if level else "size")
+    for each in said:
+        if each is None:
+            continue
+        if (each.first, each.entries, each.bytes) != (paths[0], entries, size):
+            return "It has not the first path, the entries or the bytes that the node above says."
+        if each.after is not None and paths[-1] >= each.after:
+            return "Its paths go beyond those of the next node."
+    return ""
+
+
+def _sum(rows: pa.RecordBatch, column: str) -> int:
+    return int(rows.column(column).to_numpy().sum())

@@ -1,0 +1,200 @@
+"""Checking a store whole, and mending what is damaged from wherever sound bytes are."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+
+from datasets_vc.digest import Digest
+from datasets_vc.errors import DatasetError
+from datasets_vc.format.root import Root
+from datasets_vc.history.affected import Affected, affected_paths
+from datasets_vc.history.holders import ref_holders, run_holders
+from datasets_vc.history.inspect import Meaning, inspect_meaning
+from datasets_vc.history.reachable import Holder, mark_held
+from datasets_vc.progress import Progress
+from datasets_vc.repository.collecting import Nearby, workspace_holders
+from datasets_vc.repository.context import Context
+from datasets_vc.repository.salvage import from_workspace
+from datasets_vc.store.heal import heal
+from datasets_vc.store.inspect import Finding, Inspection, Sample, inspect_objects
+from datasets_vc.store.marks import Marks, Mask
+from datasets_vc.store.names import QUARANTINE, damaged_name
+from datasets_vc.store.repair import forget, rebuild_index
+from datasets_vc.sync.remotes import connect
+from datasets_vc.sync.transfer import receive, send
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a check came to.
+
+    Attributes:
+        store: its address.
+        checked: how many objects of each kind were looked at.
+        bytes: how many bytes of packs were read.
+        errors: what was wrong.
+        mended: those of the errors that a repair has put right.
+        affected: paths that cannot be read whole, after the repair if there was one.
+        names: what refs name the commits of these.
+        quarantined: packs of which the rest is kept aside.
+        absent: chunks that the store need not have, and has not.
+        sample: which part of the bytes was read, and by what seed it was drawn.
+    """
+
+    store: str
+    checked: Mapping[str, int]
+    bytes: int
+    errors: Sequence[Finding]
+    mended: Sequence[Finding] = ()
+    affected: Sequence[Affected] = ()
+    names: Mapping[Digest, str] = field(default_factory=dict)
+    quarantined: Sequence[str] = ()
+    absent: int = 0
+    sample: Sample = field(default_factory=Sample)
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing is wrong any more."""
+        return len(self.mended) == len(self.errors)
+
+
+@dataclass(frozen=True)
+class _Look:
+    """One look at a store."""
+
+    found: Inspection
+    meaning: Meaning
+    holders: Sequence[Holder]
+
+    @property
+    def lost(self) -> set[Digest]:
+        return self.found.bad | self.meaning.missing
+
+
+def check(
+    context: Context, remote: str | None, sample: float | None, *, repair: bool, progress: Progress
+) -> Checked:
+    drawn = Sample() if sample is None else Sample(sample, secrets.randbits(32))
+    checker = _Checker(context, remote, progress)
+    with context.workspace.lock() if repair else nullcontext():
+        first = checker.look(drawn)
+        if not (repair and first.found.findings):
+            return checker.result(first, first, drawn)
+        checker.repair(first)
+        return checker.result(first, checker.look(drawn), drawn)
+
+
+class _Checker:
+    def __init__(self, context: Context, remote: str | None, progress: Progress) -> None:
+        self._context = context
+        self._remote = remote
+        self._progress = progress
+        self._store = context.remotes.open_store(remote) if remote else context.store
+        # A remote is read where its objects are looked at; what they mean is told by equal ones.
+        self._source = Nearby(self._store, context.store) if remote else self._store
+
+    def look(self, sample: Sample) -> _Look:
+        store = self._store
+        found = inspect_objects(store, sample, self._progress)
+        store.look_by(found.index, found.root)
+        holders = list(ref_holders(found.root))
+        if self._remote is None:
+            holders += workspace_holders(self._context)
+        complete = self._remote is not None or not found.root.tracking
+        meaning = inspect_meaning(
+            store,
+            self._source,
+            holders,
+            found,
+            complete=complete,
+            sample=sample,
+            progress=self._progress,
+        )
+        return _Look(found, meaning, holders)
+
+    def result(self, first: _Look, last: _Look, sample: Sample) -> Checked:
+        left = {(each.kind, each.name) for each in last.found.findings}
+        errors = list(first.found.findings)
+        known = {(each.kind, each.name) for each in errors}
+        errors += [each for each in last.found.findings if (each.kind, each.name) not in known]
+        kept = self._store.backend.list(QUARANTINE)
+        return Checked(
+            store=self._store.url,
+            checked=first.found.checked,
+            bytes=first.found.bytes,
+            errors=errors,
+            mended=[each for each in errors if (each.kind, each.name) not in left],
+            affected=self._affected(last),
+            names=_names(last.found.root),
+            quarantined=[info.name for info in kept],
+            absent=last.meaning.absent,
+            sample=sample,
+        )
+
+    def repair(self, look: _Look) -> None:
+        """Mend what can be: the index, then packs, then what these have lost."""
+        store, found = self._store, look.found
+        wrong = {
+            Digest(bytes.fromhex(each.name)) for each in found.findings if each.kind == "recipe"
+        }
+        rebuild_index(store, found, self._held)
+        store.refresh()
+        for pack in found.damaged:
+            store.backend.put(damaged_name(pack))
+        lost = set(heal(store))
+        forget(store, wrong)
+        lost |= wrong | look.lost
+        for fetch in (self._from_elsewhere, self._from_files):
+            rest = [each for each in lost if store.find(each) is None]
+            if rest:
+                fetch(look, rest)
+
+    def _from_elsewhere(self, look: _Look, lost: Sequence[Digest]) -> None:
+        """Get chunks from the remotes that have them; for a remote from the store here."""
+        del look
+        if self._remote is not None:
+            local = self._context.store
+            held = local.index.contains(lost).tolist()
+            some = [each for each, there in zip(lost, held, strict=True) if there]
+            self._store.publish(send(local, self._store, some, self._progress))
+            return
+        for config in self._context.remotes.list().values():
+            try:
+                other = connect(config, self._store).store
+                some = [each for each in lost if other.find(each) is not None]
+                receive(self._store, other, some, self._progress)
+            except DatasetError:
+                continue  # another one may have it; what nobody has is told in the end
+
+    def _from_files(self, look: _Look, lost: Sequence[Digest]) -> None:
+        """Get files from the workspace that still have the bytes which some version needs."""
+        del lost
+        if self._remote is None and self._context.has_files:
+            from_workspace(self._context.folder, self._store, self._affected(look))
+
+    def _affected(self, look: _Look) -> list[Affected]:
+        commits, lost = look.meaning.commits, look.lost
+        return affected_paths(self._source, look.found.index, commits, lost)
+
+    def _held(self, marks: Marks) -> Mask:
+        """What is held, as far as it can be known; if it cannot, everything may be."""
+        root = self._store.seen
+        holders = [*ref_holders(root), *run_holders(self._store)]
+        if self._remote is None:
+            holders += workspace_holders(self._context)
+        try:
+            return mark_held(marks.index, self._source, holders).held
+        except DatasetError:
+            return ~marks.held
+
+
+def _names(root: Root) -> dict[Digest, str]:
+    """What refs call the commits that they name."""
+    named: dict[Digest, str] = {}
+    for refs in (root.branches, root.tags, root.tracking):
+        for name, commit in refs.items():
+            named.setdefault(commit, name)
+    return named

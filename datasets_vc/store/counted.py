@@ -1,0 +1,70 @@
+"""What a writer counts on without having written it, and whether a collection has taken it.
+
+A writer leaves out what the store has, and only then makes it part of a version. A collection that
+comes between may have dropped it, or deleted packs that no root listed yet: the one who swaps the
+root later looks (docs/format.md, section 12).
+"""
+
+from __future__ import annotations
+
+from datasets_vc.backends.base import Backend
+from datasets_vc.digest import Digest
+from datasets_vc.errors import ConflictError
+from datasets_vc.format.location import digest_keys, digest_list
+from datasets_vc.format.root import Root
+from datasets_vc.store.index import ChunkIndex
+from datasets_vc.store.names import PACKS, pack_name
+from datasets_vc.store.writer import Written
+
+_HINT = "Run the command again."
+
+
+class CollectedError(ConflictError):
+    """A collection has removed what a writer counted on, or wrote: it has to begin again.
+
+    Attributes:
+        lost: what it counted on and is not listed any more, end to end.
+    """
+
+    def __init__(self, message: str, lost: bytes = b"") -> None:
+        super().__init__(message, _HINT)
+        self.lost = lost
+
+
+def check_not_doomed(root: Root, written: Written, url: str) -> None:
+    """Make sure that no collection is deleting a new pack.
+
+    Raises:
+        CollectedError: one is; the pack needs another name.
+    """
+    if root.doomed and {pack.digest for pack in written.packs} & {*root.doomed}:
+        raise CollectedError(f"A collection is deleting what was being added to {url}.")
+
+
+def check_still_there(backend: Backend, index: ChunkIndex, written: Written) -> None:
+    """Make sure that a collection has left new packs, and what their writer counted on.
+
+    Args:
+        index: what is listed now.
+
+    Raises:
+        CollectedError: it has not.
+    """
+    if written.packs:
+        sizes = {info.name: info.size for info in backend.list(PACKS)}
+        if any(sizes.get(pack_name(pack.digest)) != pack.size for pack in written.packs):
+            raise CollectedError(f"A collection has deleted what was being added to {backend.url}.")
+    lost = not_listed(index, written)
+    if lost:
+        raise CollectedError(
+            f"A collection has removed {len(lost):,} chunks from {backend.url} that a new version "
+            f"needs, such as {lost[0].hex()}.",
+            b"".join(lost),
+        )
+
+
+def not_listed(index: ChunkIndex, written: Written) -> list[Digest]:
+    """What a writer counted on and neither the index nor its own packs have."""
+    counted = digest_list(digest_keys(written.counted))
+    rest = index.locate(counted).missing() if counted else []
+    return ChunkIndex(written.tables).locate(rest).missing() if rest else []
