@@ -30,7 +30,7 @@ CAMPAIGNS = {
 
 def main() -> int:
     options = _options()
-    folder = Path(tempfile.mkdtemp(prefix="torture-", dir=options.folder))
+    folder = Path(tempfile.mkdtemp(prefix="torture-", dir=options.folder)).resolve()
     until = time.monotonic() + options.minutes * 60
     tallies = []
     for name in options.campaigns or CAMPAIGNS:

@@ -1,7 +1,7 @@
-"""One bit flips in any object of a store or of a workspace: every reader finds it, or needs it not.
+"""One bit flips in any object of a store or workspace: every reader finds it, or needs it not.
 
-What a reader makes of the damaged object is compared with what it makes of the sound one. It may say
-that something is damaged; it may give the same, if it does not look at that byte; nothing else.
+What a reader makes of the damaged object is compared with what it makes of the sound one. It may
+say that something is damaged, or give the same if it does not look at that byte; nothing else.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from datasets_vc.backends import LocalBackend
 from datasets_vc.digest import digest_of
 from datasets_vc.errors import DatasetError, IntegrityError
 from datasets_vc.format.entries import FILE, Entry
-from datasets_vc.format.header import HEADER_SIZE
+from datasets_vc.format.header import HEADER_SIZE, NODE
 from datasets_vc.format.json import form_of
 from datasets_vc.format.location import RAW, RECIPE
 from datasets_vc.format.pack import DATA, decode_pack
@@ -26,6 +26,8 @@ from datasets_vc.format.run import RunHead, encode_run_input
 from datasets_vc.repository import Repository
 from datasets_vc.runs.record import RunFiles
 from datasets_vc.store import Store
+from datasets_vc.store.chunking import decode
+from datasets_vc.store.names import index_name, pack_name
 from datasets_vc.workspace.mergestate import MergeState, OpenConflict, write_state
 from tests.integration.trees import AUTHOR, Tree, make_tree, tree_of
 from tests.torture.campaign import Setting, Tally, Trial, campaign
@@ -76,14 +78,15 @@ class Damage:
         sound = region.path.read_bytes()
         region.path.write_bytes(_flipped(sound, bit))
         try:
-            self._read(trial, tally, kind)
+            self._read(trial, tally, region)
         finally:
             region.path.write_bytes(sound)
             for mark in self.store.glob("packs/*.damaged"):
                 mark.unlink()
         tally.counts[f"flips: {kind}"] += 1
 
-    def _read(self, trial: Trial, tally: Tally, kind: str) -> None:
+    def _read(self, trial: Trial, tally: Tally, region: Region) -> None:
+        kind = region.kind
         found = False
         for name, reader in self._readers(trial.folder).items():
             if name in _WRITERS and trial.chance.random() > _RARE:
@@ -91,7 +94,7 @@ class Damage:
             try:
                 result = reader()
             except DatasetError as error:
-                assert error.message.endswith("."), error
+                _check_named(error, region)
                 tally.counts[f"found by {name}"] += 1
                 found = True
                 continue
@@ -131,8 +134,8 @@ class Damage:
         repository = Repository.open(self.work)
         tags = repository.tags
         return (
-            [(info.commit, info.message, info.dataset) for info in repository.log()],
-            repository.diff("one", "two"),
+            list(repository.log()),
+            repository.diff("one", "two").files,
             repository.branches.list(),
             tags.list(),
             tags.annotations(),
@@ -167,6 +170,14 @@ class Damage:
 
 
 _WRITERS = {"checkout", "clone", "loader"}
+
+
+def _check_named(error: DatasetError, region: Region) -> None:
+    """What is damaged has to be said: a digest, an id, or where it lies."""
+    name = region.path.name
+    named = name if len(name) == 64 else region.path.parent.name
+    if not any(each in error.message for each in (named, name, "root", "Run", "run")):
+        raise AssertionError(f"not named in: {error.message}")
 
 
 def _status(folder: Path) -> object:
@@ -228,9 +239,10 @@ def _record_run(repository: Repository) -> None:
 
 def _regions(store: Path, *workspaces: Path) -> Mapping[str, list[Region]]:
     found: list[Region] = [_whole("root.json", store / "root.json")]
-    found += [_whole("chunk index", path) for path in (store / "index").iterdir()]
-    for pack in (store / "packs").iterdir():
-        found += _pack_regions(pack)
+    opened = Store.open(LocalBackend(store))
+    found += [_whole("chunk index", store / index_name(each)) for each in opened.root().indexes]
+    for pack in {pack.digest for pack in opened.index.packs}:
+        found += _pack_regions(store / pack_name(pack))
     for name in ("head.json", "log.jsonl", "packs.json"):
         found += [_whole(f"run's {name}", path) for path in store.glob(f"runs/*/{name}")]
     work, merging = workspaces
@@ -257,25 +269,24 @@ def _pack_regions(path: Path) -> list[Region]:
     ]
     end = HEADER_SIZE
     places = sorted(contents.locations.tolist(), key=lambda row: row[1])
-    for _, offset, stored, _, _, codec, _ in places:
+    for _, offset, stored, raw, _, codec, _ in places:
         if offset > end:
             found.append(Region(f"{what}: gap", path, end, offset))
         end = offset + stored
-        kind = _payload_kind(contents.category, codec, data[offset:end])
+        kind = _payload_kind(contents.category, codec, data[offset:end], raw)
         found += [Region(f"{what}: {kind}", path, offset, end)] if stored else []
     if footer > end:
         found.append(Region(f"{what}: gap", path, end, footer))
     return found
 
 
-def _payload_kind(category: int, codec: int, payload: bytes) -> str:
+def _payload_kind(category: int, codec: int, payload: bytes, raw: int) -> str:
     if category == DATA:
         return "raw chunk" if codec == RAW else "zstd chunk"
     if codec == RECIPE:
         return "recipe"
-    if codec != RAW:
-        return "zstd chunk"
-    return form_of(payload) or ("node" if payload[:4] == b"DSVN" else "link")
+    chunk = decode(payload, codec, raw, "it")
+    return form_of(chunk) or ("node" if bytes(chunk[:4]) == NODE else "link")
 
 
 def _flipped(data: bytes, bit: int) -> bytes:

@@ -229,8 +229,8 @@ def _build(folder: Path) -> None:
 def _abandon(repository: Repository) -> None:
     """Record versions that no branch names any more."""
     repository.checkout("HEAD", create="gone")
-    for number, tree in enumerate(STEPS[:3]):
-        _commit(repository, tree | SIDE, "abandoned")
+    for tree in STEPS[:3]:
+        _commit(repository, SIDE | tree, "abandoned")
     make_tree(repository.folder, ONE)
     repository.checkout("main", force=True)
     repository.branches.delete("gone", force=True)
