@@ -24,6 +24,8 @@ CAMPAIGNS = {
     "power": 2_000,
     "disk": 1_000,
     "flips": 10_000,
+    "remotes": 300,
+    "crowd": 16,
 }
 """Modules of this package with a function `run`, and how many cases a long campaign has."""
 

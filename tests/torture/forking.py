@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from datasets_vc.backends.wrappers import RetryPolicy
 from tests.torture.calls import Call, spell, watched
 
 ROOT = Path(__file__).parents[2]
@@ -38,6 +39,7 @@ class Order:
         error: ... with this error number.
         record: where to write what was changed; see `tests.torture.recording`.
         environment: added to that of the server.
+        hurry: do not wait before something is tried again.
     """
 
     argv: list[str]
@@ -48,6 +50,7 @@ class Order:
     error: int = errno.ENOSPC
     record: str = ""
     environment: dict[str, str] = field(default_factory=dict)
+    hurry: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +173,8 @@ def _child(order: Order, pipe: int) -> int:
         os.dup2(output.fileno(), 2)
     os.environ.update(order.environment)
     os.chdir(order.folder)
+    if order.hurry:
+        RetryPolicy.delay = lambda *_: 0.0  # type: ignore[method-assign]
     if order.kill_after:
         os.write(pipe, b'{"calls": 0, "at": ""}')
         return main(order.argv)
