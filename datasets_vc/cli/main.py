@@ -73,6 +73,10 @@ VERBS = {
         "maintenance", "Check that everything is there and as it should be; exit with 13 if not."
     ),
     "gc": Listed("maintenance", "Delete what no branch, tag or run needs any more."),
+    "drop": Listed(
+        "maintenance",
+        "Free local space: bytes of versions that a remote has go, and come back when needed.",
+    ),
     "train": Listed("runs", "Train a model on a version and record the run."),
     "runs": Listed("runs", "Look at recorded runs."),
     "reproduce": Listed("runs", "Train a recorded run again and say whether it is the same."),

@@ -16,6 +16,7 @@ from datasets_vc.cli.session import Session, new_app, verb
 if TYPE_CHECKING:
     from datasets_vc.repository.checking import Checked
     from datasets_vc.repository.collecting import Collected
+    from datasets_vc.repository.dropping import Dropped
 
 app = new_app()
 
@@ -89,6 +90,57 @@ def fsck(
     )
     session.answer(result, _checked_json, lambda done: _checked_lines(session, done))
     return DONE if result.sound else CORRUPT
+
+
+@verb(app, "drop", "dsvc drop v1.0\ndsvc drop --all --dry-run")
+def drop(
+    session: Session,
+    revisions: Annotated[
+        list[str] | None, typer.Argument(metavar="REV", help="Versions whose files to drop.")
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="All files, those of the current version too.")
+    ] = False,
+    keep_pinned: Annotated[
+        bool, typer.Option("--keep-pinned", help="Leave packs that a recorded run has read.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Drop nothing: say how much would go.")
+    ] = False,
+) -> None:
+    """Free local space: bytes of versions that a remote has go, and come back when needed.
+
+    Only what a remote has for sure goes: its index, read anew, lists it, in a pack that is there in
+    full length. History and lists of files stay, and so does what the current version needs, unless
+    it is named. Files of the workspace are not touched.
+    """
+    if bool(revisions) == everything:
+        raise typer.BadParameter("name versions, or give --all.", param_hint="REV")
+    result = session.repository.maintenance.drop(
+        revisions or (), everything=everything, keep_pinned=keep_pinned, dry_run=dry_run
+    )
+    session.done(
+        result,
+        lambda done: {
+            "dry_run": dry_run,
+            "chunks": done.chunks,
+            "bytes": done.bytes,
+            "packs": done.packs,
+            "bytes_freed": done.freed,
+            "bytes_only_here": done.only_here,
+        },
+        lambda done: _dropped_lines(done, dry_run),
+    )
+
+
+def _dropped_lines(result: Dropped, dry_run: bool) -> Iterator[str]:
+    word = "Would drop" if dry_run else "Dropped"
+    yield (
+        f"{word} {count(result.chunks, 'chunk')}, {size(result.bytes)}: "
+        f"{size(result.freed)} freed in {count(result.packs, 'pack')}."
+    )
+    if result.only_here:
+        yield f"{size(result.only_here)} stay: no remote has them for sure. Send them: dsvc push"
 
 
 def _fraction(text: str | None) -> float | None:

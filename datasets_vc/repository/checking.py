@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 
@@ -73,6 +73,15 @@ class _Look:
     def lost(self) -> set[Digest]:
         return self.found.bad | self.meaning.missing
 
+    def add_lost(self, lost: Iterable[Digest]) -> None:
+        """Tell of chunks that nobody has: a partial store, which forgot them, looks sound."""
+        known = {each.name for each in self.found.findings}
+        self.meaning.missing.update(lost)
+        for digest in lost:
+            if digest.hex() not in known:
+                problem = "It is lost: no remote and no file of the workspace has its bytes."
+                self.found.find("chunk", digest, problem)
+
 
 def check(
     context: Context, remote: str | None, sample: float | None, *, repair: bool, progress: Progress
@@ -83,8 +92,10 @@ def check(
         first = checker.look(drawn)
         if not (repair and first.found.findings):
             return checker.result(first, first, drawn)
-        checker.repair(first)
-        return checker.result(first, checker.look(drawn), drawn)
+        lost = checker.repair(first)
+        last = checker.look(drawn)
+        last.add_lost(lost)
+        return checker.result(first, last, drawn)
 
 
 class _Checker:
@@ -134,8 +145,8 @@ class _Checker:
             sample=sample,
         )
 
-    def repair(self, look: _Look) -> None:
-        """Mend what can be: the index, then packs, then what these have lost."""
+    def repair(self, look: _Look) -> list[Digest]:
+        """Mend what can be: the index, then packs, then what these have lost; returns the rest."""
         store, found = self._store, look.found
         wrong = {
             Digest(bytes.fromhex(each.name)) for each in found.findings if each.kind == "recipe"
@@ -151,6 +162,12 @@ class _Checker:
             rest = [each for each in lost if store.find(each) is None]
             if rest:
                 fetch(look, rest)
+        rest = [each for each in lost if store.find(each) is None]
+        if not rest:
+            return []
+        marks = Marks(found.index)
+        held, rows = self._held(marks), marks.rows(rest)
+        return [each for each, row in zip(rest, rows.tolist(), strict=True) if row < 0 or held[row]]
 
     def _from_elsewhere(self, look: _Look, lost: Sequence[Digest]) -> None:
         """Get chunks from the remotes that have them; for a remote from the store here."""

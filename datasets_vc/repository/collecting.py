@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -15,6 +15,7 @@ from datasets_vc.digest import Buffer, Digest
 from datasets_vc.format.pack import METADATA
 from datasets_vc.format.root import Root
 from datasets_vc.history.holders import ref_holders, run_holders
+from datasets_vc.history.manifest import NodeSource
 from datasets_vc.history.reachable import Holder, mark_below, mark_held
 from datasets_vc.repository.context import Context
 from datasets_vc.store import Store
@@ -30,7 +31,7 @@ from datasets_vc.store.collect import (
 )
 from datasets_vc.store.compact import HISTORY_BELOW, pinned_packs, rewrite
 from datasets_vc.store.index import ChunkIndex
-from datasets_vc.store.marks import Marks
+from datasets_vc.store.marks import Marks, Rows
 from datasets_vc.workspace.mergestate import MergeState
 
 SHARED_GRACE = timedelta(days=14)
@@ -103,7 +104,7 @@ def _collect(
 ) -> Collected:
     store = context.remotes.connect(remote).store if remote else context.store
     source = Nearby(store, context.store) if remote else store
-    age = Age(int(grace.total_seconds()), int(time.time()))
+    age = Age(int(grace.total_seconds()), int(time.time()), own=own)
     holders: list[Holder] = []
 
     def held(index: ChunkIndex, root: Root) -> Marks:
@@ -114,7 +115,7 @@ def _collect(
             source.read_ahead()
         return mark_held(index, source, _few(holders) if explain else [_merged(_ONE, holders)])
 
-    marking = Marking(held, lambda marks, rows: mark_below(marks, source, rows))
+    marking = Marking(held, mark_young(source))
     made = plan(store, store.root(), marking, age) if dry_run else collect(store, marking, age)
     left = delete_leftovers(store, age, dry_run=dry_run)
     sparse = sparse_packs(made.marks, made.picked, pinned_packs(store))
@@ -142,6 +143,21 @@ def _collect(
         grace=grace,
         held=_bytes_held(made.marks, _few(holders)) if explain else (),
     )
+
+
+def held_here(context: Context, store: Store) -> Callable[[ChunkIndex, Root], Marks]:
+    """Marks what is held of a workspace's store."""
+
+    def held(index: ChunkIndex, root: Root) -> Marks:
+        holders = [*ref_holders(root), *run_holders(store), *workspace_holders(context)]
+        return mark_held(index, store, [_merged(_ONE, holders)])
+
+    return held
+
+
+def mark_young(source: NodeSource) -> Callable[[Marks, Rows], None]:
+    """Marks garbage that is not old enough, and what that needs."""
+    return lambda marks, rows: mark_below(marks, source, rows)
 
 
 def _waits(made: Plan, pack: Digest) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.repository.checking import Checked, check
 from datasets_vc.repository.collecting import Collected, collect_garbage
 from datasets_vc.repository.context import Context
+from datasets_vc.repository.dropping import Dropped, drop
 
 
 class Maintenance:
@@ -61,3 +63,34 @@ class Maintenance:
             ConflictError: somebody changed the store during a repair.
         """
         return check(self._context, remote, sample, repair=repair, progress=progress)
+
+    def drop(
+        self,
+        revisions: Sequence[str] = (),
+        *,
+        everything: bool = False,
+        keep_pinned: bool = False,
+        dry_run: bool = False,
+    ) -> Dropped:
+        """Free local space: bytes of files that a remote has; all else stays, and they come back.
+
+        A remote has a chunk if its index, read anew, lists it in a pack that it has in full length
+        and that nobody has marked as damaged. What the workspace's own version needs stays, unless
+        this version is named.
+
+        Args:
+            revisions: whose files to drop.
+            everything: drop all files, of the workspace's version too.
+            keep_pinned: leave packs that a run pinned.
+            dry_run: only say what would go.
+
+        Raises:
+            RemoteError: no remote can be asked.
+        """
+        return drop(
+            self._context,
+            revisions,
+            everything=everything,
+            keep_pinned=keep_pinned,
+            dry_run=dry_run,
+        )

@@ -26,12 +26,14 @@ from datasets_vc.history.manifest import Manifest, write_manifest
 from datasets_vc.history.merge import with_changes
 from datasets_vc.paths import is_under
 from datasets_vc.progress import Progress
+from datasets_vc.repository.again import once_more
 from datasets_vc.repository.bringing import ensure_files
 from datasets_vc.repository.context import Context
 from datasets_vc.repository.files import write_files
 from datasets_vc.repository.results import CheckoutResult, MergeResult
 from datasets_vc.repository.threeway import Outcome, table_of_side
 from datasets_vc.store import ChunkWriter, Written
+from datasets_vc.store.counted import CollectedError
 from datasets_vc.workspace.exact import found_at, put_at
 from datasets_vc.workspace.mergestate import (
     MergeState,
@@ -152,7 +154,16 @@ def _write(
 def _record(
     context: Context, state: MergeState, recorder: Recorder, progress: Progress
 ) -> MergeResult:
-    with context.store.writer() as writer:
+    commit = once_more(
+        context.store, lambda needed: _commit(context, state, recorder, progress, needed)
+    )
+    return _note(context, state, commit)
+
+
+def _commit(
+    context: Context, state: MergeState, recorder: Recorder, progress: Progress, needed: bytes
+) -> Digest:
+    with context.store.writer(needed=needed) as writer:
         dataset = _resolved_dataset(context, state, writer, progress)
         if state.kind != "merge" and dataset == context.dataset_of(state.ours):
             raise InvalidInputError(
@@ -162,11 +173,12 @@ def _record(
             )
         author = state.author or recorder.author
         made = Commit(dataset, state.parents, author, recorder.moment, state.message)
+        writer.count_on(b"".join([dataset, *state.parents]))
         commit = writer.add_meta(encode_commit(made))
         written = writer.finish()
     write_state(context.folder, replace(state, commit=commit))
     _publish(context, state, commit, written)
-    return _note(context, state, commit)
+    return commit
 
 
 def _publish(context: Context, state: MergeState, commit: Digest, written: Written) -> None:
@@ -176,6 +188,8 @@ def _publish(context: Context, state: MergeState, commit: Digest, written: Writt
         return
     try:
         context.branches.move(branch, state.ours, commit, written)
+    except CollectedError:
+        raise
     except ConflictError as error:
         raise ConflictError(
             error.message,

@@ -16,6 +16,7 @@ from datasets_vc.history.commits import read_commit
 from datasets_vc.history.manifest import Manifest, write_manifest
 from datasets_vc.memory import give_back
 from datasets_vc.progress import Progress
+from datasets_vc.repository.again import once_more
 from datasets_vc.repository.context import Context
 from datasets_vc.repository.files import write_files
 from datasets_vc.repository.results import CheckoutResult, CommitResult, Status
@@ -62,7 +63,10 @@ def commit(
     consumed = Consumed()
     with context.workspace.lock():
         context.refuse_unfinished()
-        made = _record(context, message, paths, author, time, progress)
+        made = once_more(
+            context.store,
+            lambda needed: _record(context, message, paths, author, time, progress, needed),
+        )
         if consume:
             version = context.entries_of(context.head.commit)
             consumed = context.workspace.consume(version, context.store, paths, progress=progress)
@@ -81,16 +85,18 @@ def _record(
     author: str,
     time: datetime | None,
     progress: Progress,
+    needed: bytes,
 ) -> CommitResult | None:
     """Make a commit; None if nothing changed."""
     head = context.head
     context.store.refresh()
-    with context.store.writer() as writer:
+    with context.store.writer(needed=needed) as writer:
         dataset, made = _ingest(context, writer, paths, progress)
         if dataset is None or _was_recorded(context, dataset):
             return None
         now = (time or datetime.now(UTC)).replace(microsecond=0)
         parents = (head.commit,) if head.commit else ()
+        writer.count_on(b"".join(parents))
         digest = writer.add_meta(encode_commit(Commit(dataset, parents, author, now, message)))
         written = writer.finish()
     if head.branch is None:

@@ -44,18 +44,25 @@ class Marking:
     Attributes:
         held: marks all that is held of an index, for a root.
         below: marks some rows, too, and all below them.
+        dropped: picks rows that go although they are held, or none.
     """
 
     held: Callable[[ChunkIndex, Root], Marks]
     below: Callable[[Marks, Rows], None]
+    dropped: Callable[[Marks], Mask] | None = None
 
 
 @dataclass(frozen=True)
 class Age:
-    """What is old enough to go: garbage for so many seconds at `now`, in seconds since 1970."""
+    """What is old enough to go: garbage for so many seconds at `now`, in seconds since 1970.
+
+    Index objects that were replaced go at once where there is no grace, and in a workspace's `own`
+    store: its readers look again.
+    """
 
     grace: int
     now: int
+    own: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,6 +108,8 @@ def plan(store: Store, root: Root, marking: Marking, age: Age) -> Plan:
         # What became garbage only now still needs what lies below it.
         marking.below(marks, np.flatnonzero(dead & ~picked & marks.metadata()))
         picked &= ~marks.held
+    if marking.dropped is not None:
+        picked |= marking.dropped(marks)
     waiting = dead & ~picked
     there = _Objects(store)
     unlisted = there.unlisted(root, marks.index)
@@ -108,7 +117,7 @@ def plan(store: Store, root: Root, marking: Marking, age: Age) -> Plan:
     rest = [digest for digest in unlisted if digest not in doomed]
     tables = tables_without(root, marks, picked, doomed)
     emptied = _emptied(marks.index, root, tables)
-    replaced = set(tables) if age.grace <= 0 else set()
+    replaced = set(tables) if age.own or age.grace <= 0 else set()
     doomed |= emptied | replaced | {*root.doomed}
     why = dict.fromkeys(emptied, "nothing in it is held") | dict.fromkeys(replaced, "replaced")
     objects = tuple(there.gone(doomed, why))

@@ -7,9 +7,12 @@ root later looks (docs/format.md, section 12).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from datasets_vc.backends.base import Backend
 from datasets_vc.digest import Digest
 from datasets_vc.errors import ConflictError
+from datasets_vc.format.index import IndexTable
 from datasets_vc.format.location import digest_keys, digest_list
 from datasets_vc.format.root import Root
 from datasets_vc.store.index import ChunkIndex
@@ -61,6 +64,22 @@ def check_still_there(backend: Backend, index: ChunkIndex, written: Written) -> 
             f"needs, such as {lost[0].hex()}.",
             b"".join(lost),
         )
+
+
+def whole_tables(
+    backend: Backend, root: Root, tables: Sequence[IndexTable]
+) -> tuple[IndexTable, ...]:
+    """Those of some tables whose packs collections have left."""
+    sizes = {info.name: info.size for info in backend.list(PACKS)}
+    doomed = {*root.doomed}
+    return tuple(
+        table
+        for table in tables
+        if all(
+            sizes.get(pack_name(pack.digest)) == pack.size and pack.digest not in doomed
+            for pack in table.packs
+        )
+    )
 
 
 def not_listed(index: ChunkIndex, written: Written) -> list[Digest]:

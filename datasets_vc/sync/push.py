@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -15,10 +15,14 @@ from datasets_vc.format.root import Refs, Root
 from datasets_vc.history.commits import is_ancestor, read_commit, walk
 from datasets_vc.history.tagobjects import peeled
 from datasets_vc.progress import SILENT, Progress
-from datasets_vc.store import Store
+from datasets_vc.store import Store, Written
 from datasets_vc.store.compact import SMALL_AT_REMOTE, compact
+from datasets_vc.store.counted import CollectedError, whole_tables
+from datasets_vc.store.index import ChunkIndex
 from datasets_vc.sync.closure import dataset_chunks
 from datasets_vc.sync.transfer import Moved, send
+
+_ATTEMPTS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +57,13 @@ def push_branch(
     tags = _tags_before(local, tip)
     _check_tags(root.tags, tags, remote.url)
     extra = extra or Extra()
-    wanted = _missing_there(local, remote, tip, extra, tags.values())
+
+    def missing() -> list[Digest]:
+        return _missing_there(local, remote, tip, extra, tags.values())
+
+    wanted = missing()
     if not wanted and expected == tip and tags.items() <= root.tags.items():
         return Moved(), root
-    written = send(local, remote, wanted, progress)
 
     def change(root: Root) -> Root:
         if root.branches.get(branch) != expected:
@@ -70,10 +77,50 @@ def push_branch(
             default_branch=branch if first else root.default_branch,
         )
 
-    root = remote.publish(written, change)
+    written, root = _deliver(local, remote, wanted, missing, change, progress)
     with suppress(DatasetError):  # The push is done, whatever comes of tidying up.
         compact(remote, SMALL_AT_REMOTE, source=local)
     return Moved(len(written.packs), written.chunks), root
+
+
+def _deliver(
+    local: Store,
+    remote: Store,
+    wanted: Sequence[Digest],
+    missing: Callable[[], Sequence[Digest]],
+    change: Callable[[Root], Root],
+    progress: Progress,
+) -> tuple[Written, Root]:
+    """Send chunks and publish them; if a collection was there meanwhile, what it has taken, too.
+
+    Args:
+        missing: finds out anew what the remote lacks, by its index.
+    """
+    written = Written()
+    for _ in range(_ATTEMPTS):
+        sent = send(local, remote, wanted, progress)
+        written = replace(
+            sent,
+            tables=(*written.tables, *sent.tables),
+            bytes=written.bytes + sent.bytes,
+            chunks=written.chunks + sent.chunks,
+        )
+        generation = remote.seen.gc_generation
+
+        def unless_collected(root: Root, generation: int = generation) -> Root:
+            if root.gc_generation != generation:
+                raise CollectedError(f"A collection went on at {remote.url} meanwhile.")
+            return change(root)
+
+        try:
+            return written, remote.publish(written, unless_collected)
+        except CollectedError:
+            root = remote.refresh()
+            tables = whole_tables(remote.backend, root, written.tables)
+            written = replace(written, tables=tables)
+            lacking = missing()
+            wanted = ChunkIndex(written.tables).locate(lacking).missing() if lacking else []
+    raise CollectedError(f"Collections go on at {remote.url} all the time.")
 
 
 def _missing_there(

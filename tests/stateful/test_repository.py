@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -313,6 +313,63 @@ class RepositoryMachine(RuleBasedStateMachine):
         if workspace.commit and name not in workspace.branches:
             repository.branches.create(name)
             workspace.branches[name] = workspace.commit
+
+    @rule(which=WHICH, name=BRANCHES)
+    def delete_branch(self, which: int, name: str) -> None:
+        workspace, repository = self._take(which)
+        if name in workspace.branches and name != workspace.branch:
+            repository.branches.delete(name, force=True)
+            del workspace.branches[name]
+
+    @rule(which=WHICH, name=TAGS)
+    def delete_tag(self, which: int, name: str) -> None:
+        workspace, repository = self._take(which)
+        if name in workspace.tags:
+            repository.tags.delete(name)
+            del workspace.tags[name]
+
+    # Keeping stores in order
+
+    @rule(which=WHICH)
+    def collect(self, which: int) -> None:
+        """What was known and nothing holds any more is gone; `_look_at_everything` sees the rest."""
+        workspace, repository = self._take(which)
+        repository.maintenance.gc(grace=timedelta(0))
+        held = [
+            *workspace.branches.values(),
+            *workspace.tags.values(),
+            *repository.store.root().tracking.values(),
+            workspace.commit,
+            workspace.unfinished and workspace.unfinished.other,
+        ]
+        workspace.known &= self.history.before(*held)
+        names = sorted(commit.hex() for commit in workspace.known)
+        assert [repository.resolve(name).commit.hex() for name in names] == names
+        assert repository.maintenance.gc(grace=timedelta(0)).objects == ()
+
+    @rule(which=WHICH)
+    def collect_remote(self, which: int) -> None:
+        _, repository = self._take(which)
+        if self.has_remote:
+            repository.maintenance.gc(remote="origin", grace=timedelta(0))
+
+    @rule(which=WHICH, remote=st.booleans())
+    def check(self, which: int, remote: bool) -> None:
+        _, repository = self._take(which)
+        if self.has_remote or not remote:
+            found = repository.maintenance.fsck(remote="origin" if remote else None)
+            assert found.errors == []
+            assert found.checked["root"] == 1
+
+    @rule(which=WHICH)
+    def drop(self, which: int) -> None:
+        """All bytes that are elsewhere go, and come back when they are needed."""
+        workspace, repository = self._take(which)
+        if self.has_remote:
+            repository.maintenance.drop(everything=True)
+            if workspace.commit:
+                repository.fetch(revisions=[workspace.commit.hex()])
+                self._learn(workspace)
 
     # Elsewhere
 

@@ -1,0 +1,214 @@
+"""Freeing local space: bytes go that a remote has, and what says which files there are stays."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from datasets_vc.config import read_config
+from datasets_vc.digest import Digest
+from datasets_vc.errors import DatasetError, InvalidInputError, RemoteError
+from datasets_vc.history.holders import run_holders
+from datasets_vc.history.reachable import Holder, mark_held
+from datasets_vc.repository.collecting import held_here, mark_young
+from datasets_vc.repository.context import Context
+from datasets_vc.store import Store
+from datasets_vc.store.collect import Age, Marking, collect, plan, sparse_packs
+from datasets_vc.store.compact import rewrite
+from datasets_vc.store.index import ChunkIndex
+from datasets_vc.store.marks import Marks, Mask
+from datasets_vc.store.names import PACKS, RUN_PACKS, RUNS, damaged_name, pack_name
+from datasets_vc.sync.fetch import update_tracking
+
+_FOREVER = 1 << 40
+_AT_ONCE = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """What was, or would be, dropped from the local store.
+
+    Attributes:
+        chunks: how many, and
+        bytes: what they take as they are stored.
+        packs: how many were deleted, or written again without them, and
+        freed: how many bytes that makes.
+        only_here: bytes that no remote has for sure; they stay.
+    """
+
+    chunks: int
+    bytes: int
+    packs: int
+    freed: int
+    only_here: int
+
+
+@dataclass(frozen=True)
+class _There:
+    """What a remote has for sure: what its index, read just now, lists in packs that it has."""
+
+    index: ChunkIndex
+    packs: Mask
+
+    def has(self, digests: Sequence[Digest]) -> Mask:
+        if not len(self.index):
+            return np.zeros(len(digests), np.bool_)
+        places = self.index.locate(digests)
+        numbers = np.where(places.found, places.rows["pack"], 0)
+        has: Mask = places.found & self.packs[numbers]
+        return has
+
+
+def drop(
+    context: Context,
+    revisions: Sequence[str],
+    *,
+    everything: bool,
+    keep_pinned: bool,
+    dry_run: bool,
+) -> Dropped:
+    if not (revisions or everything):
+        raise InvalidInputError("Nothing is named to drop.", "Name versions, or give --all.")
+    with context.workspace.lock():
+        datasets = [context.resolve(revision).dataset for revision in revisions]
+        there = _remotes(context)
+        dropping = _Dropping(
+            context.store,
+            there,
+            dropped=None if everything else datasets,
+            kept=_needed(context, datasets),
+            keep_pinned=keep_pinned,
+        )
+        return _drop(context, dropping, dry_run=dry_run)
+
+
+def _drop(context: Context, dropping: _Dropping, *, dry_run: bool) -> Dropped:
+    store = context.store
+    own = read_config(context.folder).store is None
+    age = Age(_FOREVER, int(time.time()), own=own)
+    marking = Marking(held_here(context, store), mark_young(store), dropping.rows)
+    made = plan(store, store.root(), marking, age)
+    if not dry_run and made.picked.any():
+        made = collect(store, marking, age)
+    pinned = _unpin(store, made.marks, made.picked, keep=dry_run)
+    sparse = sparse_packs(made.marks, made.picked, pinned)
+    if sparse and not dry_run:
+        replaced = rewrite(store, list(sparse), delete=own)
+        sparse = {pack: sparse[pack] for pack in replaced}
+        if own:
+            store.delete_replaced()
+    deleted = [gone for gone in made.objects if gone.name.startswith(PACKS)]
+    sizes = made.marks.sizes()
+    return Dropped(
+        chunks=int(made.picked.sum()),
+        bytes=int(sizes[made.picked].sum()),
+        packs=len(deleted) + len(sparse),
+        freed=sum(gone.bytes for gone in deleted) + sum(sparse.values()),
+        only_here=dropping.only_here,
+    )
+
+
+class _Dropping:
+    """Which chunks to drop: files of some versions, or of all, that a remote has.
+
+    Args:
+        there: what remotes have.
+        dropped: the datasets whose files go; None for all files.
+        kept: datasets whose files stay.
+        keep_pinned: whether pinned packs stay, too.
+
+    Attributes:
+        only_here: bytes that would go if a remote had them.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        there: Sequence[_There],
+        *,
+        dropped: Sequence[Digest] | None,
+        kept: Sequence[Digest],
+        keep_pinned: bool,
+    ) -> None:
+        self.only_here = 0
+        self._store = store
+        self._there = there
+        self._dropped = dropped
+        self._kept = kept
+        self._keep_pinned = keep_pinned
+
+    def rows(self, marks: Marks) -> Mask:
+        """The rows of an index that go."""
+        wanted = ~marks.metadata()
+        if self._dropped is not None:
+            wanted &= self._below(marks, self._dropped) & ~self._below(marks, self._kept)
+        if self._keep_pinned:
+            packs = {pack for holder in run_holders(self._store) for pack in holder.packs}
+            wanted[marks.in_packs(packs)] = False
+        there = self._at_remotes(marks, np.flatnonzero(wanted))
+        self.only_here = int(marks.sizes()[wanted & ~there].sum())
+        return wanted & there
+
+    def _below(self, marks: Marks, datasets: Sequence[Digest]) -> Mask:
+        holder = Holder("dropped", "", datasets=tuple(datasets))
+        return mark_held(marks.index, self._store, [holder]).held
+
+    def _at_remotes(self, marks: Marks, rows: np.ndarray) -> Mask:
+        found = np.zeros(len(marks.digests), np.bool_)
+        for start in range(0, len(rows), _AT_ONCE):
+            some = rows[start : start + _AT_ONCE]
+            names = marks.names(some)
+            for there in self._there:
+                found[some] |= there.has(names)
+        return found
+
+
+def _remotes(context: Context) -> list[_There]:
+    """What the remotes have; those that cannot be asked have nothing.
+
+    Raises:
+        RemoteError: none can be asked.
+    """
+    found, trouble = [], "there is none."
+    for name in context.remotes.list():
+        try:
+            connection = context.remotes.connect(name)
+            sizes = {info.name: info.size for info in connection.store.backend.list(PACKS)}
+        except DatasetError as error:
+            trouble = error.message
+            continue
+        index = connection.store.index
+        sound = [
+            sizes.get(pack_name(pack.digest)) == pack.size
+            and damaged_name(pack.digest) not in sizes
+            for pack in index.packs
+        ]
+        found.append(_There(index, np.array(sound, np.bool_)))
+        # From now on this store is one that lacks what a remote has.
+        update_tracking(context.store, name, connection.root)
+    if not found:
+        raise RemoteError(
+            f"No remote could say what it has: {trouble}",
+            "Only what a remote has is dropped: dsvc remote add NAME URL, then dsvc push",
+        )
+    return found
+
+
+def _needed(context: Context, dropped: Sequence[Digest]) -> list[Digest]:
+    """The dataset that the workspace stands at, unless just that is to be dropped."""
+    here = context.dataset_of(context.head.commit)
+    return [here] if here and here not in dropped else []
+
+
+def _unpin(store: Store, marks: Marks, picked: Mask, *, keep: bool) -> set[Digest]:
+    """Forget the pins of packs that lose chunks; returns what is pinned then."""
+    left: set[Digest] = set()
+    for holder in run_holders(store):
+        if not picked[marks.in_packs(holder.packs)].any():
+            left.update(holder.packs)
+        elif not keep:
+            store.backend.delete(f"{RUNS}{holder.name}/{RUN_PACKS}")
+    return left
