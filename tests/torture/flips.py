@@ -158,7 +158,9 @@ class Damage:
     def _clone(self, folder: Path) -> object:
         try:
             result = Repository.clone(str(self.store), folder)
-            return result.commit, result.dataset, tree_of(folder)
+            files = RunFiles(Repository.open(folder).store)
+            runs = [files.read(run) for run in files.ids()]
+            return result.commit, result.dataset, tree_of(folder), runs
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
