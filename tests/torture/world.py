@@ -45,7 +45,7 @@ TWO = _tree("y", "x", other=b"1", **_NEW)
 SIDE = _tree("x", "z", changed=b"old", gone__deep=b"gone", other=b"2", side__s=b"s" * 500)
 MERGED = _tree("y", "z", other=b"2", side__s=b"s" * 500, **_NEW)
 THREE = TWO | {"sent": (FILE, _large(3)), "sent too": (FILE, b"small")}
-STEPS = [ONE | {"changed": (FILE, b"step %d" % number)} for number in range(7)]
+STEPS = [ONE | {"changed": (FILE, b"step %d" % number)} for number in range(6)]
 LAST = ONE | {"changed": (FILE, b"last")}
 
 TREES = {"one": ONE, "side": SIDE, "two": TWO, "three": THREE, "last": LAST}
@@ -76,7 +76,7 @@ class Act:
 def _acts() -> Iterable[Act]:
     # A commit that was recorded before it was stopped has nothing left to do.
     yield Act("commit", ("commit", "-m", "two"), TWO, TWO, TWO, (0, 2))
-    # After seven small commits the eighth merges the packs of all.
+    # After six small commits the next one merges what all of them wrote of metadata.
     yield Act("repack", ("commit", "-m", "last"), LAST, LAST, LAST, (0, 2))
     mine = MINE | EDITED
     yield Act("gc", ("gc", "--grace", "0"), ONE | mine, ONE | mine, ONE)
