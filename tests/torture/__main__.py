@@ -21,7 +21,7 @@ from tests.torture.campaign import Setting, Tally
 
 CAMPAIGNS = {
     "kills": 1_200,
-    "power": 2_000,
+    "power": 1_000,
     "disk": 1_000,
     "flips": 10_000,
     "remotes": 300,

@@ -69,6 +69,8 @@ def campaign(name: str, attempt: Try, setting: Setting) -> Tally:
             break
         try:
             attempt(trial, tally)
+        except KeyboardInterrupt:
+            break  # what was done so far is told
         except Exception as error:
             frame = traceback.extract_tb(error.__traceback__)[-1]
             where = f"{Path(frame.filename).name}:{frame.lineno}"
