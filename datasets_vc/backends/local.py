@@ -190,7 +190,13 @@ class LocalBackend(Backend):
             os.fsync(file.fileno())
         # Windows cannot rename what is open.
         file.close()
-        temporary.replace(path)
+        try:
+            temporary.replace(path)
+        except FileNotFoundError:
+            raise ConflictError(
+                f"'{path}' was removed while it was being written, by a collection without grace.",
+                "Run the command again.",
+            ) from None
         self._sync_folder(path.parent)
 
     def _sync_folder(self, folder: Path) -> None:

@@ -69,14 +69,9 @@ VERBS = {
     "pull": Listed("remotes", "Get the branch's new versions from a remote, and its files."),
     "push": Listed("remotes", "Send a branch's versions to a remote."),
     "pin": Listed("pinning", "Write a small file that says which version some code uses."),
-    "fsck": Listed(
-        "maintenance", "Check that everything is there and as it should be; exit with 13 if not."
-    ),
+    "fsck": Listed("maintenance", "Check that everything is there and sound, or mend it."),
     "gc": Listed("maintenance", "Delete what no branch, tag or run needs any more."),
-    "drop": Listed(
-        "maintenance",
-        "Free local space: bytes of versions that a remote has go, and come back when needed.",
-    ),
+    "drop": Listed("maintenance", "Free local space of files that a remote has, too."),
     "train": Listed("runs", "Train a model on a version and record the run."),
     "runs": Listed("runs", "Look at recorded runs."),
     "reproduce": Listed("runs", "Train a recorded run again and say whether it is the same."),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 app = new_app()
 
-_UNITS = {"": 86400, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _SHOWN = 20
 _KINDS = ("pack", "chunk", "ref", "commit", "node", "file", "run")
 
@@ -78,9 +78,10 @@ def fsck(
         bool, typer.Option("--repair", help="Mend what can be mended, and keep the rest aside.")
     ] = False,
 ) -> int:
-    """Check that everything is there and as it should be; exit with 13 if not.
+    """Check that everything is there and sound, or mend it.
 
-    Every object down to each chunk, every version down to each file. --repair lists anew what the
+    Every object down to each chunk, every version down to each file. The exit code is 13 if
+    something is wrong and was not mended. --repair lists anew what the
     index has lost, and gets damaged chunks from remotes, from the store here if a remote is
     checked, or from files of the workspace that still have the bytes; what cannot be mended is
     moved to 'quarantine/' in the store.
@@ -108,11 +109,11 @@ def drop(
         bool, typer.Option("--dry-run", help="Drop nothing: say how much would go.")
     ] = False,
 ) -> None:
-    """Free local space: bytes of versions that a remote has go, and come back when needed.
+    """Free local space of files that a remote has, too.
 
-    Only what a remote has for sure goes: its index, read anew, lists it, in a pack that is there in
-    full length. History and lists of files stay, and so does what the current version needs, unless
-    it is named. Files of the workspace are not touched.
+    They come back when they are needed. Only what a remote has for sure goes: its index, read anew,
+    lists it, in a pack that is there in full length. History and lists of files stay, and so does
+    what the current version needs, unless it is named. Files of the workspace are not touched.
     """
     if bool(revisions) == everything:
         raise typer.BadParameter("name versions, or give --all.", param_hint="REV")
@@ -199,7 +200,7 @@ def _checked_lines(session: Session, result: Checked) -> Iterator[str]:
     for path in result.affected[:_SHOWN]:
         versions = ", ".join(shown(result.names.get(c, short(c))) for c in path.commits[:_SHOWN])
         what = "the list of files from " if path.is_list else ""
-        yield f"cannot be read: {what}{shown(path.path)!r} of {versions}"
+        yield f"cannot be read: {what}{shown(path.path)} of {versions}"
     if len(result.affected) > _SHOWN:
         yield f"... and {len(result.affected) - _SHOWN:,} more paths."
     if result.quarantined:
@@ -218,10 +219,10 @@ def _told(checked: Mapping[str, int]) -> Iterator[tuple[str, int]]:
 def _duration(text: str | None) -> timedelta | None:
     if text is None:
         return None
-    found = re.fullmatch(r"(\d{1,6})([smhdw]?)", text.strip())
+    found = re.fullmatch(r"(\d{1,6})([smhdw])|0", text.strip())
     if not found:
         raise typer.BadParameter("give a number and s, m, h, d or w: 12h.", param_hint="--grace")
-    return timedelta(seconds=int(found[1]) * _UNITS[found[2]])
+    return timedelta(seconds=int(found[1]) * _UNITS[found[2]] if found[1] else 0)
 
 
 def _collected_json(result: Collected, dry_run: bool) -> dict[str, Any]:
@@ -265,11 +266,9 @@ def _collected_lines(result: Collected, dry_run: bool, explain: bool) -> Iterato
     freed = sum(gone.bytes for gone in result.objects)
     yield f"{word} {size(freed)} in {count(len(result.objects), 'object')}."
     if result.rewritten:
-        yield (
-            f"{count(result.rewritten, 'pack')} mostly of garbage "
-            f"{'would be' if dry_run else 'were'} written again, "
-            f"{size(result.rewritten_bytes)} shorter."
-        )
+        word = "Would write" if dry_run else "Wrote"
+        packs = count(result.rewritten, "pack")
+        yield f"{word} {packs} of mostly garbage anew, {size(result.rewritten_bytes)} shorter."
     if result.waiting_since:
         until = moment(result.waiting_since + result.grace)
         yield (

@@ -17,7 +17,7 @@ from datasets_vc.digest import Buffer, Digest
 from datasets_vc.errors import DatasetError, IntegrityError
 from datasets_vc.format.commit import decode_commit
 from datasets_vc.format.json import TAG, form_of
-from datasets_vc.format.location import RECIPE, digest_keys, digest_list
+from datasets_vc.format.location import RECIPE, digest_list
 from datasets_vc.format.node import MAX_LEVELS, Node, decode_node, node_ends
 from datasets_vc.format.recipe import decode_recipe
 from datasets_vc.format.run import decode_run_input
@@ -27,10 +27,10 @@ from datasets_vc.history.manifest import NodeSource
 from datasets_vc.history.reachable import Holder, digests_of
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.store import Store
+from datasets_vc.store.index import Places
 from datasets_vc.store.inspect import Inspection, Sample
 
 _AT_ONCE = 256
-_FILES_AT_ONCE = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class _Looking:
         self._complete = complete
         self.meaning = Meaning()
         self.datasets: dict[Digest, None] = {}
-        self._files: list[bytes] = []
+        self._recipes: dict[Digest, None] = {}
 
     def history(self, holder: Holder) -> None:
         """A ref with all commits before it."""
@@ -157,7 +157,7 @@ class _Looking:
         except DatasetError as error:
             self._found.find("run", run, error.message)
             return
-        self._files += checkpoints
+        self._files(checkpoints)
         for name in ("dataset", "code"):
             self.datasets[Digest(bytes.fromhex(members[name]))] = None
 
@@ -184,15 +184,14 @@ class _Looking:
         if node.level != level:
             return []
         if not level:
-            self._files.append(bytes(digests_of(node.rows).tobytes()))
-            self._check_sizes(digest, node)
+            self._look_at_files(digest, node)
             return []
         return _children(node, said)
 
-    def _check_sizes(self, digest: Digest, node: Node) -> None:
-        """Make sure that files are as long as their entries say."""
+    def _look_at_files(self, digest: Digest, node: Node) -> None:
+        """Make sure that the files of a leaf are there, and as long as their entries say."""
         files = digest_list(digests_of(node.rows))
-        places = self._found.index.locate(files)
+        places = self._files(files)
         whole = places.found & (places.rows["codec"] != RECIPE)
         sizes = node.rows.column("size").to_numpy()
         for row in np.flatnonzero(whole & (places.rows["raw"] != sizes)).tolist():
@@ -200,16 +199,18 @@ class _Looking:
                 path = node.rows.column("path")[row].as_py()
                 self._found.find("node", digest, f"{path!a} is not as long as its entry says.")
 
-    def recipes(self, sample: Sample, progress: Progress) -> None:
-        """Files that are there; those in pieces, or a sample of them, are put together."""
-        files = np.unique(digest_keys(b"".join(self._files)))
-        self._files.clear()
+    def _files(self, files: Sequence[Digest]) -> Places:
+        """Make sure that files are there; those in pieces are to be looked at later."""
         self._found.count("file", len(files))
-        recipes: list[Digest] = []
-        for start in range(0, len(files), _FILES_AT_ONCE):
-            here = self._present(digest_list(files[start : start + _FILES_AT_ONCE]), "file")
-            codecs = self._found.index.locate(here).rows["codec"]
-            recipes += [here[row] for row in np.flatnonzero(codecs == RECIPE).tolist()]
+        self._present(files, "file")
+        places = self._found.index.locate(files)
+        for row in np.flatnonzero(places.found & (places.rows["codec"] == RECIPE)).tolist():
+            self._recipes[files[row]] = None
+        return places
+
+    def recipes(self, sample: Sample, progress: Progress) -> None:
+        """Files that are stored in pieces; they, or a sample of them, are put together."""
+        recipes = sorted(self._recipes.keys() - self._found.bad)
         random.Random(sample.seed).shuffle(recipes)
         progress.begin("Putting files together", len(recipes), "files")
         for number, file in enumerate(recipes):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 
@@ -25,6 +25,9 @@ from datasets_vc.store.names import QUARANTINE, damaged_name
 from datasets_vc.store.repair import forget, rebuild_index
 from datasets_vc.sync.remotes import connect
 from datasets_vc.sync.transfer import receive, send
+
+_ROUNDS = 5
+_LOST = "It is lost: no remote and no file of the workspace has its bytes."
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +76,9 @@ class _Look:
     def lost(self) -> set[Digest]:
         return self.found.bad | self.meaning.missing
 
-    def add_lost(self, lost: Iterable[Digest]) -> None:
-        """Tell of chunks that nobody has: a partial store, which forgot them, looks sound."""
-        known = {each.name for each in self.found.findings}
-        self.meaning.missing.update(lost)
-        for digest in lost:
-            if digest.hex() not in known:
-                problem = "It is lost: no remote and no file of the workspace has its bytes."
-                self.found.find("chunk", digest, problem)
+    @property
+    def errors(self) -> set[tuple[str, str]]:
+        return {(each.kind, each.name) for each in self.found.findings}
 
 
 def check(
@@ -89,13 +87,15 @@ def check(
     drawn = Sample() if sample is None else Sample(sample, secrets.randbits(32))
     checker = _Checker(context, remote, progress)
     with context.workspace.lock() if repair else nullcontext():
-        first = checker.look(drawn)
-        if not (repair and first.found.findings):
-            return checker.result(first, first, drawn)
-        lost = checker.repair(first)
-        last = checker.look(drawn)
-        last.add_lost(lost)
-        return checker.result(first, last, drawn)
+        looks = [checker.look(drawn)]
+        lost: set[Digest] = set()
+        # What could not be seen behind other damage is seen once that is mended.
+        while repair and looks[-1].found.findings and len(looks) <= _ROUNDS:
+            lost.update(checker.repair(looks[-1]))
+            looks.append(checker.look(drawn, lost))
+            if looks[-1].errors == looks[-2].errors:
+                break
+        return checker.result(looks, drawn)
 
 
 class _Checker:
@@ -107,7 +107,12 @@ class _Checker:
         # A remote is read where its objects are looked at; what they mean is told by equal ones.
         self._source = Nearby(self._store, context.store) if remote else self._store
 
-    def look(self, sample: Sample) -> _Look:
+    def look(self, sample: Sample, lost: Collection[Digest] = ()) -> _Look:
+        """Look at everything.
+
+        Args:
+            lost: chunks that could not be mended: a partial store, which forgot them, looks sound.
+        """
         store = self._store
         found = inspect_objects(store, sample, self._progress)
         store.look_by(found.index, found.root)
@@ -124,20 +129,25 @@ class _Checker:
             sample=sample,
             progress=self._progress,
         )
+        for digest in lost:
+            if found.index.find(digest) is None:
+                meaning.missing.add(digest)
+                if digest.hex() not in {each.name for each in found.findings}:
+                    found.find("chunk", digest, _LOST)
         return _Look(found, meaning, holders)
 
-    def result(self, first: _Look, last: _Look, sample: Sample) -> Checked:
-        left = {(each.kind, each.name) for each in last.found.findings}
-        errors = list(first.found.findings)
-        known = {(each.kind, each.name) for each in errors}
-        errors += [each for each in last.found.findings if (each.kind, each.name) not in known]
+    def result(self, looks: Sequence[_Look], sample: Sample) -> Checked:
+        first, last = looks[0].found, looks[-1]
+        errors = {
+            (each.kind, each.name): each for look in looks[::-1] for each in look.found.findings
+        }
         kept = self._store.backend.list(QUARANTINE)
         return Checked(
             store=self._store.url,
-            checked=first.found.checked,
-            bytes=first.found.bytes,
-            errors=errors,
-            mended=[each for each in errors if (each.kind, each.name) not in left],
+            checked=first.checked,
+            bytes=first.bytes,
+            errors=list(errors.values()),
+            mended=[each for name, each in errors.items() if name not in last.errors],
             affected=self._affected(last),
             names=_names(last.found.root),
             quarantined=[info.name for info in kept],
@@ -151,7 +161,8 @@ class _Checker:
         wrong = {
             Digest(bytes.fromhex(each.name)) for each in found.findings if each.kind == "recipe"
         }
-        rebuild_index(store, found, self._held)
+        if rebuild_index(store, found, self._held):
+            return []
         store.refresh()
         for pack in found.damaged:
             store.backend.put(damaged_name(pack))

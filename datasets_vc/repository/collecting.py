@@ -65,7 +65,7 @@ class Collected:
         rewritten: packs that were written again without the chunks that nobody needs, and how many
             bytes less they take; the old ones are deleted by this collection or a later one.
         waiting_chunks: garbage that is not old enough, and
-        waiting_bytes: what it takes.
+        waiting_bytes: what it takes, with objects that nothing lists.
         waiting_since: since when at least it has been known to be garbage; None if none waits.
         grace: how old it has to be.
         held: bytes by holder, if asked for.
@@ -138,7 +138,7 @@ def _collect(
         rewritten=len(sparse),
         rewritten_bytes=sum(sparse.values()),
         waiting_chunks=int(made.waiting.sum()),
-        waiting_bytes=int(sizes[made.waiting].sum()),
+        waiting_bytes=int(sizes[made.waiting].sum()) + made.unlisted,
         waiting_since=datetime.fromtimestamp(made.note.since, UTC) if made.note else None,
         grace=grace,
         held=_bytes_held(made.marks, _few(holders)) if explain else (),

@@ -32,12 +32,20 @@ from datasets_vc.history.commits import read_commit
 from datasets_vc.memory import give_back
 from datasets_vc.paths import META_DIR
 from datasets_vc.progress import SILENT, Progress
+from datasets_vc.repository.bringing import ensure_files
 from datasets_vc.repository.context import Context
 from datasets_vc.repository.files import write_files
-from datasets_vc.repository.needed import EVERYTHING, Need, fetch_needed, lacks_needed
+from datasets_vc.repository.needed import (
+    EVERYTHING,
+    Need,
+    fetch_needed,
+    lacks_needed,
+    needed_files,
+)
 from datasets_vc.repository.results import CloneResult, SyncResult, Transfer
 from datasets_vc.store import Store
 from datasets_vc.store.heal import heal
+from datasets_vc.sync.closure import lacks_nodes
 from datasets_vc.sync.fetch import fetch_history, update_tracking
 from datasets_vc.sync.push import push_branch
 from datasets_vc.sync.remotes import DEFAULT_REMOTE, Connection, connect
@@ -211,6 +219,11 @@ def ensure(
             if type(error) is DatasetError:
                 raise  # no other remote gives us room
             trouble.append(f" {error.message}")
+    if not lacks_nodes(context.store, dataset):
+        # A version that was never pushed, of files that were, and were dropped here.
+        files = needed_files(context, dataset, need)
+        ensure_files(context, files, f"dataset {dataset.hex()}", progress)
+        return Transfer()
     raise MissingDataError(
         f"Dataset {dataset.hex()} is not complete here, and no remote has it.{''.join(trouble)}",
         "Add the remote that has it: dsvc remote add NAME URL",

@@ -35,7 +35,9 @@ def lacks_needed(context: Context, dataset: Digest, need: Need) -> bool:
     store = context.store
     if (need.part or context.part).whole:
         return lacking(store, dataset)
-    return lacks_nodes(store, dataset) or bool(lacking_files(store, _files(context, dataset, need)))
+    return lacks_nodes(store, dataset) or bool(
+        lacking_files(store, needed_files(context, dataset, need))
+    )
 
 
 def fetch_needed(
@@ -45,11 +47,12 @@ def fetch_needed(
     if (need.part or context.part).whole:
         return fetch_dataset(context.store, remote, dataset, progress)
     moved = fetch_nodes(context.store, remote, dataset)
-    files = _files(context, dataset, need)
+    files = needed_files(context, dataset, need)
     return moved + fetch_files(context.store, remote, files, progress)
 
 
-def _files(context: Context, dataset: Digest, need: Need) -> list[Digest]:
+def needed_files(context: Context, dataset: Digest, need: Need) -> list[Digest]:
+    """The files that are needed of a dataset, whose nodes are here."""
     entries = Manifest(context.store, dataset).entries()
     wanted = context.workspace.wanted(entries, need.paths, need.part)
     files: list[Digest] = wanted.column("digest").to_pylist()

@@ -19,6 +19,7 @@ from datasets_vc.history.snapshot import Snapshot
 from datasets_vc.history.tags import Tags
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.repository import exchange, working
+from datasets_vc.repository.bringing import ensure_files
 from datasets_vc.repository.context import Context
 from datasets_vc.repository.differences import Difference, diff_versions, diff_workspace
 from datasets_vc.repository.looking import every_tip, log_of, show
@@ -268,10 +269,11 @@ class Repository:
         return table
 
     def cat(self, revision: str, path: str) -> Iterator[Buffer]:
-        """The bytes of one file of a version, piece by piece.
+        """The bytes of one file of a version, piece by piece; from a remote if they are not here.
 
         Raises:
             NotFoundError: the version has no such file.
+            MissingDataError: nobody has its bytes.
         """
         entry = Manifest(self.store, self.resolve(revision).dataset).get(path)
         if entry is None:
@@ -279,6 +281,7 @@ class Repository:
                 f"There is no file '{path}' in {revision}.",
                 f"See what there is: dsvc ls {revision}",
             )
+        ensure_files(self._context, [entry.digest], f"'{path}'")
         return self.store.iter_file(entry.digest)
 
     def fetch(

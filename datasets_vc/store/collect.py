@@ -7,7 +7,7 @@ only then objects are deleted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -83,6 +83,7 @@ class Plan:
         picked: rows of chunks that are dropped from the index.
         waiting: rows of garbage that is not old enough.
         objects: what is deleted.
+        unlisted: bytes of objects that nothing lists and that are not old enough.
         tables: index tables by the index object that they replace.
         note: what waits; None if nothing does.
     """
@@ -94,6 +95,7 @@ class Plan:
     doomed: frozenset[Digest] = frozenset()
     tables: Mapping[Digest, IndexTable] = field(default_factory=dict)
     note: Note | None = None
+    unlisted: int = 0
 
 
 def plan(store: Store, root: Root, marking: Marking, age: Age) -> Plan:
@@ -122,7 +124,8 @@ def plan(store: Store, root: Root, marking: Marking, age: Age) -> Plan:
     why = dict.fromkeys(emptied, "nothing in it is held") | dict.fromkeys(replaced, "replaced")
     objects = tuple(there.gone(doomed, why))
     note = old.next(keys_of(marks.digests[waiting]), keys_of(digest_keys(rest)))
-    return Plan(marks, picked, waiting, objects, frozenset(doomed), tables, note)
+    left = there.bytes_of(rest)
+    return Plan(marks, picked, waiting, objects, frozenset(doomed), tables, note, left)
 
 
 def collect(store: Store, marking: Marking, age: Age) -> Plan:
@@ -153,7 +156,7 @@ def delete_leftovers(store: Store, age: Age, *, dry_run: bool = False) -> list[G
     gone = [
         Gone(info.name, info.size, "left by a writer that was cut short")
         for info in backend.leftovers("")
-        if age.now - info.modified >= age.grace
+        if age.grace <= 0 or age.now - info.modified >= age.grace
     ]
     names = {info.name for info in backend.list(PACKS)}
     gone += [
@@ -232,6 +235,9 @@ class _Objects:
         listed = {*root.indexes, *root.doomed}
         listed.update(pack.digest for table in index.tables for pack in _used(table))
         return [digest for digest in self._sizes if digest not in listed]
+
+    def bytes_of(self, digests: Iterable[Digest]) -> int:
+        return sum(self._sizes[digest][1] for digest in digests)
 
     def gone(self, doomed: Collection[Digest], why: Mapping[Digest, str]) -> Iterator[Gone]:
         """Those that are doomed, index objects first."""

@@ -7,7 +7,7 @@ root later looks (docs/format.md, section 12).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from datasets_vc.backends.base import Backend
 from datasets_vc.digest import Digest
@@ -34,42 +34,41 @@ class CollectedError(ConflictError):
         self.lost = lost
 
 
-def check_not_doomed(root: Root, written: Written, url: str) -> None:
-    """Make sure that no collection is deleting a new pack.
-
-    Raises:
-        CollectedError: one is; the pack needs another name.
-    """
-    if root.doomed and {pack.digest for pack in written.packs} & {*root.doomed}:
-        raise CollectedError(f"A collection is deleting what was being added to {url}.")
-
-
-def check_still_there(backend: Backend, index: ChunkIndex, written: Written) -> None:
-    """Make sure that a collection has left new packs, and what their writer counted on.
+def check_not_collected(
+    backend: Backend, root: Root, index: Callable[[], ChunkIndex], written: Written
+) -> None:
+    """Make sure that collections have left new packs, and what their writer counted on.
 
     Args:
-        index: what is listed now.
+        root: that is to be replaced.
+        index: reads what it lists; not called if there was no collection.
 
     Raises:
-        CollectedError: it has not.
+        CollectedError: they have not, or a collection is just deleting one of the packs.
     """
-    if written.packs:
-        sizes = {info.name: info.size for info in backend.list(PACKS)}
-        if any(sizes.get(pack_name(pack.digest)) != pack.size for pack in written.packs):
-            raise CollectedError(f"A collection has deleted what was being added to {backend.url}.")
-    lost = not_listed(index, written)
+    doomed = {pack.digest for pack in written.packs} & {*root.doomed}
+    if written.generation == root.gc_generation and not doomed:
+        return
+    if not (written.packs or len(written.counted)):
+        return
+    whole = len(whole_tables(backend, root, written.tables)) == len(written.tables)
+    lost = not_listed(index(), written)
     if lost:
         raise CollectedError(
             f"A collection has removed {len(lost):,} chunks from {backend.url} that a new version "
             f"needs, such as {lost[0].hex()}.",
             b"".join(lost),
         )
+    if not whole:
+        raise CollectedError(f"A collection has deleted what was being added to {backend.url}.")
 
 
 def whole_tables(
     backend: Backend, root: Root, tables: Sequence[IndexTable]
 ) -> tuple[IndexTable, ...]:
     """Those of some tables whose packs collections have left."""
+    if not tables:
+        return ()
     sizes = {info.name: info.size for info in backend.list(PACKS)}
     doomed = {*root.doomed}
     return tuple(

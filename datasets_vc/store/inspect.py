@@ -6,25 +6,29 @@ What the chunks mean, and whether all that refs need is there, is looked at by `
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from datasets_vc.digest import Buffer, Digest, digest_of
 from datasets_vc.errors import DatasetError, FormatError, IntegrityError, NotFoundError
 from datasets_vc.format.index import IndexTable, PackInfo
+from datasets_vc.format.location import Locations, digest_list
 from datasets_vc.format.pack import decode_pack
 from datasets_vc.format.root import Root
+from datasets_vc.memory import let_go
 from datasets_vc.progress import SILENT, Progress
-from datasets_vc.store.index import ChunkIndex, Place, merge_tables
+from datasets_vc.store.index import ChunkIndex, Places, merge_tables, rows_in
 from datasets_vc.store.indexes import IndexObjects
 from datasets_vc.store.names import DAMAGED, PACKS, digest_in, pack_name
 from datasets_vc.store.store import Store
 from datasets_vc.store.verify import verify_chunk
 
 _PARALLEL = 2
+_ROWS_AT_ONCE = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +123,9 @@ def inspect_objects(
     packs = {pack.digest: pack for pack in found.index.packs}
     chosen = (sample or Sample()).of(_inspect_listing(store, found, packs))
     progress.begin("Checking", sum(pack.size for pack in chosen), "B")
-    rows = _Rows(found.index)
 
     def inspect(pack: PackInfo) -> Callable[[], None]:
-        seen = _inspect_pack(store, pack, rows)
+        seen = _inspect_pack(store, pack, found.index)
         progress.advance(pack.size)
         return lambda: _note_pack(found, pack, seen)
 
@@ -164,7 +167,7 @@ def _inspect_listing(
         elif size != pack.size:
             found.find("pack", digest, f"It has {size:,} bytes, and should have {pack.size:,}.")
         if size is None:
-            _lose(found, pack, found.index.places_in(pack))
+            _lose(found, pack, [place.digest for place in found.index.places_in(pack)])
         else:
             there.append(pack)
     for name in sizes:
@@ -177,51 +180,57 @@ def _inspect_listing(
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What is wrong with a pack: in a word, with which chunks, and which rows of indexes lie."""
+    """What is wrong with a pack: in a word, with which chunks, and of which the index lies."""
 
     problem: str = ""
-    bad: Sequence[tuple[Place, str]] = ()
+    bad: Sequence[tuple[Digest, str]] = ()
     lying: Sequence[Digest] = ()
     chunks: int = 0
     size: int = 0
 
 
-class _Rows:
-    """What the index says of each pack."""
-
-    def __init__(self, index: ChunkIndex) -> None:
-        self._index = index
-
-    def of(self, pack: PackInfo) -> list[Place]:
-        return self._index.places_in(pack)
-
-
-def _inspect_pack(store: Store, pack: PackInfo, rows: _Rows) -> _Seen:
-    places = rows.of(pack)
+def _inspect_pack(store: Store, pack: PackInfo, index: ChunkIndex) -> _Seen:
+    name = pack_name(pack.digest)
     try:
-        name = pack_name(pack.digest)
         data: Buffer | None = store.backend.map(name)
         data = store.backend.get(name) if data is None else data
     except NotFoundError:
-        return _Seen("It is missing.", [(place, "Its pack is missing.") for place in places])
+        gone = [(place.digest, "Its pack is missing.") for place in index.places_in(pack)]
+        return _Seen("It is missing.", gone)
     view = memoryview(data)
     problem = "" if digest_of(view) == pack.digest else "It does not match its digest."
     try:
-        table = _table(view, pack)
+        own = ChunkIndex([_table(view, pack)])
     except IntegrityError as error:
-        problem, table = problem or error.message, None
-    lying = _lying(places, table) if table is not None and not problem else set()
-    bad = []
-    for place in places:
-        if place.digest in lying:
-            continue
-        try:
-            verify_chunk(place, view[place.offset : place.end], store.url)
-        except IntegrityError as error:
-            bad.append((place, error.message))
+        problem, own = problem or error.message, ChunkIndex(())
+    bad: list[tuple[Digest, str]] = []
+    lying: list[Digest] = []
+    count = 0
+    for digests, rows in _listed(index, pack):
+        count += len(digests)
+        true = _true(digests, rows, own) if not problem else np.ones(len(digests), np.bool_)
+        lying += [digests[row] for row in np.flatnonzero(~true).tolist()]
+        some = [digests[row] for row in np.flatnonzero(true).tolist()]
+        for place in Places(some, true[true], rows[true], [pack]).places():
+            try:
+                verify_chunk(place, view[place.offset : place.end], store.url)
+            except IntegrityError as error:
+                bad.append((place.digest, error.message))
     if bad and not problem:
         problem = "It holds chunks that are not what it says."
-    return _Seen(problem, bad, sorted(lying), len(places), len(view))
+    let_go(view)
+    return _Seen(problem, bad, lying, count, len(view))
+
+
+def _listed(index: ChunkIndex, pack: PackInfo) -> Iterator[tuple[list[Digest], Locations]]:
+    """What the index says of a pack, some chunks at a time; the only pack of the rows is 0."""
+    for table in index.tables:
+        here = np.flatnonzero(rows_in(table, {pack.digest}))
+        for start in range(0, len(here), _ROWS_AT_ONCE):
+            some = here[start : start + _ROWS_AT_ONCE]
+            rows = table.locations[some]
+            rows["pack"] = 0
+            yield digest_list(table.digests[some]), rows
 
 
 def _table(data: memoryview, pack: PackInfo) -> IndexTable:
@@ -229,20 +238,11 @@ def _table(data: memoryview, pack: PackInfo) -> IndexTable:
     return merge_tables([IndexTable((pack,), contents.digests, contents.locations)], frozenset())
 
 
-def _lying(places: Sequence[Place], table: IndexTable) -> set[Digest]:
-    """The chunks that lie elsewhere in their pack, or not in it, than the index says."""
-    true = ChunkIndex([table]).locate([place.digest for place in places])
-    rows = true.rows
-    same = true.found.copy()
-    for column, values in (
-        ("offset", [place.offset for place in places]),
-        ("stored", [place.stored for place in places]),
-        ("raw", [place.raw for place in places]),
-        ("codec", [place.codec for place in places]),
-        ("checksum", [place.checksum for place in places]),
-    ):
-        same &= rows[column] == np.array(values, rows.dtype[column])
-    return {places[row].digest for row in np.flatnonzero(~same).tolist()}
+def _true(digests: Sequence[Digest], rows: Locations, own: ChunkIndex) -> NDArray[np.bool_]:
+    """Which rows say what the pack itself says."""
+    places = own.locate(digests)
+    same: NDArray[np.bool_] = places.found & (places.rows == rows)
+    return same
 
 
 def _note_pack(found: Inspection, pack: PackInfo, seen: _Seen) -> None:
@@ -257,12 +257,12 @@ def _note_pack(found: Inspection, pack: PackInfo, seen: _Seen) -> None:
         known = {finding.name for finding in found.findings if finding.kind == "pack"}
         if pack.digest.hex() not in known:
             found.find("pack", pack.digest, seen.problem)
-        for place, problem in seen.bad:
-            found.find("chunk", place.digest, problem)
-        _lose(found, pack, [place for place, _ in seen.bad])
+        for digest, problem in seen.bad:
+            found.find("chunk", digest, problem)
+        _lose(found, pack, [digest for digest, _ in seen.bad])
 
 
-def _lose(found: Inspection, pack: PackInfo, places: Iterable[Place]) -> None:
-    """A pack is damaged, and some of its chunks cannot be read, unless there are copies."""
+def _lose(found: Inspection, pack: PackInfo, chunks: Iterable[Digest]) -> None:
+    """A pack is damaged, and some of its chunks cannot be read."""
     found.damaged.add(pack.digest)
-    found.bad.update(place.digest for place in places)
+    found.bad.update(chunks)

@@ -24,7 +24,7 @@ from datasets_vc.errors import (
     RemoteError,
 )
 from datasets_vc.format.root import Root, check_writable, decode_root, encode_root
-from datasets_vc.store.counted import check_not_doomed, check_still_there
+from datasets_vc.store.counted import check_not_collected
 from datasets_vc.store.index import ChunkIndex, Place
 from datasets_vc.store.indexes import IndexObjects, MissingIndexError
 from datasets_vc.store.names import ROOT, index_name, pack_name
@@ -322,10 +322,7 @@ class Store:
 
     def _check(self, root: Root, written: Written) -> None:
         """Make sure that what was written, and what it counts on, is there for a root."""
-        check_not_doomed(root, written, self.url)
-        known = written.generation == root.gc_generation
-        if not known and (written.packs or len(written.counted)):
-            check_still_there(self.backend, self._index_of(root), written)
+        check_not_collected(self.backend, root, lambda: self._index_of(root), written)
 
     def _index_of(self, root: Root) -> ChunkIndex:
         return ChunkIndex([self.indexes.read(name) for name in root.indexes])

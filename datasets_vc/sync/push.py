@@ -98,6 +98,7 @@ def _deliver(
     """
     written = Written()
     for _ in range(_ATTEMPTS):
+        generation = remote.seen.gc_generation
         sent = send(local, remote, wanted, progress)
         written = replace(
             sent,
@@ -105,7 +106,6 @@ def _deliver(
             bytes=written.bytes + sent.bytes,
             chunks=written.chunks + sent.chunks,
         )
-        generation = remote.seen.gc_generation
 
         def unless_collected(root: Root, generation: int = generation) -> Root:
             if root.gc_generation != generation:

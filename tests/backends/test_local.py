@@ -13,6 +13,7 @@ import pytest
 import datasets_vc
 from datasets_vc.backends import LocalBackend
 from datasets_vc.errors import (
+    ConflictError,
     DatasetError,
     LockedError,
     NotFoundError,
@@ -206,3 +207,18 @@ while done < 20:
         continue
     done += 1
 """
+
+
+def test_a_temporary_file_that_is_collected_while_it_is_written_is_a_conflict(
+    tmp_path: Path,
+) -> None:
+    backend = LocalBackend(tmp_path)
+    writer = backend.start("packs/")
+    writer.write(b"half")
+    (left,) = backend.leftovers("")
+    assert left.name.startswith("packs/.tmp-")
+    backend.delete(left.name)
+    with pytest.raises(ConflictError):
+        writer.finish("packs/a")
+    writer.abort()
+    assert list(backend.list("")) == list(backend.leftovers("")) == []

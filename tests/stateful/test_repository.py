@@ -332,7 +332,7 @@ class RepositoryMachine(RuleBasedStateMachine):
 
     @rule(which=WHICH)
     def collect(self, which: int) -> None:
-        """What was known and nothing holds any more is gone; `_look_at_everything` sees the rest."""
+        """What was known and nothing holds any more is gone, and nothing else."""
         workspace, repository = self._take(which)
         repository.maintenance.gc(grace=timedelta(0))
         held = [
