@@ -13,7 +13,6 @@ import platform
 import sys
 import tempfile
 import time
-from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 
@@ -47,7 +46,7 @@ def main() -> int:
             "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "machine": f"{platform.platform()}, Python {platform.python_version()}",
             "command": " ".join(sys.argv[1:]),
-            "campaigns": [asdict(tally) for tally in tallies],
+            "campaigns": [vars(tally) for tally in tallies],
         }
         options.json.write_text(json.dumps(report, indent=1) + "\n")
     return int(any(tally.failures for tally in tallies))
