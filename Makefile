@@ -19,6 +19,7 @@ help:
 	@echo 'make reference      write docs/cli.md from the help of the verbs'
 	@echo 'make accuracy       train the models in full and print the table (slow)'
 	@echo 'make bench          measure beside cp, find and other tools; slow (ARGS="--list" lists what)'
+	@echo 'make torture        kill, cut off, fill up and damage by the thousand; slow (ARGS="kills --seed 7")'
 	@echo 'make clean          remove what these made, .venv too'
 	@echo
 	@echo 'Each sets up .venv first (Python 3.11 or newer; PYTHON=python3.12 to choose one).'
@@ -79,6 +80,9 @@ accuracy: $(READY)
 
 bench: $(READY)
 	@$(BIN)/python benchmarks/versioning.py $(ARGS)
+
+torture: $(READY)
+	@$(BIN)/python -m tests.torture $(ARGS)
 
 clean:
 	rm -rf .venv build dist demo *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -24,7 +24,6 @@ Tables and keys that this version does not know are left alone.
 
 from __future__ import annotations
 
-import os
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
@@ -33,9 +32,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datasets_vc.addresses import PLAIN, Access, check_access, check_url
-from datasets_vc.digest import Digest, is_hex, parse_digest
+from datasets_vc.digest import Digest, checksum_of, is_hex, parse_digest
+from datasets_vc.durable import replace_file
 from datasets_vc.errors import (
     AlreadyExistsError,
+    IntegrityError,
     InvalidInputError,
     NotARepositoryError,
     NotFoundError,
@@ -242,9 +243,16 @@ def read_head(folder: Path) -> Head:
 
     Raises:
         InvalidInputError: `.dsvc/HEAD` says neither a branch nor a commit.
+        IntegrityError: it is damaged.
     """
     path = folder / META_DIR / HEAD_FILE
-    lines = (_read_text(path) or "").splitlines()
+    said, check, found = (_read_text(path) or "").rpartition("check: ")
+    if check and found != _check_of(said):
+        raise IntegrityError(
+            f"'{path}' is damaged: it does not match its checksum.",
+            "If its other lines are right, remove the last one.",
+        )
+    lines = (said if check else found).splitlines()
     branch = lines.pop(0)[5:].strip() if lines and lines[0].startswith("ref: ") else None
     commit = parse_digest(lines[0]) if lines and len(lines[0]) == 64 and is_hex(lines[0]) else None
     if len(lines) != bool(commit) or not (branch or commit):
@@ -261,21 +269,13 @@ def write_head(folder: Path, head: Head) -> None:
         raise InvalidInputError("A workspace must stand on a branch or on a commit.")
     branch = f"ref: {head.branch}\n" if head.branch else ""
     commit = f"{head.commit.hex()}\n" if head.commit else ""
-    replace_file(folder / META_DIR / HEAD_FILE, (branch + commit).encode())
+    said = branch + commit
+    data = f"{said}check: {_check_of(said)}".encode()
+    replace_file(folder / META_DIR / HEAD_FILE, data)
 
 
-def replace_file(path: Path, data: bytes) -> None:
-    """Put `data` at `path`: a reader, or a crash, meets the old file or the new, never a part."""
-    temporary = path.with_name(f".{path.name}-{os.urandom(8).hex()}")
-    try:
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+def _check_of(said: str) -> str:
+    return f"{checksum_of(said.encode()):016x}\n"
 
 
 def _read_text(path: Path) -> str | None:

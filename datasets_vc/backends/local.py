@@ -25,6 +25,7 @@ from datasets_vc.backends.base import (
 )
 from datasets_vc.backends.blocks import BLOCK, clone_range
 from datasets_vc.digest import Buffer
+from datasets_vc.durable import make_folders, sync_folder
 from datasets_vc.errors import (
     ConflictError,
     DatasetError,
@@ -41,7 +42,6 @@ _STALE_TRIES = 3
 _NO_SUCH_FILE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR})
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-_NO_FOLDER_FSYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES, errno.EPERM})
 
 Result = TypeVar("Result")
 
@@ -77,7 +77,7 @@ class LocalBackend(Backend):
         self._lock_timeout = lock_timeout
         if create:
             with _our_errors("write", self.folder):
-                self.folder.mkdir(parents=True, exist_ok=True)
+                make_folders(self.folder)
 
     def get(self, name: str, start: int = 0, end: int | None = None) -> bytes:
         path = self._path(name)
@@ -250,17 +250,8 @@ class LocalBackend(Backend):
         self._sync_folder(path.parent)
 
     def _sync_folder(self, folder: Path) -> None:
-        """Make the names in a folder last, where the system can (Windows cannot)."""
-        if not self._durable or os.name == "nt":
-            return
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        except OSError as error:
-            if error.errno not in _NO_FOLDER_FSYNC:
-                raise
-        finally:
-            os.close(handle)
+        if self._durable:
+            sync_folder(folder)
 
 
 class _LocalWriter(ObjectWriter):

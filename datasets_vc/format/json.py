@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from datasets_vc.digest import ALGORITHM, Buffer, Digest, is_hex
+from datasets_vc.digest import ALGORITHM, Buffer, Digest, checksum_of, is_hex
 from datasets_vc.errors import FormatError, IntegrityError, InvalidInputError
 from datasets_vc.format.header import VERSION
 
@@ -17,9 +17,12 @@ RUN_INPUT = "dsvc-run-input"
 RUN_PACKS = "dsvc-run-packs"
 TAG = "dsvc-tag"
 
+CHECK = "check"
+"""The member that says whether an object is whole, and the write flag that says it is there."""
+
 _ALWAYS_CANONICAL = frozenset({COMMIT, RUN, RUN_INPUT, RUN_PACKS, TAG})
 
-_COMMON = ("algorithm", "format", "read_flags", "version", "write_flags")
+_COMMON = ("algorithm", "format", "read_flags", "version", "write_flags", CHECK)
 
 
 def canonical(value: object) -> bytes:
@@ -52,6 +55,17 @@ def encode_object(form: str, members: Mapping[str, object]) -> bytes:
     return canonical(common | dict(members))
 
 
+def encode_checked(form: str, members: Mapping[str, object]) -> bytes:
+    """The same for an object that no digest names: it has a checksum of its own."""
+    data = encode_object(form, dict(members) | {"write_flags": [CHECK]})
+    return canonical(json.loads(data) | {CHECK: check_of(data)})
+
+
+def check_of(data: Buffer) -> str:
+    """What the member `check` says of bytes."""
+    return f"{checksum_of(data):016x}"
+
+
 def form_of(data: Buffer) -> str | None:
     """The name of the format that `data` says to be of; None if it is no JSON object with one."""
     if bytes(data[:1]) != b"{":
@@ -78,6 +92,7 @@ def decode_object(data: Buffer, form: str, what: str) -> dict[str, Any]:
         raise _too_new(what)
     if value.get("read_flags") != []:
         raise _too_new(what)
+    _verify(value, what)
     if form in _ALWAYS_CANONICAL and not _is_canonical(value, data):
         raise IntegrityError(
             f"{what} is not written canonically, so its digest is not the only one."
@@ -119,6 +134,16 @@ def text(value: object, what: str) -> str:
     if not isinstance(value, str) or any("\ud800" <= char <= "\udfff" for char in value):
         raise IntegrityError(f"{what} is malformed: {value!r} is not text.")
     return value
+
+
+def _verify(value: Mapping[str, Any], what: str) -> None:
+    flags = value.get("write_flags")
+    flagged = isinstance(flags, list) and CHECK in flags
+    if not flagged and CHECK not in value:
+        return
+    rest = {name: member for name, member in value.items() if name != CHECK}
+    if not flagged or value.get(CHECK) != check_of(canonical(rest)):
+        raise IntegrityError(f"{what} is damaged: it does not match its checksum.")
 
 
 def parse(data: Buffer, what: str) -> Any:

@@ -10,9 +10,10 @@ from typing import Any
 from datasets_vc.digest import Buffer, Digest
 from datasets_vc.errors import FormatError, IntegrityError, InvalidInputError
 from datasets_vc.format.json import (
+    CHECK,
     ROOT,
     decode_object,
-    encode_object,
+    encode_checked,
     hex_digest,
     text,
     write_flags_of,
@@ -52,7 +53,7 @@ class Root:
 
 def encode_root(root: Root) -> bytes:
     cut = {"shallow": [digest.hex() for digest in sorted(root.shallow)]} if root.shallow else {}
-    return encode_object(
+    return encode_checked(
         ROOT,
         dict(root.extra)
         | cut
@@ -110,7 +111,7 @@ def check_writable(data: Buffer, what: str) -> None:
         FormatError: it may not.
         IntegrityError: the root does not say.
     """
-    flags = write_flags_of(data, what)
+    flags = [flag for flag in write_flags_of(data, what) if flag != CHECK]
     if flags:
         raise FormatError(
             f"{what} can be read but not changed by this version: it uses {', '.join(flags)}.",

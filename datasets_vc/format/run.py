@@ -12,15 +12,20 @@ from datasets_vc.digest import Buffer, Digest
 from datasets_vc.errors import IntegrityError
 from datasets_vc.format.commit import decode_time, encode_time
 from datasets_vc.format.json import (
+    CHECK,
     RUN,
     RUN_INPUT,
     RUN_PACKS,
+    canonical,
+    check_of,
     decode_object,
+    encode_checked,
     encode_object,
     hex_digest,
     text,
 )
 
+_CHECK_LINE = b'{"check":'
 _MOST_LEVELS = 100
 _EVENT_MEMBERS: Mapping[str, type] = {
     "status": str,
@@ -98,7 +103,7 @@ def decode_run_input(data: Buffer, what: str) -> dict[str, Any]:
 
 
 def encode_run_packs(packs: Iterable[Digest]) -> bytes:
-    return encode_object(RUN_PACKS, {"packs": sorted(pack.hex() for pack in packs)})
+    return encode_checked(RUN_PACKS, {"packs": sorted(pack.hex() for pack in packs)})
 
 
 def decode_run_packs(data: Buffer, what: str) -> list[Digest]:
@@ -114,11 +119,17 @@ def decode_run_packs(data: Buffer, what: str) -> list[Digest]:
     return [hex_digest(pack, what) for pack in packs]
 
 
+def encode_run_log(events: Iterable[Mapping[str, object]]) -> bytes:
+    """The log of a run that has ended."""
+    lines = b"".join(canonical(event) + b"\n" for event in events)
+    return lines + canonical({"event": CHECK, CHECK: check_of(lines)}) + b"\n"
+
+
 def decode_run_log(data: Buffer, what: str) -> list[dict[str, Any]]:
     """The events of a run, oldest first; a last line that was cut short is left out.
 
     Raises:
-        IntegrityError: a line is not an event.
+        IntegrityError: a line is not an event, or the log does not match its checksum.
     """
     lines = bytes(data).split(b"\n")
     try:
@@ -127,7 +138,21 @@ def decode_run_log(data: Buffer, what: str) -> list[dict[str, Any]]:
         raise IntegrityError(f"{what} is damaged: a line is not valid JSON.") from error
     for event in events:
         _check_event(event, what)
+    if events and (events[-1]["event"] == CHECK or CHECK in events[-1]):
+        _verify_log(events.pop(), lines, what)
+    if lines[-1].startswith(_CHECK_LINE) or any(CHECK in event for event in events):
+        raise _wrong_log(what)
     return events
+
+
+def _verify_log(check: Mapping[str, Any], lines: list[bytes], what: str) -> None:
+    before = b"".join(line + b"\n" for line in lines[:-2])
+    if lines[-1] or check != {"event": CHECK, CHECK: check_of(before)}:
+        raise _wrong_log(what)
+
+
+def _wrong_log(what: str) -> IntegrityError:
+    return IntegrityError(f"{what} is damaged: it does not match its checksum.")
 
 
 def _check_event(event: object, what: str) -> None:

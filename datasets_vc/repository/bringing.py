@@ -126,6 +126,8 @@ def _from_remotes(
         try:
             bring(connect(config, context.store).store, rest)
         except DatasetError as error:
+            if type(error) is DatasetError:
+                raise  # no other remote gives us room
             trouble.append(f" {error.message}")
         rest = lacking(rest)
         if not rest:

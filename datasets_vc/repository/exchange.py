@@ -126,17 +126,20 @@ def clone(
             tag = None if branch else context.resolve(as_tracked(name, root)).tag
             admit(name, commit, tag)
     hide_from_git(folder)
-    if branch:
-        fetched = fetch_all(context, connection, DEFAULT_REMOTE, [branch], progress, depth=depth)
-    transfer = fetched.transfer
-    dataset = context.dataset_of(commit)
-    if dataset and not branch:
-        transfer += ensure(context, dataset, progress, Need())
-    if dataset and checkout:
-        write_files(context, None, dataset, progress=progress)
-    if branch and commit:
-        context.branches.move(branch, None, commit)
-    context.workspace.set_head(Head(branch, commit))
+    with context.workspace.lock():
+        if branch:
+            fetched = fetch_all(
+                context, connection, DEFAULT_REMOTE, [branch], progress, depth=depth
+            )
+        transfer = fetched.transfer
+        dataset = context.dataset_of(commit)
+        if dataset and not branch:
+            transfer += ensure(context, dataset, progress, Need())
+        if dataset and checkout:
+            write_files(context, None, dataset, progress=progress)
+        if branch and commit:
+            context.branches.move(branch, None, commit)
+        context.workspace.set_head(Head(branch, commit))
     return CloneResult(branch, commit, dataset, transfer)
 
 
@@ -254,6 +257,8 @@ def ensure(
                 moved = fetch_needed(context, connection.store, dataset, need, progress)
                 return _received(connection, moved)
         except DatasetError as error:
+            if type(error) is DatasetError:
+                raise  # no other remote gives us room
             trouble.append(f" {error.message}")
     if not lacks_nodes(context.store, dataset):
         # A version that was never pushed, of files that were, and were dropped here.

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from datasets_vc.addresses import PLAIN, Access
-from datasets_vc.config import find_workspace, replace_file
+from datasets_vc.config import find_workspace
 from datasets_vc.digest import Digest, is_hex
+from datasets_vc.durable import replace_file
 from datasets_vc.errors import (
     AlreadyExistsError,
     DatasetError,

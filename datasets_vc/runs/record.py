@@ -9,13 +9,13 @@ from typing import Any
 
 from datasets_vc.digest import MIN_PREFIX, Digest, digest_of, is_hex
 from datasets_vc.errors import IntegrityError, InvalidInputError, NotFoundError
-from datasets_vc.format.json import canonical
 from datasets_vc.format.run import (
     RunHead,
     decode_run_head,
     decode_run_input,
     decode_run_log,
     encode_run_head,
+    encode_run_log,
     encode_run_packs,
 )
 from datasets_vc.store import Store
@@ -117,7 +117,7 @@ class RunFiles:
 
     def finish(self, run: str, events: Iterable[Event]) -> None:
         """Record what happened in a run that has ended."""
-        log = b"".join(_line(event) for event in events)
+        log = encode_run_log([without_floats(event) for event in events])
         self._store.backend.put(f"{RUNS}{run}/log.jsonl", log)
 
     def read(self, run: str) -> RunRecord:
@@ -146,10 +146,6 @@ def without_floats(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [without_floats(member) for member in value]
     return value
-
-
-def _line(event: Event) -> bytes:
-    return canonical(without_floats(event)) + b"\n"
 
 
 def dataset_of(members: Mapping[str, Any]) -> Digest:

@@ -83,8 +83,10 @@ def receive_runs(local: Store, remote: Store) -> tuple[Moved, list[str]]:
     inputs = [decode_run_head(data, f"The run {run}").input for run, data in heads.items()]
     moved = receive(local, remote, inputs)
     for run, head in heads.items():
+        log = remote.backend.get(_name(run, LOG))
+        decode_run_log(log, f"The log of run {run} of {remote.url}")
         local.backend.put(_name(run, HEAD), head)
-        local.backend.put(_name(run, LOG), remote.backend.get(_name(run, LOG)))
+        local.backend.put(_name(run, LOG), log)
     return moved, new
 
 

@@ -33,13 +33,15 @@ from datasets_vc.workspace.columns import (
     position,
 )
 from datasets_vc.workspace.filling import fill
+from datasets_vc.workspace.lasting import can_wait, make_names_last
 from datasets_vc.workspace.links import MAX_TARGET, check_link
 from datasets_vc.workspace.listing import FIELDS, INODE_MASK, Listing
+from datasets_vc.workspace.locking import CHECKOUT_PREFIX, TEMPORARY_DIR
 from datasets_vc.workspace.plan import Plan
 from datasets_vc.workspace.reading import listed_at
 from datasets_vc.workspace.removing import Remover, cannot
 from datasets_vc.workspace.staging import Staging
-from datasets_vc.workspace.statcache import TEMPORARY_DIR, StatCache
+from datasets_vc.workspace.statcache import StatCache
 
 if TYPE_CHECKING:
     from datasets_vc.store.reader import Extent
@@ -82,7 +84,7 @@ def apply_plan(
 
     When it fails in the middle, each file is as it was or as it will be, and running it again does
     the rest. So it is when the process is killed, but that folders which are new are not there
-    until 4 GiB are written.
+    until 4 GiB are written; and, if few files change, when the power is lost.
 
     Returns:
         What the written files now look like, for the stat cache.
@@ -105,6 +107,8 @@ def apply_plan(
         written = writer.write()
         # Last, so that files go only once those that take their place have come.
         remover.remove(plan.listing, others)
+        if can_wait(plan):
+            make_names_last(folder, plan)
     finally:
         progress.end()
     return written
@@ -121,8 +125,10 @@ class _Writer:
         self._source = source
         self._remover = remover
         self._progress = progress
-        self._temporary = f"{folder}/{META_DIR}/{TEMPORARY_DIR}/checkout-{os.urandom(8).hex()}"
+        name = CHECKOUT_PREFIX + os.urandom(8).hex()
+        self._temporary = f"{folder}/{META_DIR}/{TEMPORARY_DIR}/{name}"
         self._staging = Staging(self._root, self._temporary)
+        self._waits = can_wait(plan)
         self._numbers = itertools.count()
 
     def write(self) -> StatCache:
@@ -235,6 +241,8 @@ class _Writer:
             else:
                 while (written := os.write(handle, data)) < len(data):
                     data = memoryview(data)[written:]
+            if self._waits:
+                os.fsync(handle)
             return os.fstat(handle)
         finally:
             os.close(handle)

@@ -1,15 +1,21 @@
-"""One process at a time changes a workspace."""
+"""One process at a time changes a workspace, and clears away what a killed one has left."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from datasets_vc.errors import DatasetError, LockedError
 from datasets_vc.paths import META_DIR
 
 LOCK_FILE = "lock"
+
+TEMPORARY_DIR = "tmp"
+
+CHECKOUT_PREFIX = "checkout-"
+"""Folders of files that are on their way into place begin so; who holds the lock fills them."""
 
 
 @contextmanager
@@ -37,6 +43,13 @@ def locked(folder: Path) -> Iterator[None]:
             "Changing it needs permission to write to it.",
         ) from error
     try:
+        _sweep(folder / META_DIR / TEMPORARY_DIR)
         yield
     finally:
         lock.release()
+
+
+def _sweep(temporary: Path) -> None:
+    with suppress(OSError):  # it is in nobody's way
+        for left in temporary.glob(f"{CHECKOUT_PREFIX}*"):
+            shutil.rmtree(left, ignore_errors=True)

@@ -1,9 +1,9 @@
 """A merge, revert or cherry-pick that is not recorded yet: `.dsvc/merge.json`.
 
-The file is canonical JSON, `format` "dsvc-merge", with the members of `MergeState`: digests in hex,
-entries as objects of `kind`, `size` and `digest`, null for None. It is replaced as a whole,
-written before the first file of the workspace is touched, and removed last, so that after a crash
-at any write it says what was being done:
+The file is canonical JSON with a checksum (docs/format.md, section 3), `format` "dsvc-merge", with
+the members of `MergeState`: digests in hex, entries as objects of `kind`, `size` and `digest`, null
+for None. It is replaced as a whole, written before the first file of the workspace is touched, and
+removed last, so that after a crash at any write it says what was being done:
 
 1. `written` false: files are being changed from those of `ours` to those of `dataset`.
 2. `written` true, `commit` null: they are; conflicts are being resolved.
@@ -18,11 +18,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from datasets_vc.config import replace_file
 from datasets_vc.digest import Digest
+from datasets_vc.durable import replace_file
 from datasets_vc.errors import IntegrityError
 from datasets_vc.format.entries import Entry
-from datasets_vc.format.json import decode_object, encode_object, hex_digest, text
+from datasets_vc.format.json import decode_object, encode_checked, hex_digest, text
 from datasets_vc.paths import META_DIR
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def write_state(folder: Path, state: MergeState) -> None:
         "written": state.written,
         "commit": state.commit.hex() if state.commit else None,
     }
-    replace_file(folder / META_DIR / STATE_FILE, encode_object(FORM, members))
+    replace_file(folder / META_DIR / STATE_FILE, encode_checked(FORM, members))
 
 
 def remove_state(folder: Path) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -38,7 +39,7 @@ from datasets_vc.workspace.columns import (
 )
 from datasets_vc.workspace.listing import FIELDS, Listing
 from datasets_vc.workspace.selection import Selection
-from datasets_vc.workspace.statcache import StatCache, empty_cache, temporary_in
+from datasets_vc.workspace.statcache import StatCache, believable, empty_cache, temporary_in
 
 BASE_FILE = "stat-cache"
 LATER_FILE = "stat-cache-later"
@@ -159,6 +160,7 @@ def _read(place: Path) -> tuple[bytes, bytes, StatCache]:
     """The checksum of a file, that of the base it came after, and its rows; empty: not sound."""
     try:
         with place.open("rb") as file:
+            saved = os.fstat(file.fileno()).st_mtime_ns
             data = map_file(file)
     except OSError:
         return b"", b"", empty_cache()
@@ -170,7 +172,7 @@ def _read(place: Path) -> tuple[bytes, bytes, StatCache]:
     table = pa.ipc.open_stream(pa.py_buffer(data[_HEADER_SIZE:])).read_all()
     numbers = [whole_column(table, name).to_numpy() for name in FIELDS]
     listing = Listing(whole_column(table, "path"), *numbers)
-    rows = StatCache(listing, digests_of(whole_column(table, "digest")), data)
+    rows = believable(StatCache(listing, digests_of(whole_column(table, "digest")), data), saved)
     return checksum, bytes(data[start:_HEADER_SIZE]), rows
 
 

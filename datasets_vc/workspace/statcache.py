@@ -4,12 +4,17 @@ A row is believed if size, times and inode are unchanged. That alone is not enou
 written again within one tick of the file system's clock keeps its time (git's "racy" files, see
 https://git-scm.com/docs/racy-git). So a row is only kept if the file was, by the clock of its own
 file system, older than the moment before its bytes were read: a later write leaves a newer time.
+
+If the power is lost, a file can come back with the size and times that it had and zeros for bytes.
+So of a cache from before the system was started, rows that were young when it was saved are not
+believed: the system had not yet written all of them to the disk.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,10 +33,10 @@ from datasets_vc.workspace.columns import (
     path_order,
 )
 from datasets_vc.workspace.listing import FIELDS, Listing
-
-TEMPORARY_DIR = "tmp"
+from datasets_vc.workspace.locking import TEMPORARY_DIR
 
 _SECOND = 1_000_000_000
+_ON_THE_WAY = 600 * _SECOND
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,6 +111,11 @@ def empty_cache() -> StatCache:
     return StatCache(listing, np.zeros((0, DIGEST_SIZE), np.uint8))
 
 
+def believable(cache: StatCache, saved: int) -> StatCache:
+    """Of a cache that was saved at that time, in ns, what can be believed though power was lost."""
+    return cache if saved >= _booted() else cache.older_than(saved - _ON_THE_WAY)
+
+
 def clock_of(folder: Path) -> int:
     """The time by the clock of the workspace's file system, in ns; 0 if nothing can be written."""
     temporary = temporary_in(folder, "clock")
@@ -123,3 +133,10 @@ def clock_of(folder: Path) -> int:
 def temporary_in(folder: Path, name: str) -> Path:
     """A path that nobody else uses, for a file that is to get its name later."""
     return folder / META_DIR / TEMPORARY_DIR / f"{name}-{os.urandom(8).hex()}"
+
+
+def _booted() -> int:
+    """When the system was started, in ns since the epoch."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    running = time.monotonic_ns() if clock is None else time.clock_gettime_ns(clock)
+    return time.time_ns() - running

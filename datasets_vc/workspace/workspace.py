@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from datasets_vc.config import Head, read_config, read_head, set_only, write_head
+from datasets_vc.durable import make_folders, replace_file, sync_folder
 from datasets_vc.errors import AlreadyExistsError, DatasetError
 from datasets_vc.history.rows import differing
 from datasets_vc.memory import give_back
@@ -23,12 +24,12 @@ from datasets_vc.workspace.consume import Consumed, consumable, consume
 from datasets_vc.workspace.git import GITIGNORE
 from datasets_vc.workspace.ingest import FileSink, Ingested, ingest
 from datasets_vc.workspace.listing import Listing
-from datasets_vc.workspace.locking import locked
+from datasets_vc.workspace.locking import TEMPORARY_DIR, locked
 from datasets_vc.workspace.part import Part
 from datasets_vc.workspace.remembered import load_cache, save_cache
 from datasets_vc.workspace.scan import Scan
 from datasets_vc.workspace.selection import Selection
-from datasets_vc.workspace.statcache import TEMPORARY_DIR, clock_of
+from datasets_vc.workspace.statcache import clock_of
 from datasets_vc.workspace.status import Changes, Comparison, compare, settle
 from datasets_vc.workspace.walk import walk
 
@@ -58,11 +59,12 @@ class Workspace:
             DatasetError: it cannot be written to.
         """
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folders(folder)
             (folder / META_DIR).mkdir()
+            sync_folder(folder)
             (folder / META_DIR / TEMPORARY_DIR).mkdir()
             # Whatever else git is told, this is nothing for it.
-            (folder / META_DIR / GITIGNORE).write_bytes(b"*\n")
+            replace_file(folder / META_DIR / GITIGNORE, b"*\n")
             write_head(folder, Head(branch, None))
         except FileExistsError as error:
             raise AlreadyExistsError(

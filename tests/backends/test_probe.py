@@ -10,6 +10,7 @@ from tests.fault.faults import (
     FailingBackend,
     ForgetfulBackend,
     LimitedBackend,
+    LosingAnswersBackend,
     TruncatingBackend,
 )
 
@@ -41,6 +42,14 @@ def test_a_server_that_ignores_only_the_compared_state(local: LocalBackend) -> N
                 super().swap(name, data, expected)
 
     assert not probe(HalfForgetful(local)).conditional_writes
+
+
+@pytest.mark.parametrize("losses", [1, 2, 9])
+def test_answers_that_are_lost_say_nothing_about_the_server(
+    local: LocalBackend, losses: int
+) -> None:
+    assert probe(LosingAnswersBackend(local, losses)).conditional_writes
+    assert not probe(LosingAnswersBackend(ForgetfulBackend(local), losses)).conditional_writes
 
 
 def test_a_server_that_refuses_every_swap(local: LocalBackend) -> None:

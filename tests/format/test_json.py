@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,13 @@ import pytest
 from datasets_vc.digest import digest_of
 from datasets_vc.errors import FormatError, IntegrityError, InvalidInputError
 from datasets_vc.format.commit import decode_time, encode_time
-from datasets_vc.format.json import RUN_INPUT, canonical, decode_object
+from datasets_vc.format.json import (
+    ROOT,
+    RUN_INPUT,
+    canonical,
+    decode_object,
+    encode_object,
+)
 from datasets_vc.format.root import (
     Root,
     check_ref_name,
@@ -18,7 +25,12 @@ from datasets_vc.format.root import (
     decode_root,
     encode_root,
 )
-from datasets_vc.format.run import decode_run_log
+from datasets_vc.format.run import (
+    decode_run_log,
+    decode_run_packs,
+    encode_run_log,
+    encode_run_packs,
+)
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "v1"
 
@@ -79,7 +91,7 @@ def test_times() -> None:
 
 @pytest.mark.parametrize("flags", [["later"], ["a", "b"]])
 def test_root_with_unknown_write_flags_is_read_but_not_written(flags: list[str]) -> None:
-    data = canonical(json.loads(encode_root(Root())) | {"write_flags": flags})
+    data = encode_object(ROOT, _members(Root()) | {"write_flags": flags})
     assert decode_root(data, "it") == Root()
     with pytest.raises(FormatError, match="changed by this version: it uses " + flags[0]):
         check_writable(data, "it")
@@ -98,7 +110,7 @@ def test_root_of_a_history_that_is_cut() -> None:
 
 @pytest.mark.parametrize("flags", [None, 5, "later", {}])
 def test_root_with_malformed_write_flags_is_not_written(flags: object) -> None:
-    data = canonical(json.loads(encode_root(Root())) | {"write_flags": flags})
+    data = encode_object(ROOT, _members(Root()) | {"write_flags": flags})
     with pytest.raises((IntegrityError, FormatError)):
         check_writable(data, "it")
 
@@ -151,3 +163,58 @@ def test_log_that_was_cut_short_loses_its_last_line_only() -> None:
 def test_log_with_a_line_that_is_no_event(line: bytes) -> None:
     with pytest.raises(IntegrityError, match="it is damaged"):
         decode_run_log(b'{"event":"init"}\n' + line + b"\n", "it")
+
+
+ONE = digest_of(b"one")
+ROOT_WITH_REFS = Root(
+    write_id="00112233445566778899aabbccddeeff",
+    branches={"main": ONE, "team/labels": ONE},
+    tags={"v1": ONE},
+    indexes=(ONE,),
+    extra={"later": "\u00e9"},
+)
+
+
+def test_a_flipped_bit_in_a_root_is_found() -> None:
+    sound = encode_root(ROOT_WITH_REFS)
+    assert decode_root(sound, "it") == ROOT_WITH_REFS
+    for damaged in _flips(sound):
+        with pytest.raises((IntegrityError, FormatError)):
+            decode_root(damaged, "it")
+
+
+def test_a_root_from_before_there_were_checks_is_read_and_written() -> None:
+    data = encode_object(ROOT, _members(ROOT_WITH_REFS))
+    assert decode_root(data, "it") == ROOT_WITH_REFS
+    check_writable(data, "it")
+    check_writable(encode_root(ROOT_WITH_REFS), "it")
+
+
+def test_a_flipped_bit_in_what_a_run_pins_is_found() -> None:
+    for damaged in _flips(encode_run_packs([ONE])):
+        with pytest.raises((IntegrityError, FormatError)):
+            decode_run_packs(damaged, "it")
+
+
+def test_a_flipped_bit_in_a_log_is_found() -> None:
+    events = [{"event": "init"}, {"event": "step", "loss": "3f000000"}, {"event": "end"}]
+    sound = encode_run_log(events)
+    assert decode_run_log(sound, "it") == events
+    for damaged in _flips(sound):
+        with pytest.raises(IntegrityError, match="it is damaged"):
+            decode_run_log(damaged, "it")
+
+
+def test_a_log_without_events_has_a_check_too() -> None:
+    assert decode_run_log(encode_run_log([]), "it") == []
+
+
+def _members(root: Root) -> dict[str, object]:
+    members = json.loads(encode_root(root))
+    return {name: each for name, each in members.items() if name not in ("check", "write_flags")}
+
+
+def _flips(data: bytes) -> Iterator[bytes]:
+    for byte in range(len(data)):
+        for bit in range(8):
+            yield data[:byte] + bytes([data[byte] ^ (1 << bit)]) + data[byte + 1 :]

@@ -426,6 +426,23 @@ def test_a_run_that_only_its_record_is_here_of_does_not_stop_a_push() -> None:
     assert outgoing(local, another).ids == [run]
 
 
+def test_a_damaged_log_is_not_brought() -> None:
+    local, tip, run = with_run(b"checkpoint")
+    remote, third = new_store(), new_store()
+    going = outgoing(local, remote)
+    push_branch(local, remote, "main", tip, extra=going.extra)
+    send_runs(local, remote, going.ids)
+    name = f"runs/{run}/log.jsonl"
+    log = remote.backend.get(name)
+    remote.backend.put(name, log.replace(b'"size":10', b'"size":11'))
+    assert remote.backend.get(name) != log
+
+    with pytest.raises(IntegrityError, match=run):
+        receive_runs(third, remote)
+
+    assert RunFiles(third).ids() == []
+
+
 def test_strange_names_among_the_runs_are_ignored(remote: MemoryBackend) -> None:
     for name in ("runs/readme/log.jsonl", "runs/log.jsonl", f"runs/{'ab' * 32}/x/log.jsonl"):
         remote.objects[name] = b"?"

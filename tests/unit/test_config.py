@@ -10,10 +10,13 @@ from datasets_vc.config import Config, Head, RemoteConfig
 from datasets_vc.digest import digest_of
 from datasets_vc.errors import (
     AlreadyExistsError,
+    IntegrityError,
     InvalidInputError,
     NotARepositoryError,
     NotFoundError,
 )
+
+OTHER = digest_of(b"other")
 
 
 @pytest.fixture
@@ -231,23 +234,24 @@ def test_head_must_say_something(folder: Path) -> None:
         config.write_head(folder, Head(None, None))
 
 
-def test_replacing_a_file_leaves_no_temporary(folder: Path) -> None:
-    config.replace_file(folder / "a", b"1")
-    config.replace_file(folder / "a", b"2")
-    assert (folder / "a").read_bytes() == b"2"
-    assert sorted(path.name for path in folder.iterdir()) == [".dsvc", "a"]
+@pytest.mark.parametrize("head", [Head("main", None), Head("team/a", OTHER), Head(None, OTHER)])
+def test_a_flipped_bit_in_head_is_found(folder: Path, head: Head) -> None:
+    config.write_head(folder, head)
+    path = folder / ".dsvc" / "HEAD"
+    sound = path.read_bytes()
+    assert config.read_head(folder) == head
+    for bit in range(8 * len(sound)):
+        path.write_bytes(_flipped(sound, bit))
+        with pytest.raises((IntegrityError, InvalidInputError)):
+            config.read_head(folder)
 
 
-def test_a_failed_replacement_keeps_the_old_file(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    config.replace_file(folder / "a", b"1")
+def test_head_can_be_written_by_hand(folder: Path) -> None:
+    path = folder / ".dsvc" / "HEAD"
+    path.write_text(f"ref: main\n{OTHER.hex()}\n")
+    assert config.read_head(folder) == Head("main", OTHER)
 
-    def fail(*_: object) -> None:
-        raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("os.fsync", fail)
-    with pytest.raises(OSError, match="No space"):
-        config.replace_file(folder / "a", b"2")
-    assert (folder / "a").read_bytes() == b"1"
-    assert sorted(path.name for path in folder.iterdir()) == [".dsvc", "a"]
+def _flipped(data: bytes, bit: int) -> bytes:
+    byte, place = divmod(bit, 8)
+    return data[:byte] + bytes([data[byte] ^ (1 << place)]) + data[byte + 1 :]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from datasets_vc.workspace import remembered
+from datasets_vc.workspace import remembered, statcache
 from datasets_vc.workspace.listing import Listing
 from datasets_vc.workspace.remembered import Remembered, load_cache, save_cache
 from datasets_vc.workspace.selection import Selection
@@ -49,6 +50,9 @@ def known_of(folder: Path) -> Rows:
 
 def save(folder: Path, rows: Rows) -> None:
     save_cache(folder, rows_of(rows), load_cache(folder))
+
+
+SECOND = 1_000_000_000
 
 
 @pytest.fixture
@@ -251,3 +255,19 @@ def test_a_full_disk_leaves_what_came_after(
     monkeypatch.undo()
     assert known_of(folder) == AFTER
     assert list((folder / ".dsvc" / "tmp").iterdir()) == []
+
+
+def test_after_a_power_loss_young_rows_are_not_believed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time_ns()
+    old, young = (
+        cache_of(["a"], now - 3600 * SECOND, now - 3600 * SECOND),
+        cache_of(["b"], now, now),
+    )
+    save_cache(folder, old.joined(young), Remembered())
+    assert load_cache(folder).base.files.path.to_pylist() == ["a", "b"]
+
+    monkeypatch.setattr(statcache, "_booted", lambda: time.time_ns() + SECOND)
+
+    assert same(load_cache(folder).base, old)

@@ -74,3 +74,17 @@ def test_a_status_of_a_small_tree_loads_little(bench: Bench) -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert found.stdout == "set()\n"
+
+
+def test_who_holds_the_lock_clears_away_what_a_killed_checkout_left(bench: Bench) -> None:
+    temporary = bench.folder / ".dsvc" / "tmp"
+    left, code = temporary / "checkout-0123" / "folder-0", temporary / "code-0123"
+    for folder in (left, code):
+        folder.mkdir(parents=True)
+    (left / "half a file").write_bytes(b"half")
+
+    with bench.workspace.lock():
+        pass
+
+    # A run that is being reproduced needs no lock.
+    assert list(temporary.iterdir()) == [code]
