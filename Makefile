@@ -5,6 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 REMOTE ?= local
 ARGS ?=
+TESTS ?= --numprocesses auto --dist worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test torture lint format reference accuracy bench clean
@@ -12,7 +13,7 @@ ARGS ?=
 help:
 	@echo 'make demo           the main job on sample_data/: commit, push, pull, train, reproduce'
 	@echo 'make demo REMOTE=s3 the same through a real S3 server on this machine'
-	@echo 'make test           every test but the slow ones (ARGS="-k name" to choose)'
+	@echo 'make test           every test but the slow ones, on all cores (ARGS="-k name" to choose)'
 	@echo 'make torture        hostile input for ten minutes (ARGS="--seconds 3600"); slow'
 	@echo 'make lint           style, types, layers'
 	@echo 'make format         put the sources into the agreed style'
@@ -56,11 +57,10 @@ demo: $(READY)
 	@$(BIN)/python examples/demo.py --remote $(REMOTE) $(ARGS)
 
 test: $(READY)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest $(TESTS) $(ARGS)
 
 torture: $(READY)
-	@PYTHONPATH=. $(BIN)/python tests/torture/hostile_bytes.py $(ARGS)
-	@$(BIN)/python -m pytest -m 'slow or not slow' tests/fault/test_hostile_remote.py tests/fault/test_hostile_bytes.py
+	@$(BIN)/python -m tests.torture $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -80,9 +80,6 @@ accuracy: $(READY)
 
 bench: $(READY)
 	@$(BIN)/python benchmarks/versioning.py $(ARGS)
-
-torture: $(READY)
-	@$(BIN)/python -m tests.torture $(ARGS)
 
 clean:
 	rm -rf .venv build dist demo *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

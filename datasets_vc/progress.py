@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 
@@ -27,3 +29,13 @@ class _Silent:
 
 
 SILENT: Progress = _Silent()
+
+
+@contextmanager
+def phase(progress: Progress, label: str, total: int | None, unit: str) -> Iterator[None]:
+    """A phase of some work, which ends whatever happens; see `Progress.begin`."""
+    progress.begin(label, total, unit)
+    try:
+        yield
+    finally:
+        progress.end()

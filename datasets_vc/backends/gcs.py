@@ -10,6 +10,7 @@ the old one, 0 meaning that there is none
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -99,7 +100,8 @@ class GcsFiles:
         url = f"{self._filesystem._location}/upload/storage/v1/b/{quote(bucket)}/o"
         parameters = {"uploadType": "media", "name": name, **condition}
         headers = {"Content-Type": "application/octet-stream"}
-        self._ask("POST", url, parameters, headers=headers, data=data)
+        # aiohttp sends a file piece by piece, and bytes in one go that keeps all others waiting.
+        self._ask("POST", url, parameters, headers=headers, data=io.BytesIO(data))
 
     def _object(self, path: str) -> str:
         bucket, _, name = path.partition("/")
@@ -112,7 +114,7 @@ class GcsFiles:
         parameters: Mapping[str, str],
         *,
         headers: Mapping[str, str] | None = None,
-        data: bytes | None = None,
+        data: io.BytesIO | None = None,
     ) -> Answer:
         return wait_for(
             self._filesystem.loop, self._request(method, url, parameters, headers, data)
@@ -124,7 +126,7 @@ class GcsFiles:
         url: str,
         parameters: Mapping[str, str],
         headers: Mapping[str, str] | None,
-        data: bytes | None,
+        data: io.BytesIO | None,
     ) -> Answer:
         import yarl
 

@@ -24,14 +24,13 @@ from datasets_vc.backends.base import (
     is_temporary,
 )
 from datasets_vc.backends.blocks import BLOCK, clone_range
+from datasets_vc.backends.oserrors import our_errors, translated
 from datasets_vc.digest import Buffer
 from datasets_vc.durable import make_folders, sync_folder
 from datasets_vc.errors import (
     ConflictError,
-    DatasetError,
     LockedError,
     NotFoundError,
-    UnreadableFileError,
 )
 from datasets_vc.memory import map_file
 
@@ -40,8 +39,6 @@ LOCK_TIMEOUT = 30.0
 
 _STALE_TRIES = 3
 _NO_SUCH_FILE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
-_ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR})
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 Result = TypeVar("Result")
 
@@ -76,19 +73,19 @@ class LocalBackend(Backend):
         self._durable = durable
         self._lock_timeout = lock_timeout
         if create:
-            with _our_errors("write", self.folder):
+            with our_errors("write", self.folder):
                 make_folders(self.folder)
 
     def get(self, name: str, start: int = 0, end: int | None = None) -> bytes:
         path = self._path(name)
         check_range(name, start, end)
-        with _our_errors("read", path):
+        with our_errors("read", path):
             return _fresh(lambda: _read(path, start, end))
 
     def stream(self, name: str, start: int = 0) -> Iterator[Buffer]:
         path = self._path(name)
         check_range(name, start, None)
-        with _our_errors("read", path), path.open("rb", buffering=0) as file:
+        with our_errors("read", path), path.open("rb", buffering=0) as file:
             file.seek(start)
             while piece := file.read(_PIECE):
                 yield piece
@@ -96,14 +93,14 @@ class LocalBackend(Backend):
     def put(self, name: str, *parts: Buffer) -> None:
         path = self._path(name)
         self._make_folder(path.parent)
-        with _our_errors("write", path):
+        with our_errors("write", path):
             self._write(path, parts)
 
     def put_from(self, name: str, file: Readable) -> None:
         path = self._path(name)
         self._make_folder(path.parent)
         file.seek(0)
-        with _our_errors("write", path):
+        with our_errors("write", path):
             self._write(path, iter(lambda: file.read(_PIECE), b""))
 
     @contextmanager
@@ -114,11 +111,12 @@ class LocalBackend(Backend):
         self._make_folder(path.parent)
         lock = FileLock(f"{path}{LOCK_SUFFIX}", timeout=0)
         try:
-            with _our_errors("lock", path):
-                lock.acquire()
+            lock.acquire()
         except Timeout:
             yield False
             return
+        except OSError as error:
+            raise translated(error, "lock", path) from error
         try:
             yield True
         finally:
@@ -134,7 +132,7 @@ class LocalBackend(Backend):
 
     def stat(self, name: str) -> ObjectInfo:
         path = self._path(name)
-        with _our_errors("read", path):
+        with our_errors("read", path):
             status = _fresh(path.stat)
             if stat.S_ISDIR(status.st_mode):
                 raise FileNotFoundError(errno.ENOENT, "a folder is no object")
@@ -142,20 +140,20 @@ class LocalBackend(Backend):
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         check_prefix(prefix)
-        with _our_errors("read", self.folder / prefix):
+        with our_errors("read", self.folder / prefix):
             found = _fresh(lambda: list(_scan(self.folder / prefix, prefix)))
             return iter(sorted(info for info in found if not is_temporary(info.name)))
 
     def leftovers(self, prefix: str) -> Iterator[ObjectInfo]:
         check_prefix(prefix)
-        with _our_errors("read", self.folder / prefix):
+        with our_errors("read", self.folder / prefix):
             found = _fresh(lambda: list(_scan(self.folder / prefix, prefix)))
             # A lock file is nobody's leftover: the system frees the lock of a process that dies.
             return iter(sorted(info for info in found if _is_leftover(info.name)))
 
     def delete(self, name: str) -> None:
         path = self._path(name)
-        with _our_errors("delete", path), suppress(*_NO_SUCH_FILE):
+        with our_errors("delete", path), suppress(*_NO_SUCH_FILE):
             path.unlink()
 
     def read_root(self, name: str) -> Versioned | None:
@@ -172,17 +170,17 @@ class LocalBackend(Backend):
             current = self.read_root(name)
             if (current.token if current else None) != expected:
                 raise ConflictError(f"'{path}' was changed by another process.", "Try again.")
-            with _our_errors("write", path):
+            with our_errors("write", path):
                 self._write(path, (data,))
 
     def open_local(self, name: str) -> int | None:
         path = self._path(name)
-        with _our_errors("read", path):
+        with our_errors("read", path):
             return _fresh(lambda: os.open(path, os.O_RDONLY | os.O_CLOEXEC))
 
     def map(self, name: str) -> memoryview | None:
         path = self._path(name)
-        with _our_errors("read", path):
+        with our_errors("read", path):
             return _fresh(lambda: _map(path))
 
     def _path(self, name: str) -> Path:
@@ -201,7 +199,7 @@ class LocalBackend(Backend):
                 f"'{path}' is locked by another process.", "Wait until it ends, then try again."
             ) from None
         except OSError as error:
-            raise _translated(error, "lock", path) from error
+            raise translated(error, "lock", path) from error
         try:
             yield
         finally:
@@ -213,7 +211,7 @@ class LocalBackend(Backend):
         if folder == self.folder:
             raise NotFoundError(f"There is no folder '{folder}'.", "Is its disk mounted?")
         self._make_folder(folder.parent)
-        with _our_errors("write", folder):
+        with our_errors("write", folder):
             folder.mkdir(exist_ok=True)
             self._sync_folder(folder.parent)
 
@@ -260,11 +258,11 @@ class _LocalWriter(ObjectWriter):
     def __init__(self, backend: LocalBackend, folder: Path) -> None:
         self._backend = backend
         self._temporary = folder / f"{TEMPORARY_PREFIX}{os.urandom(8).hex()}"
-        with _our_errors("write", self._temporary):
+        with our_errors("write", self._temporary):
             self._file = self._temporary.open("x+b", buffering=0)
 
     def write(self, *parts: Buffer) -> None:
-        with _our_errors("write", self._temporary):
+        with our_errors("write", self._temporary):
             for part in parts:
                 rest = memoryview(part).cast("B")
                 while rest.nbytes:
@@ -290,14 +288,14 @@ class _LocalWriter(ObjectWriter):
         self.write(view)
 
     def written(self) -> memoryview:
-        with _our_errors("read", self._temporary):
+        with our_errors("read", self._temporary):
             return map_file(self._file)
 
     def finish(self, name: str) -> None:
         path = self._backend._path(name)
         self._backend._make_folder(path.parent)
         try:
-            with _our_errors("write", path):
+            with our_errors("write", path):
                 self._backend._settle(self._file, self._temporary, path)
         except BaseException:
             self.abort()
@@ -349,33 +347,3 @@ def _scan(folder: Path, prefix: str) -> Iterator[ObjectInfo]:
         with suppress(FileNotFoundError):  # deleted since the folder was read
             status = entry.stat()
             yield ObjectInfo(name, status.st_size, status.st_mtime)
-
-
-@contextmanager
-def _our_errors(act: str, path: Path) -> Iterator[None]:
-    """Turn what the operating system says into our errors."""
-    try:
-        yield
-    except OSError as error:
-        raise _translated(error, act, path) from error
-
-
-def _translated(error: OSError, act: str, path: Path) -> DatasetError:
-    if error.errno in _ABSENT:
-        return NotFoundError(f"There is no '{path}'.")
-    reason = f"Cannot {act} '{path}'"
-    if error.errno in _FULL:
-        return DatasetError(
-            f"{reason}: no space left on device.", "Free space there and run again."
-        )
-    if error.errno == errno.EROFS:
-        return DatasetError(f"{reason}: the file system is read-only.", "Write somewhere else.")
-    kind = UnreadableFileError if act == "read" else DatasetError
-    if error.errno == errno.ESTALE:
-        return kind(f"{reason}: the network share has lost it.", "Mount it again, then try again.")
-    if error.errno == errno.ENOLCK:
-        hint = "Mount it with locks: on NFS without 'nolock', on SMB without 'nobrl'."
-        return kind(f"{reason}: the network share has no locks.", hint)
-    if error.errno in (errno.EACCES, errno.EPERM):
-        return kind(f"{reason}: permission denied.", "Check who owns it and its permissions.")
-    return kind(f"{reason}: {error.strerror or error}.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -15,23 +14,19 @@ from numpy.typing import NDArray
 from datasets_vc.backends.base import Backend
 from datasets_vc.digest import Buffer, Digest, Hasher
 from datasets_vc.errors import (
-    AlreadyExistsError,
-    ConflictError,
     DatasetError,
     IntegrityError,
     MissingDataError,
-    NotFoundError,
-    RemoteError,
 )
-from datasets_vc.format.root import Root, check_writable, decode_root, encode_root
+from datasets_vc.format.root import Root
 from datasets_vc.store.counted import check_not_collected
 from datasets_vc.store.index import ChunkIndex, Place
 from datasets_vc.store.indexes import IndexObjects, MissingIndexError
-from datasets_vc.store.names import ROOT, index_name, pack_name
+from datasets_vc.store.names import index_name, pack_name
 from datasets_vc.store.reader import Extent, MissingPackError, Reader, check_size
+from datasets_vc.store.rootobject import RootObject
 from datasets_vc.store.writer import ChunkWriter, Written
 
-_SWAP_ATTEMPTS = 64
 _NOTHING = Written()
 
 Result = TypeVar("Result")
@@ -50,6 +45,7 @@ class Store:
     def __init__(self, backend: Backend, index_cache: Backend | None = None) -> None:
         self.backend = backend
         self.indexes = IndexObjects(backend, index_cache)
+        self._root = RootObject(backend)
         self._index: ChunkIndex | None = None
         self._seen = Root()
         self._replaced: set[Digest] = set()
@@ -62,17 +58,8 @@ class Store:
         Raises:
             AlreadyExistsError: there is one already.
         """
-        store = cls(backend)
-        root = Root(write_id=_new_write_id())
-        try:
-            backend.swap(ROOT, encode_root(root), None)
-        except ConflictError as error:
-            if not store._is_ours(root.write_id):
-                raise AlreadyExistsError(f"There already is a store at {backend.url}.") from error
-        except RemoteError as error:
-            if not error.transient or not store._is_ours(root.write_id):
-                raise
-        return store
+        RootObject(backend).create()
+        return cls(backend)
 
     @classmethod
     def open(cls, backend: Backend, index_cache: Backend | None = None) -> Store:
@@ -118,10 +105,7 @@ class Store:
         Raises:
             NotFoundError: there is no store here.
         """
-        found = self.backend.read_root(ROOT)
-        if found is None:
-            raise NotFoundError(f"There is no store at {self.url}.", "Check the address.")
-        return decode_root(found.data, f"The root of {self.url}")
+        return self._root.read()
 
     def refresh(self, root: Root | None = None) -> Root:
         """Read the index objects that the root lists now; returns that root."""
@@ -270,28 +254,12 @@ class Store:
             ConflictError: others were first too many times.
             CollectedError: a collection has removed what is counted on.
         """
-        missing: MissingIndexError | None = None
-        for _ in range(_SWAP_ATTEMPTS):
-            found = self.backend.read_root(ROOT)
-            if found is None:
-                raise NotFoundError(f"There is no store at {self.url}.", "Check the address.")
-            what = f"The root of {self.url}"
-            check_writable(found.data, what)
-            old = decode_root(found.data, what)
-            try:
-                self._check(old, counting)
-                changed = change(old)
-            except MissingIndexError as error:
-                missing = error
-                continue
-            if changed == old:
-                return old
-            new = replace(changed, write_id=_new_write_id())
-            if self._swap(encode_root(new), found.token, new.write_id):
-                return new
-        if missing:
-            raise IntegrityError(missing.message)
-        raise ConflictError(f"Other writers keep changing {self.url}.", "Try again later.")
+
+        def checked(root: Root) -> Root:
+            self._check(root, counting)
+            return change(root)
+
+        return self._root.swap(checked)
 
     def publish(
         self,
@@ -344,24 +312,3 @@ class Store:
 
     def _index_of(self, root: Root) -> ChunkIndex:
         return ChunkIndex([self.indexes.read(name) for name in root.indexes])
-
-    def _swap(self, data: bytes, token: object, write_id: str) -> bool:
-        """Try once; whether the root now is ours."""
-        try:
-            self.backend.swap(ROOT, data, token)
-            return True
-        except ConflictError:
-            # A swap can succeed and lose its answer; a retry below us then conflicts with itself.
-            return self._is_ours(write_id)
-        except RemoteError as error:
-            if not error.transient:
-                raise
-            return self._is_ours(write_id)
-
-    def _is_ours(self, write_id: str) -> bool:
-        found = self.backend.read_root(ROOT)
-        return found is not None and decode_root(found.data, "The root").write_id == write_id
-
-
-def _new_write_id() -> str:
-    return os.urandom(16).hex()

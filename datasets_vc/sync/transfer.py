@@ -14,7 +14,7 @@ from datasets_vc.errors import IntegrityError, NotFoundError
 from datasets_vc.format.index import IndexTable, PackInfo
 from datasets_vc.format.location import Digests, as_keys
 from datasets_vc.memory import give_back
-from datasets_vc.progress import SILENT, Progress
+from datasets_vc.progress import SILENT, Progress, phase
 from datasets_vc.store import Store, Written
 from datasets_vc.store.counted import CollectedError
 from datasets_vc.store.names import PACKS, pack_name
@@ -124,7 +124,7 @@ class _Receiver:
             return Moved()
         fresh = self._take_left_behind(plan.whole)
         size = sum(pack.size for pack in fresh) + sum(piece.size for piece in plan.pieces)
-        with _phase(self._progress, "Receiving", size):
+        with phase(self._progress, "Receiving", size, "B"):
             self._bring_packs(fresh)
             self._bring_pieces(plan.pieces)
         return Moved(plan.packs, plan.chunks)
@@ -137,7 +137,7 @@ class _Receiver:
         if not here:
             return list(packs)
         taken = set()
-        with _phase(self._progress, "Checking", sum(pack.size for pack in here)):
+        with phase(self._progress, "Checking", sum(pack.size for pack in here), "B"):
             for pack in here:
                 table = self._left(pack)
                 if table:
@@ -314,15 +314,6 @@ class _Receiver:
         except NotFoundError as error:
             hint = "Try again; if it is lost, push again from a machine that has it."
             raise MissingPackError(pack.digest, self._remote.url, hint) from error
-
-
-@contextmanager
-def _phase(progress: Progress, label: str, size: int) -> Iterator[None]:
-    progress.begin(label, size, "B")
-    try:
-        yield
-    finally:
-        progress.end()
 
 
 @contextmanager

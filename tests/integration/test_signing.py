@@ -6,10 +6,12 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from datasets_vc.format.root import decode_root, encode_root
 from tests.integration.conftest import ROOT, Dsvc, Outcome, Refused
 from tests.signing.keys import PASSPHRASE, Keys
 
@@ -82,9 +84,9 @@ def test_a_tampered_version_is_13(work: Path, dsvc: Dsvc) -> None:
     folder = work / ".dsvc/store"
     good = (folder / "root.json").read_bytes()
     dsvc("tag", "v1", "-m", "One")
-    root = json.loads((folder / "root.json").read_text())
-    root["tags"]["v2"] = root["tags"]["v1"]
-    (folder / "root.json").write_text(json.dumps(root))
+    root = decode_root((folder / "root.json").read_bytes(), "It")
+    root = replace(root, tags={**root.tags, "v2": root.tags["v1"]})
+    (folder / "root.json").write_bytes(encode_root(root))
     assert good != (folder / "root.json").read_bytes()
 
     found = dsvc("verify", "v1", "v2", "--json")

@@ -419,11 +419,9 @@ def test_a_store_that_never_stops_changing_is_given_up(store: Store) -> None:
     numbers: Iterator[int] = iter(range(1, 10_000))
 
     def change(root: Root) -> Root:
-        Store(store.backend)._swap(  # as another writer would, in between
-            store.backend.read_root("root.json").data + b" ",  # type: ignore[union-attr]
-            store.backend.read_root("root.json").token,  # type: ignore[union-attr]
-            "",
-        )
+        found = store.backend.read_root("root.json")
+        assert found is not None
+        store.backend.swap("root.json", found.data + b" ", found.token)  # another writer does
         return replace(root, gc_generation=next(numbers))
 
     with pytest.raises(ConflictError, match="Other writers keep changing"):

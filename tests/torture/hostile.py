@@ -1,6 +1,7 @@
 """Feed every reader of what travels with changed bytes, for as long as there is time:
 
-    PYTHONPATH=. python tests/torture/hostile_bytes.py --seconds 3600
+    make torture ARGS="hostile --hostile 3600"
+    python -m tests.torture.hostile --seconds 3600 --only node
 
 With atheris (`pip install -e '.[torture]'`; Linux, Python 3.11 to 3.13) the changes are guided by
 what the readers do with them, else they are random: the same as in `tests/fault`. Each reader works
@@ -29,6 +30,7 @@ from types import FunctionType
 from datasets_vc.errors import FormatError, IntegrityError, InvalidInputError
 from tests.fault.mutations import mutated, random_mutations
 from tests.fault.parsers import Parser, parquet, parsers
+from tests.torture.campaign import Setting, Tally
 
 MEMORY = 4 << 30
 SECONDS_AN_INPUT = 10
@@ -73,6 +75,22 @@ def main() -> int:
         )
         troubles += bool(outcome.trouble)
     return 1 if troubles else 0
+
+
+def run(setting: Setting) -> Tally:
+    """The campaign: `setting.count` are seconds, for all readers together."""
+    tally = Tally("hostile", setting.seed)
+    begin = time.monotonic()
+    seconds = min(setting.count, max(0.0, setting.until - begin)) / len(targets())
+    guided = importlib.util.find_spec("atheris") is not None
+    for name in targets():
+        outcome = _apart(name, setting.seed, seconds, guided, setting.folder)
+        tally.counts["cases"] += outcome.inputs
+        tally.counts["refused"] += outcome.refused
+        if outcome.trouble:
+            tally.failures.append(f"hostile --seed {setting.seed}: {name}: {outcome.trouble}")
+    tally.seconds = time.monotonic() - begin
+    return tally
 
 
 def _apart(name: str, seed: int, seconds: float, guided: bool, keep: Path) -> Outcome:

@@ -1,0 +1,44 @@
+"""What the operating system says about files, turned into our errors."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from datasets_vc.errors import DatasetError, NotFoundError, UnreadableFileError
+
+_ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR})
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+@contextmanager
+def our_errors(act: str, path: Path) -> Iterator[None]:
+    """Turn what the operating system says into our errors."""
+    try:
+        yield
+    except OSError as error:
+        raise translated(error, act, path) from error
+
+
+def translated(error: OSError, act: str, path: Path) -> DatasetError:
+    """The error of ours that says that a file cannot be read, written, deleted or locked."""
+    if error.errno in _ABSENT:
+        return NotFoundError(f"There is no '{path}'.")
+    reason = f"Cannot {act} '{path}'"
+    if error.errno in _FULL:
+        return DatasetError(
+            f"{reason}: no space left on device.", "Free space there and run again."
+        )
+    if error.errno == errno.EROFS:
+        return DatasetError(f"{reason}: the file system is read-only.", "Write somewhere else.")
+    kind = UnreadableFileError if act == "read" else DatasetError
+    if error.errno == errno.ESTALE:
+        return kind(f"{reason}: the network share has lost it.", "Mount it again, then try again.")
+    if error.errno == errno.ENOLCK:
+        hint = "Mount it with locks: on NFS without 'nolock', on SMB without 'nobrl'."
+        return kind(f"{reason}: the network share has no locks.", hint)
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return kind(f"{reason}: permission denied.", "Check who owns it and its permissions.")
+    return kind(f"{reason}: {error.strerror or error}.")

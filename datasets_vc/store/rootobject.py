@@ -1,0 +1,107 @@
+"""The one object of a store that changes: read, made, and replaced by compare-and-swap."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+
+from datasets_vc.backends.base import Backend
+from datasets_vc.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    IntegrityError,
+    NotFoundError,
+    RemoteError,
+)
+from datasets_vc.format.root import Root, check_writable, decode_root, encode_root
+from datasets_vc.store.indexes import MissingIndexError
+from datasets_vc.store.names import ROOT
+
+_SWAP_ATTEMPTS = 64
+
+
+class RootObject:
+    """The root of the store that lies at `backend`."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    def read(self) -> Root:
+        """The root as it is now.
+
+        Raises:
+            NotFoundError: there is no store here.
+        """
+        return self._read()[0]
+
+    def create(self) -> None:
+        """Make an empty root.
+
+        Raises:
+            AlreadyExistsError: there is one already.
+        """
+        root = Root(write_id=_new_write_id())
+        if not self._swap(root, None):
+            raise AlreadyExistsError(f"There already is a store at {self._backend.url}.")
+
+    def swap(self, change: Callable[[Root], Root]) -> Root:
+        """Replace the root by `change(root)`, trying again when another writer was first.
+
+        `change` is called once a try, with the current root; what it raises is passed on, but for
+        the lack of an index object, which another writer may just have replaced.
+
+        Raises:
+            ConflictError: others were first too many times.
+        """
+        missing: MissingIndexError | None = None
+        for _ in range(_SWAP_ATTEMPTS):
+            old, token = self._read(to_write=True)
+            try:
+                changed = change(old)
+            except MissingIndexError as error:
+                missing = error
+                continue
+            if changed == old:
+                return old
+            new = replace(changed, write_id=_new_write_id())
+            if self._swap(new, token):
+                return new
+        if missing:
+            raise IntegrityError(missing.message)
+        raise ConflictError(f"Other writers keep changing {self._backend.url}.", "Try again later.")
+
+    def _read(self, *, to_write: bool = False) -> tuple[Root, object]:
+        found = self._backend.read_root(ROOT)
+        if found is None:
+            url = self._backend.url
+            raise NotFoundError(f"There is no store at {url}.", "Check the address.")
+        what = f"The root of {self._backend.url}"
+        if to_write:
+            check_writable(found.data, what)
+        return decode_root(found.data, what), found.token
+
+    def _swap(self, root: Root, token: object | None) -> bool:
+        """Try once; whether the root now is this one."""
+        try:
+            self._backend.swap(ROOT, encode_root(root), token)
+            return True
+        except ConflictError:
+            # A swap can succeed and lose its answer; a retry below us then conflicts with itself.
+            return self._is(root.write_id)
+        except RemoteError as error:
+            if not error.transient:
+                raise
+            if self._is(root.write_id):
+                return True
+            if token is None:
+                raise
+            return False
+
+    def _is(self, write_id: str) -> bool:
+        found = self._backend.read_root(ROOT)
+        return found is not None and decode_root(found.data, "The root").write_id == write_id
+
+
+def _new_write_id() -> str:
+    return os.urandom(16).hex()
