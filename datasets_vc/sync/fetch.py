@@ -154,6 +154,7 @@ def update_tracking(local: Store, name: str, seen: Root, fetched: Reach | None =
     """Remember where the branches of the remote `name` were; take over tags that are new here.
 
     What was not fetched stays as it was: a push looks at the whole root and brings nothing.
+    A tag that could be mistaken for one of the tracked branches is not taken over.
 
     Args:
         fetched: how far a fetch went that history is cut after; a shallow store needs it, else it
@@ -162,7 +163,9 @@ def update_tracking(local: Store, name: str, seen: Root, fetched: Reach | None =
     prefix = f"{name}/"
     known = _known(local) if local.shallow or fetched else None
     among = known | fetched.within if known is not None and fetched else known
-    branches, tags = (_held(local, refs, among) for refs in (seen.branches, seen.tags))
+    # A tag that is called as a tracked branch would be taken for it: tags come first among names.
+    apart = {tag: to for tag, to in seen.tags.items() if not tag.startswith(prefix)}
+    branches, tags = (_held(local, refs, among) for refs in (seen.branches, apart))
 
     def change(root: Root) -> Root:
         kept: Refs = {

@@ -67,6 +67,20 @@ def test_a_tag_arrives_with_its_object(local: Store) -> None:
     assert Store(third.backend).root().tags == {"v1": target}
 
 
+def test_a_tag_cannot_pose_as_a_tracked_branch(local: Store) -> None:
+    remote, other = new_store(), new_store()
+    push(local, remote)
+    tip, side = (local.root().branches[name] for name in ("main", "side"))
+    push(local, remote, "side")
+    there = Store(remote.backend)
+    there.swap_root(lambda root: replace(root, tags={"origin/main": side, "v1": side}))
+
+    pull(other, link(remote.backend, other).store)
+
+    assert set(other.root().tags) == {"v1"}
+    assert resolve(other, "origin/main").commit == tip
+
+
 def test_a_tag_made_after_the_push_goes_alone(local: Store) -> None:
     remote = new_store()
     push(local, remote)
