@@ -30,6 +30,7 @@ from datasets_vc.store.packing import Encoded, Origin, PackBuilder
 Item = TypeVar("Item")
 
 _PIECES_AHEAD = 4
+_ENCODERS = 2
 _BATCH_BYTES = 1 << 20
 
 
@@ -225,12 +226,12 @@ class ChunkWriter:
     def _add_pieces(self, pieces: Iterable[Buffer], source: int | None = None) -> Digest | None:
         """Store a file in pieces; returns its digest, or None if there were none.
 
-        While this thread reads, cuts and writes, one hashes the whole and one the pieces.
+        While this thread reads and cuts, one hashes the whole and two hash and compress pieces.
         """
         whole = Hasher()
         digests: list[Digest] = []
         lengths: list[int] = []
-        with ThreadPoolExecutor(1) as hashing, ThreadPoolExecutor(1) as encoding:
+        with ThreadPoolExecutor(1) as hashing, ThreadPoolExecutor(_ENCODERS) as encoding:
 
             def prepared() -> Iterator[tuple[Future[object], Future[Encoded]]]:
                 compress: bool | None = None
