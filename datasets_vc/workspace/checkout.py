@@ -53,8 +53,9 @@ _AT_ONCE = 1 << 16
 LET_GO_BYTES = 64 << 20
 """How much is read of mapped packs and indexes before their memory is given back."""
 
-ROW_BYTES = 1 << 10
-"""What looking for a chunk in an index counts for: a page is read, which several share."""
+ROW_BYTES = 1 << 18
+"""What looking at a chunk, and for it in an index, counts for: the system maps all of the page cache
+around it that is in one piece, often more than the chunk."""
 
 
 class FileSource(Protocol):
