@@ -17,15 +17,16 @@ from datasets_vc.workspace.waiting import Disk
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_CORES = os.cpu_count() or 1
+CORES = os.cpu_count() or 1
 
-THREADS = max(8, _CORES)
+THREADS = max(8, CORES)
 """Where it is a disk that one waits for."""
 
 LARGE = 1 << 20
 """Bytes from which on a file is handled piece by piece; smaller ones are held in memory whole."""
 
 _BATCH_BYTES = 1 << 20
+_BYTES_A_THREAD = 1 << 13
 _BATCH_FILES = 256
 
 
@@ -35,33 +36,48 @@ def ahead(
     items: Iterable[Item],
     threads: int = THREADS,
     disk: Disk | None = None,
+    busy: int = CORES,
 ) -> Iterator[Iterator[Result]]:
     """Give `work(item)` for all items in their order, at most `2 * threads` items ahead.
 
-    There are as many threads as cores until it shows that they wait for a disk; `disk` tells the
-    work, too. The first failure is raised where its result would have come. On leaving, what was
-    not begun is dropped and what was begun has ended.
+    The first failure is raised where its result would have come. On leaving, what was not begun is
+    dropped and what was begun has ended.
+
+    Args:
+        threads: how many there are once it shows that they wait for a disk.
+        disk: tells the work, too, whether that is so.
+        busy: how many there are until then.
     """
-    with closing(_results(work, items, threads, disk or Disk())) as results:
+    with closing(_results(work, items, threads, disk or Disk(), min(busy, threads))) as results:
         yield results
 
 
 def _results(
-    work: Callable[[Item], Result], items: Iterable[Item], threads: int, disk: Disk
+    work: Callable[[Item], Result], items: Iterable[Item], threads: int, disk: Disk, busy: int
 ) -> Generator[Result, None, None]:
     pending: deque[Future[Result]] = deque()
-    narrow, wide = ThreadPoolExecutor(min(_CORES, threads)), ThreadPoolExecutor(threads)
+    narrow, wide = ThreadPoolExecutor(busy), ThreadPoolExecutor(threads)
     with narrow, wide:
         try:
             for begun, item in enumerate(items, 1):
                 pending.append((wide if disk.waits else narrow).submit(work, item))
-                if len(pending) >= 2 * (threads if disk.look(begun) else _CORES):
+                if len(pending) >= 2 * (threads if disk.look(begun) else busy):
                     yield pending.popleft().result()
             while pending:
                 yield pending.popleft().result()
         finally:
             for future in pending:
                 future.cancel()
+
+
+def busy_threads(sizes: NDArray[np.int64]) -> int:
+    """How many threads files of these sizes (bytes) are worth that are in memory.
+
+    All that is done for a file but reading, hashing and compressing its bytes needs Python's lock:
+    with small files two threads take longer than one, and eight twice as long.
+    """
+    mean = int(sizes.mean()) if len(sizes) else 0
+    return max(1, min(CORES, mean // _BYTES_A_THREAD))
 
 
 def spans(sizes: NDArray[np.int64]) -> Iterator[tuple[int, int]]:

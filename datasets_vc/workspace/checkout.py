@@ -22,7 +22,7 @@ from datasets_vc.errors import IntegrityError, MissingDataError
 from datasets_vc.format.entries import SYMLINK
 from datasets_vc.paths import META_DIR
 from datasets_vc.progress import SILENT, Progress
-from datasets_vc.workspace.ahead import LARGE, ahead, spans
+from datasets_vc.workspace.ahead import CORES, LARGE, ahead, spans
 from datasets_vc.workspace.collisions import colliding
 from datasets_vc.workspace.columns import (
     Digests,
@@ -54,8 +54,8 @@ LET_GO_BYTES = 64 << 20
 """How much is read of mapped packs and indexes before their memory is given back."""
 
 ROW_BYTES = 1 << 18
-"""What looking at a chunk, and for it in an index, counts for: the system maps all of the page cache
-around it that is in one piece, often more than the chunk."""
+"""What looking at a chunk, and for it in an index, counts for: the system maps all of the page
+cache around it that is in one piece, often more than the chunk."""
 
 
 class FileSource(Protocol):
@@ -169,7 +169,12 @@ class _Writer:
         sizes = self._plan.target.size[self._plan.write[numbers]].astype(np.int64)
         todo = list(spans(sizes))
         read = 0
-        with ahead(lambda span: self._write_batch(numbers[slice(*span)]), todo) as results:
+
+        def work(span: tuple[int, int]) -> list[_Stat]:
+            return self._write_batch(numbers[slice(*span)])
+
+        # Packs are read from front to back, which is served ahead: more threads only quarrel.
+        with ahead(work, todo, CORES) as results:
             for span, found in zip(todo, results, strict=True):
                 for column, values in zip(columns, np.array(found, np.int64).T, strict=True):
                     column[numbers[slice(*span)]] = values

@@ -14,11 +14,18 @@ from datasets_vc.digest import DIGEST_SIZE, Buffer, Digest
 from datasets_vc.format.entries import SYMLINK
 from datasets_vc.memory import give_back
 from datasets_vc.progress import SILENT, Progress
-from datasets_vc.workspace.ahead import LARGE, ahead, spans
+from datasets_vc.workspace.ahead import LARGE, THREADS, ahead, busy_threads, spans
 from datasets_vc.workspace.columns import Digests, Rows, paths_at
 from datasets_vc.workspace.links import check_link
 from datasets_vc.workspace.listing import Listing, Skipped
-from datasets_vc.workspace.reading import Listed, OpenFile, listed_at, read_from_disk, read_whole
+from datasets_vc.workspace.reading import (
+    CAN_ASK,
+    Listed,
+    OpenFile,
+    listed_at,
+    read_from_disk,
+    read_whole,
+)
 from datasets_vc.workspace.safety import check_recordable
 from datasets_vc.workspace.status import Comparison
 from datasets_vc.workspace.waiting import Disk
@@ -162,7 +169,10 @@ def _store_files(
 
     sizes = listing.size[rows]
     todo = list(spans(sizes))
-    with ahead(prepare, todo, disk=disk) as results:
+    busy = busy_threads(sizes)
+    # Who can ask for many files at once need not wait for them in many threads.
+    threads = busy if CAN_ASK else THREADS
+    with ahead(prepare, todo, threads, disk, busy) as results:
         for span, prepared in zip(todo, results, strict=True):
             if isinstance(prepared, Listed):
                 yield [_store_large(root, prepared, sink, progress)]

@@ -22,6 +22,9 @@ from datasets_vc.workspace.listing import INODE_MASK, Listing
 PIECE = 1 << 20
 """Bytes that are read at a time from large files."""
 
+CAN_ASK = hasattr(os, "posix_fadvise")
+"""Whether the system can be told of files before they are read."""
+
 _ASKED_AT_ONCE = 64
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _TRY_AGAIN = "Wait until nothing writes to it, then try again."
@@ -142,7 +145,7 @@ def read_from_disk(root: str, files: Sequence[Listed]) -> list[bytes]:
 
 
 def _ask_for(handle: int, size: int) -> None:
-    if hasattr(os, "posix_fadvise"):
+    if CAN_ASK:
         with suppress(OSError):  # it may be a pipe by now: reading will tell
             os.posix_fadvise(handle, 0, size, os.POSIX_FADV_WILLNEED)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import threading
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datasets_vc.workspace import waiting
-from datasets_vc.workspace.ahead import LARGE, ahead, spans
+from datasets_vc.workspace.ahead import LARGE, ahead, busy_threads, spans
 from datasets_vc.workspace.waiting import Disk
 
 
@@ -76,3 +77,9 @@ def test_who_reads_from_memory_is_not_told_to_wait(monkeypatch: pytest.MonkeyPat
     with ahead(abs, range(100), disk=disk) as results:
         list(results)
     assert not disk.waits
+
+
+def test_small_files_are_worth_one_thread_and_large_ones_all_cores() -> None:
+    assert busy_threads(np.array([], np.int64)) == 1
+    assert busy_threads(np.full(10, 1000)) == 1
+    assert busy_threads(np.full(10, 1 << 30)) == (os.cpu_count() or 1)
