@@ -222,5 +222,5 @@ def _flips(data: bytes) -> Iterator[bytes]:
 
 def test_half_of_a_character_does_not_match_the_checksum() -> None:
     data = encode_root(Root(write_id="00", default_branch="main")).replace(b'"00"', b'"\\ud83d"')
-    with pytest.raises(IntegrityError, match="^It is damaged"):
+    with pytest.raises(IntegrityError, match="It is damaged"):
         decode_root(data, "It")
