@@ -14,6 +14,9 @@ from pathlib import Path
 
 _PROC = Path("/proc")
 _DROP = _PROC / "sys/vm/drop_caches"
+_DISKS = _PROC / "diskstats"
+_QUIET = 0.5
+_PATIENCE = 60.0
 _BETWEEN_SAMPLES = 0.02
 _READ_AT_ONCE = 1 << 20
 _TOLD = 300
@@ -272,8 +275,8 @@ def hold(
 ) -> Contest:
     """Measure each contender `repeat` times, in turns: A B C A B C.
 
-    Before each turn the disk has written all that it was given. Cold: the kernel then forgets all
-    files; else it reads what lies below `warm_up`.
+    Before each turn the disk has written all that it was given, and is quiet. Cold: the kernel then
+    forgets all files; else it reads what lies below `warm_up`.
 
     Raises:
         CommandFailedError: a command failed that is not optional.
@@ -300,9 +303,33 @@ def hold(
 
 
 def _settle(cold: bool, warm_up: Sequence[Path]) -> None:
+    os.sync()
+    _wait_for_quiet_disks()
     if cold:
         drop_caches()
         return
-    os.sync()
     for folder in warm_up:
         read_through(folder)
+
+
+def _wait_for_quiet_disks() -> None:
+    """Until they do nothing, so that nobody pays for what was removed before.
+
+    A disk is told of blocks that are free again long after `sync` (ext4's `discard`).
+    """
+    end = time.monotonic() + _PATIENCE
+    before = _disk_requests()
+    while time.monotonic() < end:
+        time.sleep(_QUIET)
+        now = _disk_requests()
+        if now == before:
+            return
+        before = now
+
+
+def _disk_requests() -> list[str]:
+    """What the kernel has counted of each disk so far; nothing where it does not tell."""
+    try:
+        return _DISKS.read_text().splitlines()
+    except OSError:
+        return []

@@ -34,6 +34,12 @@ def sync_small(bench: Bench) -> list[Row]:
         return rows + _beside_dvc(bench, server, "sync-small", "small")
 
 
+def sync_photos(bench: Bench) -> list[Row]:
+    """Files of the size of photographs, which nothing compresses."""
+    with _served(bench) as server:
+        return _beside_rclone(bench, server, "sync-photos", "photos")
+
+
 def sync_large(bench: Bench) -> list[Row]:
     """Few large files."""
     with _served(bench) as server:

@@ -1,6 +1,6 @@
 """The trees that are measured on: made from a seed, once for each work folder.
 
-Half of what they hold is text that compresses as text does (JSON, words drawn by Zipf's law), half
+Half of what most hold is text that compresses as text does (JSON, words drawn by Zipf's law), half
 is noise, as photographs and videos are to a compressor. No two files are alike.
 """
 
@@ -32,7 +32,8 @@ _POOL = 16 << 20
 class Tree:
     """What a tree is made of: `files` files of `low` to `high` bytes in `folders` folders.
 
-    With `lines`, all are text of many lines; a folder count of 0 puts the files at the top.
+    With `lines`, all are text of many lines, with `noise` none is; a folder count of 0 puts the
+    files at the top.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Tree:
     low: int
     high: int
     lines: bool = False
+    noise: bool = False
 
     @property
     def bytes(self) -> int:
@@ -54,7 +56,7 @@ class Tree:
 
     def path(self, number: int) -> str:
         """Where file `number` lies."""
-        suffix = "jsonl" if self.lines else "bin" if number % 2 else "json"
+        suffix = "jsonl" if self.lines else "bin" if number % 2 or self.noise else "json"
         name = f"{number:07d}.{suffix}"
         return f"{number * self.folders // self.files:04d}/{name}" if self.folders else name
 
@@ -69,6 +71,7 @@ def scaled(scale: float) -> dict[str, Tree]:
     trees = [
         Tree("small", some(50_000, 20), some(100, 2), 4 << 10, 36 << 10),
         Tree("tiny", some(1_000_000, 100), some(1000, 2), 100, 2000),
+        Tree("photos", some(10_000, 20), some(100, 2), 60 << 10, 150 << 10, noise=True),
         Tree("large", 4, 0, gib, gib),
         Tree("corpus", 1, 0, gib, gib, lines=True),
     ]
@@ -232,7 +235,7 @@ def write_tree(folder: Path, tree: Tree, content: Content) -> None:
             last = parent
         with open(path, "wb", buffering=0) as file:  # noqa: PTH123 - a million of them
             if tree.folders:
-                file.write(content.file(rng, number, size))
+                file.write(content.file(rng, 1 if tree.noise else number, size))
                 continue
             even = tree.lines or number % 2 == 0
             for block in (content.lines if even else content.noise)(rng, size):

@@ -54,6 +54,7 @@ CASES = {
     "checkout-small": Case("into an empty folder", restoring.checkout_small, "small", 7),
     "sync-small": Case("push and clone through S3, and DVC", syncing.sync_small, "small", 6),
     "switch-small": Case("between versions", restoring.switch_small, "small", 3),
+    "sync-photos": Case("push and clone through S3", syncing.sync_photos, "photos", 4),
     "commit-large": Case("4 files of 1 GiB", committing.commit_large, "large", 1),
     "sync-large": Case("push and clone through S3", syncing.sync_large, "large", 3),
     "append-corpus": Case("1 MiB to a text of 1 GiB", committing.append_corpus, "corpus", 3),
@@ -76,7 +77,8 @@ def main() -> int:
     given = {"dvc": options.dvc, "oxen": options.oxen_python}
     given |= {"restic": options.restic, "git-lfs": options.git_lfs}
     here, absent = find(options.peers, {name: path for name, path in given.items() if path})
-    rclone = None if options.peers == [] else shutil.which(options.rclone or "rclone")
+    wanted = options.rclone or options.peers
+    rclone = shutil.which(options.rclone or "rclone") if wanted else None
     bench = Bench(
         options.work,
         options.scale,
@@ -194,7 +196,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--oxen-python", help="the interpreter that has the package oxenai")
     add("--restic", help="the command")
     add("--git-lfs", help="the command")
-    add("--rclone", help="the command; its S3 server is used, too: else moto's")
+    add("--rclone", help="the command, despite --peers none; it serves, too: else moto does")
     add("--output", type=Path, help="write the report here, as Markdown; else it is printed")
     add("--json", type=Path, help="write all values here")
     return parser

@@ -112,7 +112,7 @@ def runner(tmp_path: Path) -> Runner:
     return Runner(tmp_path, {"PATH": os.environ["PATH"]})
 
 
-HOLD_64_MB = "data = bytearray(b'x' * 64_000_000); import time; time.sleep(0.2)"
+HOLD_64_MB = "data = b'x' * 64_000_000; import time; time.sleep(0.2)"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere only the largest process is known")
