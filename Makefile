@@ -14,7 +14,6 @@ help:
 	@echo 'make demo           the main job on sample_data/: commit, push, pull, train, reproduce'
 	@echo 'make demo REMOTE=s3 the same through a real S3 server on this machine'
 	@echo 'make test           every test but the slow ones, on all cores (ARGS="-k name" to choose)'
-	@echo 'make torture        hostile input for ten minutes (ARGS="--seconds 3600"); slow'
 	@echo 'make lint           style, types, layers'
 	@echo 'make format         put the sources into the agreed style'
 	@echo 'make reference      write docs/cli.md from the help of the verbs'

@@ -26,10 +26,11 @@ _RESERVED = re.compile(
 )
 
 # A star of a pattern, or several in a row, and what follows up to another one of the same
-# component: letters, and sets that cannot mean the separator.
-_STAR = r"(?:\[\^//?\]\*)+"
-_LETTER = r"\\.|\[\^//?\](?!\*)|\[\^/[^]\\[]+\]|\[(?!\^)[^]/\\[]+\]|[^][\\/(){}|^$.*+?]"
-_STAR_AND_MORE = re.compile(rf"{_STAR}((?:{_LETTER})+)(?={_STAR})")
+# component: letters, and sets that cannot mean the separator. There is one way to read each
+# expression, and one place to begin: what is read may be as long as a stranger likes.
+_STAR = r"(?:\[\^//?\]\*)++"
+_LETTER = r"\\.|\[\^//?\](?!\*)|\[\^/(?!/?\])[^]\\[]+\]|\[(?!\^)[^]/\\[]+\]|[^][\\/(){}|^$.*+?]"
+_STAR_AND_MORE = re.compile(rf"(?<!\]\*){_STAR}((?:{_LETTER})++)(?={_STAR})")
 _STARS = re.compile(_STAR)
 
 _BAD = re.compile(r"(?:^|/)\.{0,2}(?:/|$)|\x00|^\.dsvc(?:/|$)", re.IGNORECASE)

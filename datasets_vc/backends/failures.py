@@ -71,6 +71,10 @@ class ReadOnlyError(OSError):
     """A write to where nobody can write."""
 
 
+class UnableError(OSError):
+    """The server, or the client library, lacks what was asked of it."""
+
+
 def remote_error(
     error: Exception, url: str, name: str = "", *, writing: bool = False
 ) -> DatasetError:
@@ -159,9 +163,9 @@ def is_denied(error: BaseException) -> bool:
 
 def is_unable(error: BaseException) -> bool:
     """Whether the remote, or its client library, does not know how to do what was asked."""
-    return (
-        isinstance(error, NotImplementedError) or status_of(error) == 501 or _is_any(error, _UNABLE)
-    )
+    # fsspec raises NotImplementedError for what one of its file systems lacks.
+    told = isinstance(error, (UnableError, NotImplementedError))
+    return told or status_of(error) == 501 or _is_any(error, _UNABLE)
 
 
 def is_absent(error: BaseException) -> bool:

@@ -21,6 +21,7 @@ from datasets_vc.backends.base import (
     is_temporary,
 )
 from datasets_vc.backends.failures import (
+    UnableError,
     is_absent,
     is_conflict,
     is_unable,
@@ -111,7 +112,7 @@ class FsspecBackend(Backend):
         with self._our_errors(name):
             data = self._files().read(path, start, end)
             if end is not None and len(data) > end - start:
-                raise NotImplementedError("the server ignores ranges of bytes")
+                raise UnableError("the server ignores ranges of bytes")
             return data
 
     def put(self, name: str, *parts: Buffer) -> None:

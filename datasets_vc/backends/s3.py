@@ -12,7 +12,7 @@ from typing import Any
 
 from datasets_vc.addresses import Access
 from datasets_vc.backends.base import ObjectInfo, Readable, Versioned
-from datasets_vc.backends.failures import code_of, is_beyond_end
+from datasets_vc.backends.failures import UnableError, code_of, is_beyond_end
 from datasets_vc.backends.loop import begin, result_of, wait_for
 from datasets_vc.backends.web import range_header
 from datasets_vc.digest import Buffer
@@ -72,7 +72,7 @@ class S3Files:
                 return b""
             raise
         if limits and "ContentRange" not in answer:
-            raise NotImplementedError("the server ignores ranges of bytes")
+            raise UnableError("the server ignores ranges of bytes")
         return data
 
     def stream(self, path: str, start: int) -> Iterator[Buffer]:
@@ -88,7 +88,7 @@ class S3Files:
         coming = begin(self._filesystem.loop, _piece(body))
         try:
             if limits and "ContentRange" not in answer:
-                raise NotImplementedError("the server ignores ranges of bytes")
+                raise UnableError("the server ignores ranges of bytes")
             while piece := result_of(coming):
                 coming = begin(self._filesystem.loop, _piece(body))
                 yield piece
@@ -145,7 +145,7 @@ class S3Files:
         """An older botocore does not know conditions, and s3fs drops what it does not know."""
         model = self._filesystem.s3.meta.service_model.operation_model("PutObject")
         if parameter not in model.input_shape.members:
-            raise NotImplementedError("the installed botocore has no conditional writes")
+            raise UnableError("the installed botocore has no conditional writes")
 
     def _get(self, path: str, limits: dict[str, str]) -> tuple[bytes, dict[str, Any]]:
         async def request() -> tuple[bytes, dict[str, Any]]:

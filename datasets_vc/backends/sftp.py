@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 
 from datasets_vc.addresses import Access
 from datasets_vc.backends.base import LOCK_SUFFIX, TEMPORARY_PREFIX, ObjectInfo, Versioned
-from datasets_vc.backends.failures import is_absent
+from datasets_vc.backends.failures import UnableError, is_absent
 from datasets_vc.backends.local import LOCK_TIMEOUT
 from datasets_vc.backends.loop import wait_for
 
@@ -103,7 +103,7 @@ class SftpFiles:
             raise FileExistsError("the root is in another state")
         if said == b"locked":
             raise RootLockedError("another process keeps it locked")
-        raise NotImplementedError("the account can run no commands there, or there is no flock")
+        raise UnableError("the account can run no commands there, or there is no flock")
 
     async def _read(self, path: str, start: int, end: int | None) -> bytes:
         async with self._channel() as channel, channel.open(path, "rb") as file:

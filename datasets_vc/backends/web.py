@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote, urljoin, urlsplit
 
 from datasets_vc.backends.base import ObjectInfo, Versioned
-from datasets_vc.backends.failures import ReadOnlyError
+from datasets_vc.backends.failures import ReadOnlyError, UnableError
 from datasets_vc.backends.loop import wait_for
 
 # A store has three levels; a server may make up any number.
@@ -175,7 +175,7 @@ async def _cut(answer: Any, start: int, end: int | None) -> bytes:
 def _check_range(header: str, start: int) -> None:
     found = _RANGE.match(header)
     if not found or int(found[1]) != start:
-        raise NotImplementedError("the server answers with other bytes than asked for")
+        raise UnableError("the server answers with other bytes than asked for")
 
 
 def _links(page: str, path: str) -> Iterator[str]:

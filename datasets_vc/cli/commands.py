@@ -1,11 +1,12 @@
 """Commands and groups that start fast.
 
 Typer converts every value but flags with pydantic, which takes 0.1 s to load: a fifth of what
-`dsvc status` takes. A text needs no conversion, and nothing given needs none either.
+`dsvc status` takes. Texts and paths do not need that, and nothing given needs none either.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
@@ -56,15 +57,19 @@ class _Conversion:
     def __init__(self, parameter: Any) -> None:
         self._parameter = parameter
         self._convert = parameter.process_value
-        self._is_text = parameter.type_descriptor.annotation in (str, list[str])
+        annotation = parameter.type_descriptor.annotation
+        self._is_path = annotation is Path
+        self._is_text = annotation in (str, list[str])
 
     def __call__(self, ctx: Any, value: Any) -> Any:
         parameter = self._parameter
         missing = value is None
         if parameter.required and not value:
             return self._convert(ctx, value)
-        if not missing and not self._is_text:
+        if not missing and not (self._is_text or self._is_path):
             return self._convert(ctx, value)
+        if not missing and self._is_path:
+            value = Path(value)
         if missing and (parameter.multiple or parameter.nargs == -1):
             value = ()
         return parameter.callback(ctx, parameter, value) if parameter.callback else value

@@ -13,7 +13,7 @@ from datasets_vc.cli.failure import PARTLY_DONE, as_data, exit_code_of, report
 from datasets_vc.cli.plans import Plan, answer_plan
 from datasets_vc.cli.render import shown
 from datasets_vc.cli.session import Session, new_app, verb
-from datasets_vc.cli.synced import Only, Paths, Remote, part_of, sync_json, sync_lines
+from datasets_vc.cli.synced import Only, Paths, Remote, part_of, received_json, received_lines
 from datasets_vc.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -76,17 +76,13 @@ def fetch(
     if every:
         return _fetch_all(session, fetch_from)
     result = fetch_from(remote, revisions or ())
-    session.done(
-        result,
-        lambda got: sync_json(got, "received"),
-        _fetch_lines,
-    )
+    session.done(result, received_json, _fetch_lines)
     return 0
 
 
 def _fetch_lines(got: SyncResult) -> Iterator[str]:
     # Where branches are, and how far history goes, can be new where bytes are not.
-    return sync_lines(got, "received", nothing="" if got.updated else "Nothing new.")
+    return received_lines(got, nothing="" if got.updated else "Nothing new.")
 
 
 def _fetch_all(session: Session, fetch_from: Callable[[str], SyncResult]) -> int:
@@ -109,7 +105,7 @@ def _fetch_all(session: Session, fetch_from: Callable[[str], SyncResult]) -> int
 def _fetched_json(results: Mapping[str, SyncResult | DatasetError]) -> dict[str, Any]:
     return {
         "remotes": {
-            name: as_data(got) if isinstance(got, DatasetError) else sync_json(got, "received")
+            name: as_data(got) if isinstance(got, DatasetError) else received_json(got)
             for name, got in results.items()
         }
     }

@@ -81,15 +81,16 @@ def fsck(
     """Check that everything is there and sound, or mend it.
 
     Every object down to each chunk, every version down to each file. The exit code is 13 if
-    something is wrong and was not mended. --repair lists anew what the
-    index has lost, and gets damaged chunks from remotes, from the store here if a remote is
-    checked, or from files of the workspace that still have the bytes; what cannot be mended is
-    moved to 'quarantine/' in the store.
+    something is wrong and was not mended.
+
+    --repair lists anew what the index has lost, and gets damaged chunks and runs from remotes, from
+    the store here if a remote is checked, or from files of the workspace that still have the bytes.
+    What cannot be mended is moved to 'quarantine/' in the store.
     """
     result = session.repository.maintenance.fsck(
         remote=remote, sample=_fraction(sample), repair=repair, progress=session.progress
     )
-    session.answer(result, _checked_json, lambda done: _checked_lines(session, done))
+    session.answer(result, _checked_json, lambda done: _checked_lines(session, done, repair))
     return DONE if result.sound else CORRUPT
 
 
@@ -187,7 +188,7 @@ def _checked_json(result: Checked) -> dict[str, Any]:
     }
 
 
-def _checked_lines(session: Session, result: Checked) -> Iterator[str]:
+def _checked_lines(session: Session, result: Checked, repaired: bool) -> Iterator[str]:
     numbers = ", ".join(count(number, kind) for kind, number in _told(result.checked))
     part = "" if result.sample.whole else f" (a sample, seed {result.sample.seed})"
     yield f"Checked {numbers}; read {size(result.bytes)}{part}."
@@ -204,12 +205,13 @@ def _checked_lines(session: Session, result: Checked) -> Iterator[str]:
     if len(result.affected) > _SHOWN:
         yield f"... and {len(result.affected) - _SHOWN:,} more paths."
     if result.quarantined:
-        yield f"{count(len(result.quarantined), 'damaged pack')} kept in 'quarantine/'."
+        yield f"{count(len(result.quarantined), 'damaged object')} kept in 'quarantine/'."
     if result.sound:
         yield "Everything is mended." if result.errors else "Everything is sound."
     else:
-        left = len(result.errors) - len(result.mended)
-        yield f"{count(left, 'error')}. 'dsvc fsck --repair' mends what it can."
+        left = count(len(result.errors) - len(result.mended), "error")
+        rest = " could not be mended." if repaired else ". 'dsvc fsck --repair' mends what it can."
+        yield f"{left}{rest}"
 
 
 def _told(checked: Mapping[str, int]) -> Iterator[tuple[str, int]]:

@@ -21,7 +21,7 @@ from datasets_vc.cli.plans import Plan, answer_plan
 from datasets_vc.cli.render import shown
 from datasets_vc.cli.session import Session, new_app, verb
 from datasets_vc.cli.signatures import Key, Sign, Verify, signer_of
-from datasets_vc.cli.synced import Only, Paths, part_of, sync_json, sync_lines
+from datasets_vc.cli.synced import Only, Paths, part_of, received_json, received_lines
 
 if TYPE_CHECKING:
     from datasets_vc.repository import CloneResult, SyncResult
@@ -125,7 +125,7 @@ def clone(
         )
     session.done(
         result,
-        lambda made: {**sync_json(made, "received"), "workspace": str(folder)},
+        lambda made: {**received_json(made), "workspace": str(folder)},
         lambda made: _clone_lines(session, folder, made),
     )
 
@@ -133,7 +133,7 @@ def clone(
 def _clone_lines(session: Session, folder: Path, result: CloneResult) -> Iterator[str]:
     yield f"Cloned into {shown(str(folder))}."
     yield from git_lines(session, facade.Repository.open(folder))
-    yield from sync_lines(result, "received")
+    yield from received_lines(result)
 
 
 def _last_part(url: str) -> str:
@@ -214,7 +214,7 @@ def pull(
 def _pull_json(result: SyncResult) -> dict[str, Any]:
     conflicts = result.merge.conflicts if result.merge else ()
     return {
-        **sync_json(result, "received"),
+        **received_json(result),
         "merged": result.merge is not None and not conflicts,
         "conflicts": conflicts_json(conflicts),
     }
@@ -224,7 +224,7 @@ def _pull_lines(result: SyncResult) -> Iterator[str]:
     if result.merge and not result.merge.conflicts:
         yield "Both sides had new versions: merged."
     # What is new may have been fetched before.
-    yield from sync_lines(result, "received", nothing="" if result.updated else "Nothing new.")
+    yield from received_lines(result, nothing="" if result.updated else "Nothing new.")
     merge = result.merge
     if merge and merge.conflicts:
         yield from conflict_lines(merge.kind, merge.revision, merge.conflicts)

@@ -23,6 +23,8 @@ Paths = Annotated[
     list[str] | None, typer.Option("--path", metavar="PATH", help="Only this file or folder.")
 ]
 
+_LISTED = 10
+
 
 def part_of(
     session: Session, only: list[str] | None, paths: list[str] | None
@@ -42,6 +44,15 @@ def sync_json(result: SyncResult | CloneResult, way: str) -> dict[str, Any]:
     }
 
 
+def received_json(result: SyncResult | CloneResult) -> dict[str, Any]:
+    return {
+        **sync_json(result, "received"),
+        "damaged_runs": [
+            {"run": run, "problem": problem} for run, problem in result.damaged.items()
+        ],
+    }
+
+
 def transfer_json(transfer: Transfer, way: str) -> dict[str, int]:
     return {
         f"bytes_{way}": transfer.bytes,
@@ -58,10 +69,25 @@ def sync_lines(
     if result.commit:
         place = f"{result.branch}{shown(there)} is at" if result.branch else "At"
         yield f"{place} {short(result.commit)}, dataset {short(result.dataset or b'')}."
-    if not moved.chunks:
-        yield from [nothing] if nothing else []
-        return
-    yield (
-        f"{size(moved.bytes)} {way}: {count(moved.chunks, 'chunk')}, {count(moved.packs, 'pack')}, "
-        f"{count(moved.requests, 'request')}."
-    )
+    if moved.chunks:
+        yield (
+            f"{size(moved.bytes)} {way}: {count(moved.chunks, 'chunk')}, "
+            f"{count(moved.packs, 'pack')}, {count(moved.requests, 'request')}."
+        )
+    elif nothing:
+        yield nothing
+
+
+def received_lines(
+    result: SyncResult | CloneResult, nothing: str = "Nothing new."
+) -> Iterator[str]:
+    yield from sync_lines(result, "received", nothing="" if result.runs else nothing)
+    if result.runs:
+        yield f"{count(result.runs, 'run')} received."
+    problems = list(result.damaged.values())
+    for problem in problems[:_LISTED]:
+        yield f"Left out: {shown(problem)}"
+    if problems[_LISTED:]:
+        yield f"Left out: {len(problems) - _LISTED:,} more."
+    if problems:
+        yield "To mend it, where the run is whole: dsvc fsck --remote NAME --repair"

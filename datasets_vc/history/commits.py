@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Iterator, Mapping
+from weakref import WeakKeyDictionary
 
 from datasets_vc.digest import Digest
 from datasets_vc.format.commit import Commit, decode_commit
@@ -18,10 +19,24 @@ from datasets_vc.store import Store
 _ONE, _OTHER, _STALE = 1, 2, 4
 _COMMON = _ONE | _OTHER
 
+_REMEMBERED = 1 << 14
+_READ: WeakKeyDictionary[Store, dict[Digest, Commit]] = WeakKeyDictionary()
+"""The commits read last, by store: they never change."""
+
 
 def read_commit(store: Store, digest: Digest) -> Commit:
-    """One commit of a store."""
-    return decode_commit(store.read(digest), f"The commit {digest.hex()}")
+    """One commit of a store.
+
+    The last ones read are remembered: a merge walks the same history several times.
+    """
+    known = _READ.setdefault(store, {})
+    commit = known.get(digest)
+    if commit is None:
+        commit = decode_commit(store.read(digest), f"The commit {digest.hex()}")
+        if len(known) >= _REMEMBERED:
+            known.clear()
+        known[digest] = commit
+    return commit
 
 
 def walk(store: Store, tips: Iterable[Digest]) -> Iterator[tuple[Digest, Commit]]:
@@ -80,6 +95,33 @@ def common_ancestors(
         for digest in best
         if not any(other != digest and is_ancestor(store, digest, other) for other in best)
     ]
+
+
+class Ancestry:
+    """Some commits and all before them up to the cut, looked for newest first, as far as asked.
+
+    What a store lacks, though it should not, is taken as no part of it.
+    """
+
+    def __init__(self, store: Store, tips: Iterable[Digest]) -> None:
+        self._store = store
+        self._found: set[Digest] = set()
+        self._queue: list[tuple[float, Digest]] = []
+        self._reach(tips)
+
+    def has(self, digest: Digest, commit: Commit) -> bool:
+        """Whether a commit is one of them; by a clock that went back, "no" may be wrong."""
+        oldest = _queued(digest, commit)[0]
+        while digest not in self._found and self._queue and self._queue[0][0] <= oldest:
+            newest = read_commit(self._store, heapq.heappop(self._queue)[1])
+            self._reach(parents_here(self._store, newest))
+        return digest in self._found
+
+    def _reach(self, digests: Iterable[Digest]) -> None:
+        for digest in digests:
+            if digest not in self._found and self._store.find(digest) is not None:
+                self._found.add(digest)
+                heapq.heappush(self._queue, _queued(digest, read_commit(self._store, digest)))
 
 
 class Painting:

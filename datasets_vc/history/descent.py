@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 
 from datasets_vc.digest import Digest
+from datasets_vc.format.columns import position
 from datasets_vc.format.node import Node
 from datasets_vc.history.children import Child, check_child, check_unrepeated, children_of
 from datasets_vc.history.manifest import NodeSource, read_nodes
@@ -62,8 +62,7 @@ class Descent:
         while True:
             self._read([digest])
             node = self._nodes[digest]
-            paths = node.rows.column("path")
-            row = bisect_left(range(len(paths)), path, key=lambda row: paths[row].as_py())
+            row = position(node.rows.column("path"), path)
             if not node.level:
                 return rank + row
             # Before the first path that is not less, so in the child before.

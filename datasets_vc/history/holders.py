@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from datasets_vc.digest import digest_of
+from datasets_vc.digest import Digest, digest_of
 from datasets_vc.errors import IntegrityError, NotFoundError
 from datasets_vc.format.json import hex_digest
 from datasets_vc.format.root import Root
-from datasets_vc.format.run import decode_run_head, decode_run_log, decode_run_packs
+from datasets_vc.format.run import RunHead, decode_run_head, decode_run_log, decode_run_packs
 from datasets_vc.history.reachable import Holder
 from datasets_vc.store import Store
-from datasets_vc.store.names import RUN_PACKS, RUNS, run_of
-
-RUN_HEAD = "head.json"
-RUN_LOG = "log.jsonl"
+from datasets_vc.store.names import (
+    RUN_HEAD,
+    RUN_LOG,
+    RUN_PACKS,
+    RUNS,
+    run_of,
+    run_part,
+)
 
 
 def ref_holders(root: Root) -> Iterator[Holder]:
@@ -35,26 +39,56 @@ def run_holders(store: Store) -> Iterator[Holder]:
 
 def run_ids(store: Store) -> list[str]:
     """The ids of the runs of a store, ended or not."""
-    runs = (run_of(info.name, RUN_HEAD) for info in store.backend.list(RUNS))
-    return sorted(run for run in runs if run)
+    names = [info.name for info in store.backend.list(RUNS)]
+    # A log without a head is not a run, but what is left of one.
+    return sorted(
+        {run for name in names if (run := run_of(name, RUN_HEAD) or run_of(name, RUN_LOG))}
+    )
 
 
 def run_holder(store: Store, run: str) -> Holder:
     """What one run holds: its input with dataset and code, checkpoints, and pinned packs."""
-    head = store.backend.get(f"{RUNS}{run}/{RUN_HEAD}")
-    if digest_of(head).hex() != run:
-        raise IntegrityError(f"The run {run} is damaged: its head does not match its id.")
-    log = _optional(store, f"{RUNS}{run}/{RUN_LOG}")
-    packs = _optional(store, f"{RUNS}{run}/{RUN_PACKS}")
-    what = f"The log of run {run}"
-    checkpoints = [
+    head = read_run_head(store, run)
+    return Holder(
+        "run", run, chunks=(head.input, *run_checkpoints(store, run)), packs=run_pins(store, run)
+    )
+
+
+def read_run_head(store: Store, run: str) -> RunHead:
+    """The head of a run.
+
+    Raises:
+        IntegrityError: it is not what the run is called by, or is gone.
+    """
+    return decode_run_head(run_head_bytes(store, run), f"The run {run} of {store.url}")
+
+
+def run_head_bytes(store: Store, run: str) -> bytes:
+    """The head of a run as it is stored; raises as `read_run_head` does."""
+    what = f"The run {run} of {store.url} is damaged"
+    try:
+        data = store.backend.get(run_part(run, RUN_HEAD))
+    except NotFoundError as error:
+        raise IntegrityError(f"{what}: it has no head.") from error
+    if digest_of(data).hex() != run:
+        raise IntegrityError(f"{what}: its head does not match its id.")
+    return data
+
+
+def run_checkpoints(store: Store, run: str) -> list[Digest]:
+    """The checkpoints that the log of a run names; none while it has not ended."""
+    what = f"The log of run {run} of {store.url}"
+    return [
         hex_digest(event.get("digest"), what)
-        for event in decode_run_log(log, what)
+        for event in decode_run_log(_optional(store, run_part(run, RUN_LOG)), what)
         if event["event"] == "checkpoint"
     ]
-    given = decode_run_head(head, f"The run {run}").input
-    pinned = decode_run_packs(packs, f"The pins of run {run}") if packs else ()
-    return Holder("run", run, chunks=(given, *checkpoints), packs=tuple(pinned))
+
+
+def run_pins(store: Store, run: str) -> tuple[Digest, ...]:
+    """The packs that a run wants left as they are."""
+    packs = _optional(store, run_part(run, RUN_PACKS))
+    return tuple(decode_run_packs(packs, f"The pins of run {run} of {store.url}") if packs else ())
 
 
 def _optional(store: Store, name: str) -> bytes:

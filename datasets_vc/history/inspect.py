@@ -148,6 +148,7 @@ class _Looking:
         given, *checkpoints = holder.chunks
         if not self._index_has(given):
             self._found.find("run", run, f"Its input {given.hex()} is missing.")
+            self.meaning.missing.add(given)
             return
         data = self._read(given, "run")
         if data is None:

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from datasets_vc.digest import DIGEST_SIZE, Buffer, Digest, digest_of
 from datasets_vc.errors import IntegrityError, InvalidInputError
+from datasets_vc.format.columns import row_of, rows_below, whole_column
 from datasets_vc.format.entries import ENTRY_SCHEMA, Entry, rows_of
 from datasets_vc.format.node import (
     INNER_SCHEMA,
@@ -26,7 +27,6 @@ from datasets_vc.format.node import (
 )
 from datasets_vc.history.children import Child, check_child, check_unrepeated, children_of
 from datasets_vc.memory import give_back
-from datasets_vc.paths import is_under
 
 _AT_ONCE = 256
 _PATHS_AT_ONCE = 1 << 16
@@ -161,8 +161,10 @@ class Manifest:
         table = self._between(prefix, prefix + "0" if prefix else None)
         if not prefix:
             return table
-        keep = [is_under(path, prefix) for path in table.column("path").to_pylist()]
-        return table.filter(pa.array(keep, pa.bool_()))
+        paths = whole_column(table, "path")
+        itself, (start, stop) = row_of(prefix, paths), rows_below(paths, prefix)
+        inside = table.slice(start, stop - start)
+        return inside if itself < 0 else pa.concat_tables([table.slice(itself, 1), inside])
 
     def get(self, path: str) -> Entry | None:
         """The entry at exactly `path`."""
@@ -227,9 +229,5 @@ def _between(children: Sequence[Child], low: str, high: str | None) -> list[Chil
 
 
 def _one_batch(table: pa.Table, schema: pa.Schema) -> pa.RecordBatch:
-    columns = [table.column(name).combine_chunks() for name in schema.names]
-    arrays = [
-        column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-        for column in columns
-    ]
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+    columns = [whole_column(table, name) for name in schema.names]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)

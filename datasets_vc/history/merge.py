@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -11,19 +10,11 @@ import pyarrow as pa
 
 from datasets_vc.digest import Digest
 from datasets_vc.errors import InvalidInputError
+from datasets_vc.format.columns import Rows, align, merged_order, position, whole_column
 from datasets_vc.format.entries import ENTRY_SCHEMA, Entry, entry_table, rows_of
 from datasets_vc.history.descent import Descent
 from datasets_vc.history.manifest import NodeSource
-from datasets_vc.history.rows import (
-    Rows,
-    align,
-    differing,
-    find,
-    paths_at,
-    same_content,
-    take,
-    whole,
-)
+from datasets_vc.history.rows import differing, paths_at, same_content, take
 from datasets_vc.paths import parents_of
 
 BOTH_CHANGED = "both changed"
@@ -249,7 +240,7 @@ def _entries(table: pa.Table, rows: Rows) -> list[Entry | None]:
 
 
 def _align(entries: pa.Table, others: pa.Table) -> Rows:
-    return align(whole(entries, "path"), whole(others, "path"))
+    return align(whole_column(entries, "path"), whole_column(others, "path"))
 
 
 def _paths(table: pa.Table, rows: Rows) -> list[str]:
@@ -270,14 +261,11 @@ def _folders(paths: Iterable[str]) -> set[str]:
 
 def _replaced(entries: pa.Table, gone: Iterable[str], come: pa.Table) -> pa.Table:
     """The entries without the paths `gone`, and with those that come, in path order."""
-    count = entries.num_rows
-    paths = entries.column("path").to_pylist()
-    new = come.column("path").to_pylist()
-    keep = np.ones(count + len(new), np.bool_)
-    rows = find([*gone, *new], paths)
+    paths, new = whole_column(entries, "path"), whole_column(come, "path")
+    rows = align(pa.array(sorted({*gone, *new.to_pylist()}), pa.string()), paths)
+    keep = np.ones(len(paths) + len(new), np.bool_)
     keep[rows[rows >= 0]] = False
-    places = [bisect_left(paths, path) for path in new]
-    order = np.insert(np.arange(count), places, np.arange(count, count + len(new)))
+    order = merged_order(paths, new)
     return take(pa.concat_tables([entries, come]), order[keep[order]])
 
 
@@ -288,11 +276,11 @@ def _by_path(table: pa.Table) -> pa.Table:
 
 def _check_files_and_folders(merged: pa.Table, chosen: Iterable[str]) -> None:
     """Refuse a dataset in which one of some paths is a file, and a folder too."""
-    paths = merged.column("path").to_pylist()
+    paths = whole_column(merged, "path")
 
     def first_from(path: str) -> str:
-        place = bisect_left(paths, path)
-        return paths[place] if place < len(paths) else ""
+        place = position(paths, path)
+        return paths[place].as_py() if place < len(paths) else ""
 
     for path in chosen:
         above = next((folder for folder in parents_of(path) if first_from(folder) == folder), None)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
 
+from datasets_vc.format.columns import rows_below, whole_column
 from datasets_vc.format.entries import Entry
 from datasets_vc.paths import parents_of
 
@@ -69,13 +69,13 @@ def folder_moves(renamed: Iterable[Pair], below: Below) -> list[FolderMove]:
 
 def files_below(entries: pa.Table) -> Below:
     """How many files a table of entries has below a folder."""
-    paths = entries.column("path")
+    paths = whole_column(entries, "path")
 
-    def rank(path: str) -> int:
-        return bisect_left(range(len(paths)), path, key=lambda row: paths[row].as_py())
+    def count(folder: str) -> int:
+        start, stop = rows_below(paths, folder)
+        return stop - start
 
-    # "0" is the character after "/".
-    return lambda folder: rank(folder + "0") - rank(folder + "/")
+    return count
 
 
 def _paired(

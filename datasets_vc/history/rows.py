@@ -6,7 +6,6 @@ handled in plain Python, and only large ones by its kernels.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Container, Iterator, Sequence
 
 import numpy as np
@@ -14,13 +13,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from datasets_vc.digest import DIGEST_SIZE
+from datasets_vc.format.columns import Mask, Rows, align, whole_column
 from datasets_vc.format.entries import ENTRY_SCHEMA
 
-Rows = NDArray[np.int64]
-Mask = NDArray[np.bool_]
-
 _SMALL = 50_000
-_FEW = 16
 
 
 def differing(
@@ -37,37 +33,10 @@ def differing(
         pa.Table.from_batches(side, schema=ENTRY_SCHEMA).combine_chunks()
         for side in zip(*stretches, strict=True)
     )
-    place = align(whole(here, "path"), whole(there, "path"))
+    place = align(whole_column(here, "path"), whole_column(there, "path"))
     common = np.flatnonzero(place >= 0)
     common = common[same_content(here, common, there, place[common])]
     return take(here, _rest(here, common)), take(there, _rest(there, place[common]))
-
-
-def align(paths: pa.Array, places: pa.Array) -> Rows:
-    """For each of `paths` its row in `places`, -1 where it is not there; both are in order."""
-    if paths.equals(places):
-        return np.arange(len(paths))
-    if min(len(paths), len(places)) > _SMALL:
-        import pyarrow.compute as pc
-
-        return np.asarray(pc.fill_null(pc.index_in(paths, value_set=places), -1), np.int64)
-    if len(paths) <= len(places):
-        return find(paths.to_pylist(), places.to_pylist())
-    rows = find(places.to_pylist(), paths.to_pylist())
-    found = np.full(len(paths), -1, np.int64)
-    found[rows[rows >= 0]] = np.flatnonzero(rows >= 0)
-    return found
-
-
-def find(paths: Sequence[str], places: Sequence[str]) -> Rows:
-    """For each of some paths its row among `places`, which are in order; -1: it is not there."""
-    if _FEW * len(paths) > len(places):
-        known = {path: row for row, path in enumerate(places)}
-        return np.array([known.get(path, -1) for path in paths], np.int64)
-    end = len(places)
-    rows = ((bisect_left(places, path), path) for path in paths)
-    found = [row if row < end and places[row] == path else -1 for row, path in rows]
-    return np.array(found, np.int64)
 
 
 def same_content(left: pa.Table, some: Rows, right: pa.Table, others: Rows) -> Mask:
@@ -84,27 +53,19 @@ def take(table: pa.Table, rows: Rows) -> pa.Table:
         return table.combine_chunks()
     if len(rows) > _SMALL:
         return table.take(pa.array(rows)).combine_chunks()
-    columns = (whole(table, name) for name in ENTRY_SCHEMA.names)
+    columns = (whole_column(table, name) for name in ENTRY_SCHEMA.names)
     picked = [[column[row].as_py() for row in rows.tolist()] for column in columns]
     return pa.table(picked, schema=ENTRY_SCHEMA)
 
 
 def paths_at(table: pa.Table, rows: Rows) -> pa.Array:
     """The paths of some rows."""
-    paths = whole(table, "path")
+    paths = whole_column(table, "path")
     if np.array_equal(rows, np.arange(len(paths))):
         return paths
     if len(rows) > _SMALL:
         return paths.take(pa.array(rows))
     return pa.array([paths[row].as_py() for row in rows.tolist()], pa.string())
-
-
-def whole(table: pa.Table, name: str) -> pa.Array:
-    """A column in one piece."""
-    pieces = table.column(name).chunks
-    if len(pieces) == 1:
-        return pieces[0]
-    return pa.concat_arrays(pieces) if pieces else pa.array([], table.schema.field(name).type)
 
 
 def _rest(table: pa.Table, rows: Rows) -> Rows:
@@ -147,7 +108,7 @@ def _joined(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
     if len(batches) == 1:
         return batches[0]
     table = pa.Table.from_batches(batches, schema=ENTRY_SCHEMA)
-    columns = [whole(table, name) for name in ENTRY_SCHEMA.names]
+    columns = [whole_column(table, name) for name in ENTRY_SCHEMA.names]
     return pa.RecordBatch.from_arrays(columns, schema=ENTRY_SCHEMA)
 
 
@@ -184,7 +145,7 @@ def _numbers(rows: pa.Table | pa.RecordBatch) -> list[NDArray[np.generic]]:
     _, kind, size, digests = (
         rows.columns
         if isinstance(rows, pa.RecordBatch)
-        else [whole(rows, name) for name in ENTRY_SCHEMA.names]
+        else [whole_column(rows, name) for name in ENTRY_SCHEMA.names]
     )
     words = np.frombuffer(digests.buffers()[1] or b"", np.uint64).reshape(-1, DIGEST_SIZE // 8)
     words = words[digests.offset : digests.offset + len(digests)]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 
 from datasets_vc.digest import Digest
 from datasets_vc.errors import DatasetError
 from datasets_vc.format.root import Root
 from datasets_vc.history.affected import Affected, affected_paths
+from datasets_vc.history.damaged import damaged_parts, set_damaged_aside
 from datasets_vc.history.holders import ref_holders, run_holders
 from datasets_vc.history.inspect import Meaning, inspect_meaning
 from datasets_vc.history.reachable import Holder, mark_held
@@ -24,11 +25,13 @@ from datasets_vc.store.marks import Marks, Mask
 from datasets_vc.store.names import QUARANTINE, damaged_name
 from datasets_vc.store.repair import forget, rebuild_index
 from datasets_vc.sync.remotes import connect
+from datasets_vc.sync.runs import finished_runs, receive_runs, send_runs
 from datasets_vc.sync.sending import send
 from datasets_vc.sync.transfer import receive
 
 _ROUNDS = 5
 _LOST = "It is lost: no remote and no file of the workspace has its bytes."
+_LOST_RUN = "Its record is lost: nobody else has it whole."
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,7 @@ class Checked:
         mended: those of the errors that a repair has put right.
         affected: paths that cannot be read whole, after the repair if there was one.
         names: what refs name the commits of these.
-        quarantined: packs of which the rest is kept aside.
+        quarantined: what is left of damaged packs and runs, kept aside.
         absent: chunks that the store need not have, and has not.
         sample: which part of the bytes was read, and by what seed it was drawn.
     """
@@ -82,6 +85,23 @@ class _Look:
         return {(each.kind, each.name) for each in self.found.findings}
 
 
+@dataclass(frozen=True)
+class _Lost:
+    """What could not be mended: chunks, and runs of which nobody has a sound record.
+
+    A store that forgot chunks looks like a partial one, and damaged records are put aside.
+    """
+
+    chunks: frozenset[Digest] = frozenset()
+    runs: frozenset[str] = frozenset()
+
+    def __or__(self, other: _Lost) -> _Lost:
+        return _Lost(self.chunks | other.chunks, self.runs | other.runs)
+
+
+_NOTHING = _Lost()
+
+
 def check(
     context: Context, remote: str | None, sample: float | None, *, repair: bool, progress: Progress
 ) -> Checked:
@@ -89,10 +109,10 @@ def check(
     checker = _Checker(context, remote, progress)
     with context.workspace.lock() if repair else nullcontext():
         looks = [checker.look(drawn)]
-        lost: set[Digest] = set()
+        lost = _NOTHING
         # What could not be seen behind other damage is seen once that is mended.
         while repair and looks[-1].found.findings and len(looks) <= _ROUNDS:
-            lost.update(checker.repair(looks[-1]))
+            lost |= checker.repair(looks[-1])
             looks.append(checker.look(drawn, lost))
             if looks[-1].errors == looks[-2].errors:
                 break
@@ -108,12 +128,8 @@ class _Checker:
         # A remote is read where its objects are looked at; what they mean is told by equal ones.
         self._source = Nearby(self._store, context.store) if remote else self._store
 
-    def look(self, sample: Sample, lost: Collection[Digest] = ()) -> _Look:
-        """Look at everything.
-
-        Args:
-            lost: chunks that could not be mended: a partial store, which forgot them, looks sound.
-        """
+    def look(self, sample: Sample, lost: _Lost = _NOTHING) -> _Look:
+        """Look at everything, and find what is known to be lost again."""
         store = self._store
         found = inspect_objects(store, sample, self._progress)
         store.look_by(found.index, found.root)
@@ -130,11 +146,14 @@ class _Checker:
             sample=sample,
             progress=self._progress,
         )
-        for digest in lost:
+        for digest in lost.chunks:
             if found.index.find(digest) is None:
                 meaning.missing.add(digest)
                 if digest.hex() not in {each.name for each in found.findings}:
                     found.find("chunk", digest, _LOST)
+        # A later round may have brought it: with the index mended, or from another remote.
+        for run in sorted(lost.runs - finished_runs(store)) if lost.runs else ():
+            found.find("run", run, _LOST_RUN)
         return _Look(found, meaning, holders)
 
     def result(self, looks: Sequence[_Look], sample: Sample) -> Checked:
@@ -156,8 +175,30 @@ class _Checker:
             sample=sample,
         )
 
-    def repair(self, look: _Look) -> list[Digest]:
-        """Mend what can be: the index, then packs, then what these have lost; returns the rest."""
+    def repair(self, look: _Look) -> _Lost:
+        """Mend what can be; returns the rest."""
+        runs = self._repair_runs(look)
+        return _Lost(frozenset(self._repair_chunks(look)), runs)
+
+    def _repair_runs(self, look: _Look) -> frozenset[str]:
+        """Get damaged records of runs from elsewhere; returns those that nobody has."""
+        store = self._store
+        damaged = [each.name for each in look.found.findings if each.kind == "run"]
+        broken = set_damaged_aside(store, damaged)
+        if not broken:
+            return frozenset()
+        if self._remote is not None:
+            local = self._context.store
+            here = sorted(broken & finished_runs(local))
+            send_runs(local, store, [run for run in here if not damaged_parts(local, run)])
+        else:
+            for config in self._context.remotes.list().values():
+                with suppress(DatasetError):
+                    receive_runs(store, connect(config, store).store, broken)
+        return frozenset(broken - finished_runs(store))
+
+    def _repair_chunks(self, look: _Look) -> list[Digest]:
+        """The index, then packs, then what these have lost."""
         store, found = self._store, look.found
         wrong = {
             Digest(bytes.fromhex(each.name)) for each in found.findings if each.kind == "recipe"
@@ -191,12 +232,11 @@ class _Checker:
             self._store.publish(send(local, self._store, some, self._progress))
             return
         for config in self._context.remotes.list().values():
-            try:
+            # Another one may have it; what nobody has is told in the end.
+            with suppress(DatasetError):
                 other = connect(config, self._store).store
                 some = [each for each in lost if other.find(each) is not None]
                 receive(self._store, other, some, self._progress)
-            except DatasetError:
-                continue  # another one may have it; what nobody has is told in the end
 
     def _from_files(self, look: _Look, lost: Sequence[Digest]) -> None:
         """Get files from the workspace that still have the bytes which some version needs."""

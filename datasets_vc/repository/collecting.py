@@ -12,6 +12,7 @@ import numpy as np
 
 from datasets_vc.config import read_config
 from datasets_vc.digest import Buffer, Digest
+from datasets_vc.format.location import digest_list
 from datasets_vc.format.pack import METADATA
 from datasets_vc.format.root import Root
 from datasets_vc.history.holders import ref_holders, run_holders
@@ -204,7 +205,7 @@ class Nearby:
 
     def read_ahead(self) -> None:
         """Get all commits that are not here in few requests."""
-        short = self._store.index.short(METADATA, HISTORY_BELOW)
+        short = digest_list(self._store.index.short(METADATA, HISTORY_BELOW))
         here = self._local.index.contains(short).tolist()
         new = [each for each, there in zip(short, here, strict=True) if not there]
         wanted = [each for each in new if each not in self._ahead]

@@ -20,7 +20,7 @@ from datasets_vc.store.collect import Age, Marking, collect, plan, sparse_packs
 from datasets_vc.store.compact import rewrite
 from datasets_vc.store.index import ChunkIndex
 from datasets_vc.store.marks import Marks, Mask
-from datasets_vc.store.names import PACKS, RUN_PACKS, RUNS, damaged_name, pack_name
+from datasets_vc.store.names import PACKS, RUN_PACKS, damaged_name, pack_name, run_part
 from datasets_vc.sync.fetch import update_tracking
 
 _FOREVER = 1 << 40
@@ -210,5 +210,5 @@ def _unpin(store: Store, marks: Marks, picked: Mask, *, keep: bool) -> set[Diges
         if not picked[marks.in_packs(holder.packs)].any():
             left.update(holder.packs)
         elif not keep:
-            store.backend.delete(f"{RUNS}{holder.name}/{RUN_PACKS}")
+            store.backend.delete(run_part(holder.name, RUN_PACKS))
     return left

@@ -1,42 +1,23 @@
-"""Verbs between the store and its remotes: clone, fetch, pull, push."""
+"""Verbs between the store and its remotes: fetch and push, and what others bring with them."""
 
 from __future__ import annotations
 
-import re
-import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from datasets_vc.addresses import Access
-from datasets_vc.backends import open_backend
-from datasets_vc.config import (
-    Head,
-    RemoteConfig,
-    add_remote,
-    set_files,
-    set_only,
-    set_store,
-    store_location,
-)
 from datasets_vc.digest import Digest
 from datasets_vc.errors import (
-    AlreadyExistsError,
     DatasetError,
-    InvalidInputError,
     MissingDataError,
 )
-from datasets_vc.format.root import DEFAULT_BRANCH, Refs, Root
+from datasets_vc.format.root import Refs
 from datasets_vc.history.commits import read_commit
 from datasets_vc.memory import give_back
-from datasets_vc.paths import META_DIR
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.repository.bringing import ensure_files
 from datasets_vc.repository.choice import RefChoice, chosen_refs
 from datasets_vc.repository.context import Context
 from datasets_vc.repository.deepening import bring_history
-from datasets_vc.repository.files import write_files
 from datasets_vc.repository.needed import (
     AS_WORKSPACE,
     EVERYTHING,
@@ -45,19 +26,14 @@ from datasets_vc.repository.needed import (
     lacks_needed,
     needed_files,
 )
-from datasets_vc.repository.results import CloneResult, SyncResult, Transfer
-from datasets_vc.repository.signing import admission
-from datasets_vc.signing import trust_only
-from datasets_vc.store import Store
+from datasets_vc.repository.results import SyncResult, Transfer
 from datasets_vc.store.heal import heal
 from datasets_vc.sync.closure import lacks_nodes
-from datasets_vc.sync.fetch import fetch_history, update_tracking
+from datasets_vc.sync.fetch import update_tracking
 from datasets_vc.sync.push import push_refs
-from datasets_vc.sync.remotes import DEFAULT_REMOTE, Connection, connect
+from datasets_vc.sync.remotes import Connection, connect
 from datasets_vc.sync.runs import Outgoing, outgoing, receive_runs, send_runs
 from datasets_vc.sync.transfer import Moved, receive
-from datasets_vc.workspace import Workspace
-from datasets_vc.workspace.git import hide_from_git
 from datasets_vc.workspace.part import Part
 
 
@@ -68,79 +44,7 @@ class Fetched:
     branches: Mapping[str, Digest]
     transfer: Transfer
     runs: int
-
-
-def init(folder: Path, store_url: str | None) -> Context:
-    context = make_workspace(folder, store_url)
-    hide_from_git(folder)
-    return context
-
-
-def make_workspace(folder: Path, store_url: str | None) -> Context:
-    """Make a workspace of a folder; nothing is left of it if that fails."""
-    _check_folder(folder)
-    if (folder / META_DIR).exists():
-        raise AlreadyExistsError(f"'{folder}' is a dataset repository already.")
-    with whole_or_not_at_all(folder):
-        Workspace.create(folder, DEFAULT_BRANCH)
-        if store_url:
-            set_store(folder, store_url)
-        _make_store(store_location(folder))
-    return Context(folder)
-
-
-def clone(
-    url: str,
-    folder: Path,
-    *,
-    revision: str | None,
-    checkout: bool,
-    only: Sequence[str] | None,
-    allowed_signers: Path | None,
-    depth: int | None,
-    access: Access,
-    progress: Progress,
-) -> CloneResult:
-    check_new(folder)
-    part = Part(only)
-    with whole_or_not_at_all(folder):
-        context = make_workspace(folder, None)
-        add_remote(folder, RemoteConfig(DEFAULT_REMOTE, url, access=access))
-        connection = context.remotes.connect(DEFAULT_REMOTE)
-        root = connection.root
-        name = revision or root.default_branch
-        branch = name if revision is None or name in root.branches else None
-        set_files(folder, checkout)
-        set_only(folder, part.patterns)
-        if allowed_signers:
-            trust_only(folder, allowed_signers)
-        admit = admission(context, None, "")
-        if branch:
-            commit = root.branches.get(branch)
-            context.workspace.set_head(Head(branch, None))
-        else:
-            fetched = fetch_all(context, connection, DEFAULT_REMOTE, [], progress, depth=depth)
-            commit = context.commit_of(as_tracked(name, root))
-        if allowed_signers and commit:
-            fetch_history(context.store, connection.store, [commit], depth)
-            tag = None if branch else context.resolve(as_tracked(name, root)).tag
-            admit(name, commit, tag)
-    hide_from_git(folder)
-    with context.workspace.lock():
-        if branch:
-            fetched = fetch_all(
-                context, connection, DEFAULT_REMOTE, [branch], progress, depth=depth
-            )
-        transfer = fetched.transfer
-        dataset = context.dataset_of(commit)
-        if dataset and not branch:
-            transfer += ensure(context, dataset, progress, Need())
-        if dataset and checkout:
-            write_files(context, None, dataset, progress=progress)
-        if branch and commit:
-            context.branches.move(branch, None, commit)
-        context.workspace.set_head(Head(branch, commit))
-    return CloneResult(branch, commit, dataset, transfer)
+    damaged: Mapping[str, str]
 
 
 def fetch(
@@ -165,7 +69,9 @@ def fetch(
     commit = fetched.branches.get(branch or "")
     updated = context.store.root() != before
     dataset = context.dataset_of(commit)
-    return SyncResult(branch, commit, dataset, transfer, updated, fetched.runs)
+    return SyncResult(
+        branch, commit, dataset, transfer, updated, fetched.runs, damaged=fetched.damaged
+    )
 
 
 def push(context: Context, remote: str, choice: RefChoice, progress: Progress) -> SyncResult:
@@ -215,14 +121,16 @@ def fetch_all(
     moved = receive(local, remote, [lost for lost in heal(local) if remote.find(lost)], progress)
     moved += bring_history(context, connection, name, depth)
     check(root.branches)
-    of_runs, runs = receive_runs(local, remote)
-    moved += of_runs
+    received = receive_runs(local, remote)
+    moved += received.moved
     for branch in branches:
         if branch in root.branches:
             dataset = read_commit(local, root.branches[branch]).dataset
             moved += fetch_needed(context, remote, dataset, need, progress)
     context.tidy()
-    return Fetched(root.branches, _received(connection, moved), len(runs))
+    return Fetched(
+        root.branches, _received(connection, moved), len(received.runs), received.damaged
+    )
 
 
 def fetch_runs(context: Context) -> None:
@@ -269,55 +177,6 @@ def ensure(
         f"Dataset {dataset.hex()} is not complete here, and no remote has it.{''.join(trouble)}",
         "Add the remote that has it: dsvc remote add NAME URL",
     )
-
-
-def _make_store(location: str) -> None:
-    """Make an empty store, or use the one that is there."""
-    try:
-        Store.create(open_backend(location, create=True))
-    except AlreadyExistsError:
-        Store.open(open_backend(location))
-
-
-def as_tracked(revision: str, root: Root) -> str:
-    """What `revision` means at the remote, as a new workspace that tracks it says it."""
-    base = re.split("[~^]", revision)[0]
-    steps = revision.removeprefix(base)
-    base = root.default_branch if base == "HEAD" else base
-    return f"{DEFAULT_REMOTE}/{base}{steps}" if base in root.branches else revision
-
-
-def check_new(folder: Path) -> None:
-    """Check that a clone may be made there.
-
-    Raises:
-        AlreadyExistsError: the folder exists and is not empty.
-        InvalidInputError: it is no folder.
-    """
-    _check_folder(folder)
-    if folder.exists() and any(folder.iterdir()):
-        hint = "Give another folder: dsvc clone URL DIR"
-        if (folder / META_DIR).exists():
-            hint += f"; or go on with a clone that was cut short: dsvc -C {folder} pull"
-        raise AlreadyExistsError(f"'{folder}' exists and is not empty.", hint)
-
-
-def _check_folder(folder: Path) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise InvalidInputError(f"'{folder}' is not a folder.", "Give another place.")
-
-
-@contextmanager
-def whole_or_not_at_all(folder: Path) -> Iterator[None]:
-    """Take back what was begun of a new workspace, when making it fails."""
-    existed = folder.exists()
-    try:
-        yield
-    except AlreadyExistsError:
-        raise  # another process is making one there: it is not ours
-    except BaseException:
-        shutil.rmtree(folder / META_DIR if existed else folder, ignore_errors=True)
-        raise
 
 
 def _received(connection: Connection, moved: Moved) -> Transfer:

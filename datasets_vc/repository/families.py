@@ -12,6 +12,7 @@ __all__ = [
     "git",
     "looking",
     "maintenance",
+    "making",
     "merging",
     "pulling",
     "runs",
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
         exchange,
         looking,
         maintenance,
+        making,
         merging,
         pulling,
         signing,
@@ -42,6 +44,7 @@ else:
     git = Deferred("datasets_vc.workspace.git")
     looking = Deferred("datasets_vc.repository.looking")
     maintenance = Deferred("datasets_vc.repository.maintenance")
+    making = Deferred("datasets_vc.repository.making")
     merging = Deferred("datasets_vc.repository.merging")
     pulling = Deferred("datasets_vc.repository.pulling")
     runs = Deferred("datasets_vc.runs.runs")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from datasets_vc.digest import DIGEST_SIZE, Buffer, Digest
 from datasets_vc.errors import MissingDataError
+from datasets_vc.format.columns import path_order, whole_column
 from datasets_vc.format.entries import ENTRY_SCHEMA
 from datasets_vc.history.diff import differing_rows
 from datasets_vc.history.manifest import Manifest
@@ -22,7 +23,6 @@ from datasets_vc.repository.context import Context
 from datasets_vc.store import Store
 from datasets_vc.sync.closure import lacking_files
 from datasets_vc.workspace import CheckedOut
-from datasets_vc.workspace.columns import path_order, whole_column
 from datasets_vc.workspace.part import Part
 
 _FEW = 64
@@ -71,20 +71,31 @@ def write_files(
         return whole_column(_entries(context, new), "path")
 
     def sides() -> tuple[pa.Table, pa.Table]:
-        if not paths and part is None and not force:
-            return _differing(context, before, new)
-        if force and not paths:
-            # What the target has is overwritten whatever it is: all that counts is what it lacks.
-            return _differing(context, before, new)[0], _entries(context, new)
-        target = _entries(context, new, paths)
-        return target if before == new else _entries(context, before, paths), target
+        if part is not None and not force:
+            target = _entries(context, new, paths)
+            return target if before == new else _entries(context, before, paths), target
+        left, right = _differing(context, before, new)
+        # What is chosen of the target is to be there whatever is now: all that counts of the
+        # current version is what the target lacks.
+        return left, _entries(context, new, paths) if paths or force else right
 
-    current, target = _with_nodes(context, [each for each in (before, new) if each], sides)
+    def versions() -> tuple[pa.Table, pa.Table]:
+        tables = _with_nodes(context, [each for each in (before, new) if each], sides)
+        give_back()
+        return tables
+
     if paths or part is not None or force:
         return workspace.checkout(
-            current, target, store, paths, part=part, force=force, progress=progress, ready=bring
+            versions,
+            store,
+            names,
+            paths,
+            part=part,
+            force=force,
+            progress=progress,
+            ready=bring,
         )
-    return workspace.switch(current, target, store, names, progress=progress, ready=bring)
+    return workspace.switch(versions, store, names, progress=progress, ready=bring)
 
 
 def _with_nodes(context: Context, datasets: Sequence[Digest], read: Callable[[], Result]) -> Result:
@@ -99,9 +110,7 @@ def _with_nodes(context: Context, datasets: Sequence[Digest], read: Callable[[],
 def _differing(context: Context, old: Digest | None, new: Digest) -> tuple[pa.Table, pa.Table]:
     if old is None:
         return ENTRY_SCHEMA.empty_table(), _entries(context, new)
-    tables = differing_rows(_Sparing(context.store), old, new)
-    give_back()
-    return tables
+    return differing_rows(_Sparing(context.store), old, new)
 
 
 class _Sparing:
@@ -129,7 +138,10 @@ def _entries(context: Context, dataset: Digest | None, paths: Sequence[str] = ()
         return table
     tops = [path for path in paths if not any(path != top and is_under(path, top) for top in paths)]
     table = pa.concat_tables([manifest.entries(path) for path in dict.fromkeys(tops)])
+    context.store.let_go()
     table = table.combine_chunks()
+    if len(tops) == 1:
+        return table
     return table.take(pa.array(path_order(whole_column(table, "path")))).combine_chunks()
 
 

@@ -15,7 +15,7 @@ from datasets_vc.history.commits import is_ancestor
 from datasets_vc.history.cut import CutHistoryError
 from datasets_vc.history.pinned import check_pinned, pinned_url, read_lock
 from datasets_vc.progress import Progress
-from datasets_vc.repository import exchange
+from datasets_vc.repository import exchange, making
 from datasets_vc.repository.context import Context
 from datasets_vc.repository.needed import Need
 from datasets_vc.repository.results import CloneResult, Status, SyncResult, Transfer
@@ -80,9 +80,9 @@ def clone(
     file: Path, folder: Path, *, checkout: bool, access: Access, progress: Progress
 ) -> CloneResult:
     lock = read_lock(file)
-    exchange.check_new(folder)
-    with exchange.whole_or_not_at_all(folder):
-        context = exchange.make_workspace(folder, None)
+    making.check_new(folder)
+    with making.whole_or_not_at_all(folder):
+        context = making.make_workspace(folder, None)
         add_remote(folder, RemoteConfig(DEFAULT_REMOTE, pinned_url(file, lock), access=access))
         set_files(folder, checkout)
         branch = context.remotes.connect(DEFAULT_REMOTE).root.default_branch

@@ -18,7 +18,7 @@ from datasets_vc.paths import META_DIR
 from datasets_vc.repository.choice import CURRENT, RefChoice, chosen_refs
 from datasets_vc.repository.context import Context
 from datasets_vc.repository.deepening import bring_history
-from datasets_vc.repository.exchange import as_tracked, check_new, make_workspace
+from datasets_vc.repository.making import as_tracked, check_new, make_workspace
 from datasets_vc.repository.needed import EVERYTHING, Need, plan_needed
 from datasets_vc.repository.results import SyncPlan, Transfer
 from datasets_vc.store import Store
@@ -117,7 +117,7 @@ class Planning:
 def _history(context: Context, connection: Connection, name: str) -> Moved:
     """Read the history of a remote, and its runs, into the store of a trial."""
     moved = bring_history(context, connection, name)
-    return moved + receive_runs(context.store, connection.store)[0]
+    return moved + receive_runs(context.store, connection.store).moved
 
 
 def _received(

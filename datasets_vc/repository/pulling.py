@@ -14,7 +14,7 @@ from datasets_vc.repository.context import Context
 from datasets_vc.repository.deepening import with_enough_history
 from datasets_vc.repository.exchange import Fetched, fetch_all
 from datasets_vc.repository.needed import Need
-from datasets_vc.repository.results import SyncResult
+from datasets_vc.repository.results import MergeResult, SyncResult
 from datasets_vc.repository.signing import admission
 from datasets_vc.repository.starting import Request, go_to, merge_commit
 from datasets_vc.repository.unfinished import Recorder
@@ -71,9 +71,7 @@ def pull(
                 lambda: _merged(context, remote, branch, theirs, recorder, fetched, progress)
             )
         go_to(context, head, tip, target, progress)
-    dataset = context.dataset_of(target)
-    updated = target != head.commit
-    return SyncResult(branch, target, dataset, fetched.transfer, updated, fetched.runs)
+    return _result(context, target, fetched, updated=target != head.commit)
 
 
 def _forward(context: Context, ours: Digest | None, theirs: Digest) -> Digest | None:
@@ -102,5 +100,24 @@ def _merged(
     request = Request("merge", name, theirs, f"Merge {name} into {branch}", recorder)
     merge = merge_commit(context, request, progress)
     commit = merge.commit or context.tip
-    dataset = context.dataset_of(commit)
-    return SyncResult(branch, commit, dataset, fetched.transfer, merge.updated, fetched.runs, merge)
+    return _result(context, commit, fetched, updated=merge.updated, merge=merge)
+
+
+def _result(
+    context: Context,
+    commit: Digest | None,
+    fetched: Fetched,
+    *,
+    updated: bool,
+    merge: MergeResult | None = None,
+) -> SyncResult:
+    return SyncResult(
+        branch=context.head.branch,
+        commit=commit,
+        dataset=context.dataset_of(commit),
+        transfer=fetched.transfer,
+        updated=updated,
+        runs=fetched.runs,
+        merge=merge,
+        damaged=fetched.damaged,
+    )

@@ -46,7 +46,7 @@ class Repository(Viewing):
         Raises:
             AlreadyExistsError: it is a workspace already.
         """
-        return cls(families.exchange.init(folder, store_url))
+        return cls(families.making.init(folder, store_url))
 
     @classmethod
     def open(cls, folder: Path, home: Path | None = None) -> Repository:
@@ -91,7 +91,7 @@ class Repository(Viewing):
             AlreadyExistsError: the folder exists and is not empty.
             UntrustedError, IntegrityError: it is not signed so; nothing is left of the workspace.
         """
-        return families.exchange.clone(
+        return families.making.clone(
             url,
             folder,
             revision=revision,

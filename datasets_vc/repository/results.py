@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -171,7 +171,9 @@ class SyncResult:
     """A branch after it was synchronised; `updated` says if anything about it changed.
 
     `merge` says what came of merging, if both sides had commits: with open conflicts the branch is
-    where it was. `refs` are those that a push was about, and what came of each at the remote.
+    where it was. `runs` is how many came or went; `refs` are those that a push was about, and what
+    came of each at the remote.
+    `damaged` says of runs that the remote has what is wrong with them; they were left there.
     """
 
     branch: str | None
@@ -182,6 +184,7 @@ class SyncResult:
     runs: int = 0
     merge: MergeResult | None = None
     refs: Sequence[RefUpdate] = ()
+    damaged: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,9 +199,11 @@ class SyncPlan:
 
 @dataclass(frozen=True, slots=True)
 class CloneResult:
-    """A new workspace."""
+    """A new workspace; `runs` and `damaged` are as in `SyncResult`."""
 
     branch: str | None
     commit: Digest | None
     dataset: Digest | None
     transfer: Transfer
+    runs: int = 0
+    damaged: Mapping[str, str] = field(default_factory=dict)

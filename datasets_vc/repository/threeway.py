@@ -11,6 +11,7 @@ from datasets_vc.digest import Digest
 from datasets_vc.format.entries import FILE, Entry
 from datasets_vc.history.manifest import Manifest, write_manifest
 from datasets_vc.history.merge import Conflict, Merge
+from datasets_vc.memory import give_back
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.repository.bringing import ensure_files
 from datasets_vc.repository.context import Context
@@ -67,7 +68,11 @@ def carry_out(
             resolved[conflict.path] = here
             if prefer is None and (table is None or table.conflicts):
                 conflicts.append(_open(conflict, here, table))
-        entries = merge.entries(Manifest(context.store, ours).entries(), resolved)
+        everything = Manifest(context.store, ours).entries()
+        context.store.let_go()
+        entries = merge.entries(everything, resolved)
+        del everything
+        give_back()
         dataset = write_manifest(writer, entries)
         written = writer.finish()
     return Outcome(dataset, entries, tuple(conflicts), written)

@@ -8,18 +8,18 @@ from datetime import datetime
 from typing import Any
 
 from datasets_vc.digest import MIN_PREFIX, Digest, digest_of, is_hex
-from datasets_vc.errors import IntegrityError, InvalidInputError, NotFoundError
+from datasets_vc.errors import InvalidInputError, NotFoundError
 from datasets_vc.format.run import (
     RunHead,
-    decode_run_head,
     decode_run_input,
     decode_run_log,
     encode_run_head,
     encode_run_log,
     encode_run_packs,
 )
+from datasets_vc.history.holders import read_run_head
 from datasets_vc.store import Store
-from datasets_vc.store.names import RUN_PACKS, RUNS, run_of
+from datasets_vc.store.names import RUN_HEAD, RUN_LOG, RUN_PACKS, RUNS, run_of, run_part
 
 Event = Mapping[str, Any]
 
@@ -84,7 +84,7 @@ class RunFiles:
 
     def ids(self) -> list[str]:
         """The ids of all runs, finished or not."""
-        runs = (run_of(info.name, "head.json") for info in self._store.backend.list(RUNS))
+        runs = (run_of(info.name, RUN_HEAD) for info in self._store.backend.list(RUNS))
         return sorted(run for run in runs if run)
 
     def find(self, prefix: str) -> str:
@@ -108,30 +108,27 @@ class RunFiles:
         """Record that a run has started; its input is in the store. Returns the id."""
         data = encode_run_head(head)
         run = digest_of(data).hex()
-        self._store.backend.put(f"{RUNS}{run}/head.json", data)
+        self._store.backend.put(run_part(run, RUN_HEAD), data)
         return run
 
     def pin(self, run: str, packs: Iterable[Digest]) -> None:
         """Keep packs that a run reads as they are; see docs/format.md, section 10."""
-        self._store.backend.put(f"{RUNS}{run}/{RUN_PACKS}", encode_run_packs(packs))
+        self._store.backend.put(run_part(run, RUN_PACKS), encode_run_packs(packs))
 
     def finish(self, run: str, events: Iterable[Event]) -> None:
         """Record what happened in a run that has ended."""
         log = encode_run_log([without_floats(event) for event in events])
-        self._store.backend.put(f"{RUNS}{run}/log.jsonl", log)
+        self._store.backend.put(run_part(run, RUN_LOG), log)
 
     def read(self, run: str) -> RunRecord:
         """One run by its full id."""
-        data = self._store.backend.get(f"{RUNS}{run}/head.json")
-        if digest_of(data).hex() != run:
-            raise IntegrityError(f"The run {run} is damaged: its head does not match its id.")
-        head = decode_run_head(data, f"The run {run}")
+        head = read_run_head(self._store, run)
         members = decode_run_input(self._store.read(head.input), f"The input of run {run}")
         return RunRecord(run, head, members, self._events(run))
 
     def _events(self, run: str) -> list[Event]:
         try:
-            data = self._store.backend.get(f"{RUNS}{run}/log.jsonl")
+            data = self._store.backend.get(run_part(run, RUN_LOG))
         except NotFoundError:
             return []
         return list(decode_run_log(data, f"The log of run {run}"))

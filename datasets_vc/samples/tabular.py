@@ -92,7 +92,7 @@ def read_parquet(data: Buffer, name: str) -> pa.Table:
         file = pyarrow.parquet.ParquetFile(pa.BufferReader(data))
         check_claims(file.metadata, len(data), name)
         return _check_columns(file.read(), name)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise _unreadable(name, error) from error
 
 

@@ -67,6 +67,10 @@ class Places:
 
 
 _AT_ONCE = 1 << 16
+_SPARSE = 64
+_DENSE = 1 << 12
+"""So many keys touch about every page of a mapped table, and are looked up together. Of fewer each
+maps some 64 KiB in several places: a thousand would hold all of a table of a hundred MB."""
 _PLACE_COLUMNS = ("pack", "offset", "stored", "raw", "codec", "checksum")
 
 
@@ -121,8 +125,11 @@ class ChunkIndex:
         keys = as_keys(digests)
         found = np.zeros(len(keys), bool)
         rows: Locations = np.zeros(len(keys), LOCATION)
-        for start in range(0, len(keys), _AT_ONCE):
-            for some, locations, first_pack in self._matches(keys[start : start + _AT_ONCE]):
+        step = _SPARSE if len(keys) < _DENSE else _AT_ONCE
+        for start in range(0, len(keys), step):
+            if start:
+                self.let_go()
+            for some, locations, first_pack in self._matches(keys[start : start + step]):
                 rows[start + some] = locations
                 rows["pack"][start + some] += first_pack
                 found[start + some] = True

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Collection, Container, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 from datasets_vc.backends.base import Backend
@@ -32,6 +33,7 @@ class IndexObjects:
     def __init__(self, backend: Backend, cache: Backend | None = None) -> None:
         self._backend = backend
         self._cache = cache
+        self._mapped: dict[Digest, IndexTable] = {}
 
     def read(self, digest: Digest) -> IndexTable:
         """One index object.
@@ -41,16 +43,28 @@ class IndexObjects:
             IntegrityError: it is damaged.
         """
         name = index_name(digest)
+        if digest in self._mapped:
+            # Its bytes stay as they are; but a root must not list again what has gone.
+            if self._cache is None:
+                with self._missing_told():
+                    self._backend.stat(name)
+            return self._mapped[digest]
         what = f"The chunk index {digest.hex()} of {self._backend.url}"
         data: Buffer | None = self._cached(name)
-        if data is not None and digest_of(data) == digest:
-            return _decode(data, what)
-        data = self._fetch(name)
-        if digest_of(data) != digest:
-            raise IntegrityError(f"{what} is damaged: it does not match its digest.")
-        if self._cache is not None:
-            self._cache.put(name, data)
-        return _decode(data, what)
+        if data is None or digest_of(data) != digest:
+            data = self._fetch(name)
+            if digest_of(data) != digest:
+                raise IntegrityError(f"{what} is damaged: it does not match its digest.")
+            if self._cache is not None:
+                self._cache.put(name, data)
+        table = _decode(data, what)
+        if isinstance(data, memoryview):
+            self._mapped[digest] = table
+        return table
+
+    def keep(self, live: Collection[Digest]) -> None:
+        """Keep those tables at hand that are mapped, and verified once; forget all others."""
+        self._mapped = {name: table for name, table in self._mapped.items() if name in live}
 
     def add(
         self,
@@ -102,9 +116,14 @@ class IndexObjects:
         return digest
 
     def _fetch(self, name: str) -> Buffer:
-        try:
+        with self._missing_told():
             data = self._backend.map(name) if self._cache is None else None
             return data if data is not None else self._backend.get(name)
+
+    @contextmanager
+    def _missing_told(self) -> Iterator[None]:
+        try:
+            yield
         except NotFoundError as error:
             raise MissingIndexError(
                 f"The store at {self._backend.url} lacks an index object that its root lists: "

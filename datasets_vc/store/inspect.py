@@ -5,6 +5,7 @@ What the chunks mean, and whether all that refs need is there, is looked at by `
 
 from __future__ import annotations
 
+import errno
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,8 +14,15 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets_vc.digest import Buffer, Digest, digest_of
-from datasets_vc.errors import DatasetError, FormatError, IntegrityError, NotFoundError
+from datasets_vc.backends.base import Backend
+from datasets_vc.digest import Digest, Hasher, digest_of
+from datasets_vc.errors import (
+    DatasetError,
+    FormatError,
+    IntegrityError,
+    NotFoundError,
+    UnreadableFileError,
+)
 from datasets_vc.format.index import IndexTable, PackInfo
 from datasets_vc.format.location import Locations, as_keys, digest_list
 from datasets_vc.format.pack import decode_pack
@@ -192,13 +200,16 @@ class _Seen:
 def _inspect_pack(store: Store, pack: PackInfo, index: ChunkIndex) -> _Seen:
     name = pack_name(pack.digest)
     try:
-        data: Buffer | None = store.backend.map(name)
-        data = store.backend.get(name) if data is None else data
+        view, digest = _read(store.backend, name)
     except NotFoundError:
         gone = [(place.digest, "Its pack is missing.") for place in index.places_in(pack)]
         return _Seen("It is missing.", gone)
-    view = memoryview(data)
-    problem = "" if digest_of(view) == pack.digest else "It does not match its digest."
+    except UnreadableFileError as error:
+        if getattr(error.__cause__, "errno", None) != errno.EIO:
+            raise
+        gone = [(place.digest, "Its pack cannot be read.") for place in index.places_in(pack)]
+        return _Seen(error.message, gone)
+    problem = "" if digest == pack.digest else "It does not match its digest."
     try:
         own = ChunkIndex([_table(view, pack)])
     except IntegrityError as error:
@@ -220,6 +231,19 @@ def _inspect_pack(store: Store, pack: PackInfo, index: ChunkIndex) -> _Seen:
         problem = "It holds chunks that are not what it says."
     let_go(view)
     return _Seen(problem, bad, lying, count, len(view))
+
+
+def _read(backend: Backend, name: str) -> tuple[memoryview, Digest]:
+    """A pack, mapped if it can be, and the digest of its bytes."""
+    data = backend.map(name)
+    if data is None:
+        data = memoryview(backend.get(name))
+        return data, digest_of(data)
+    # Read first: of a map that the disk cannot read the system says so by ending the process.
+    hasher = Hasher()
+    for piece in backend.stream(name):
+        hasher.update(piece)
+    return data, Digest(hasher.digest())
 
 
 def _listed(index: ChunkIndex, pack: PackInfo) -> Iterator[tuple[list[Digest], Locations]]:

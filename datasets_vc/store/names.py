@@ -10,6 +10,8 @@ INDEX = "index/"
 RUNS = "runs/"
 GARBAGE = "garbage/"
 QUARANTINE = "quarantine/"
+RUN_HEAD = "head.json"
+RUN_LOG = "log.jsonl"
 RUN_PACKS = "packs.json"
 DAMAGED = ".damaged"
 
@@ -30,6 +32,16 @@ def garbage_name(digest: Digest) -> str:
 def quarantine_name(pack: Digest) -> str:
     """Where what is left of a damaged pack is kept."""
     return QUARANTINE + pack.hex()
+
+
+def run_part(run: str, part: str) -> str:
+    """A part of a run, such as "log.jsonl"."""
+    return f"{RUNS}{run}/{part}"
+
+
+def quarantined_run_part(run: str, part: str) -> str:
+    """Where a damaged part of a run is kept."""
+    return f"{QUARANTINE}{run}.{part}"
 
 
 def digest_in(name: str, folder: str) -> Digest | None:

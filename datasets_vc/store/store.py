@@ -29,6 +29,9 @@ from datasets_vc.store.writer import ChunkWriter, Written
 
 _NOTHING = Written()
 
+_LET_GO_BYTES = 64 << 20
+"""How much of a file is read from mapped packs before their memory is given back."""
+
 Result = TypeVar("Result")
 
 
@@ -114,6 +117,7 @@ class Store:
             try:
                 self._index = self._index_of(root)
                 self._seen = root
+                self.indexes.keep(root.indexes)
                 return root
             except MissingIndexError as error:
                 # Another writer may have folded it into a larger one since.
@@ -167,11 +171,16 @@ class Store:
             check_size(digest, sum(piece.size for piece in pieces), size)
         whole = Hasher()
         confirmed = len(pieces) == 1 or self._reader.is_confirmed(digest)
+        mapped = 0
         for piece in pieces:
             extent = self._read(partial(self._reader.extent, piece=piece))
             if not confirmed:
                 whole.update(extent.data)
             yield extent
+            mapped += piece.size
+            if mapped >= _LET_GO_BYTES:
+                self._reader.let_go()
+                mapped = 0
         if not confirmed:
             self._reader.confirm(self.index, digest, Digest(whole.digest()))
 

@@ -10,7 +10,7 @@ from datasets_vc.format.location import DigestKeys, Digests, as_keys
 from datasets_vc.format.node import Node
 from datasets_vc.format.pack import METADATA
 from datasets_vc.format.root import Refs, Root
-from datasets_vc.history.commits import read_commit, walk
+from datasets_vc.history.commits import Ancestry, read_commit, walk
 from datasets_vc.history.depth import ENDLESS, Reach
 from datasets_vc.history.manifest import read_nodes
 from datasets_vc.history.tagobjects import peeled, tag_objects
@@ -49,13 +49,22 @@ def fetch_history(
     tags = tag_objects(local, tips)
     todo = list(dict.fromkeys(tags[tip].object if tip in tags else tip for tip in tips))
     seen = set(local.shallow if depth is None else ())
+    # What comes before a commit that a branch leads to here is here.
+    known = _of_branches(local) if depth is None else Ancestry(local, ())
     while todo and left:
         moved += receive(local, remote, todo)
         seen.update(todo)
-        parents = [parent for tip in todo for parent in read_commit(local, tip).parents]
+        commits = [(digest, read_commit(local, digest)) for digest in todo]
+        new = [commit for digest, commit in commits if not known.has(digest, commit)]
+        parents = [parent for commit in new for parent in commit.parents]
         todo = [parent for parent in dict.fromkeys(parents) if parent not in seen]
         left -= 1
     return moved
+
+
+def _of_branches(local: Store) -> Ancestry:
+    root = local.root()
+    return Ancestry(local, {*root.branches.values(), *root.tracking.values()})
 
 
 def fetch_dataset(

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from datasets_vc.digest import Digest, digest_of
-from datasets_vc.errors import IntegrityError, MissingDataError
-from datasets_vc.format.json import hex_digest
+from datasets_vc.digest import Digest
+from datasets_vc.errors import FormatError, IntegrityError, MissingDataError, NotFoundError
 from datasets_vc.format.location import as_keys, digest_list, joined
 from datasets_vc.format.run import decode_run_head, decode_run_input, decode_run_log
+from datasets_vc.history.holders import read_run_head, run_checkpoints, run_head_bytes
 from datasets_vc.store import Store
-from datasets_vc.store.names import RUNS, run_of
+from datasets_vc.store.names import RUN_HEAD, RUN_LOG, RUNS, run_of, run_part
 from datasets_vc.sync.closure import dataset_chunks, file_chunks
 from datasets_vc.sync.push import Extra
 from datasets_vc.sync.transfer import Moved, receive
-
-HEAD = "head.json"
-LOG = "log.jsonl"
 
 
 @dataclass(frozen=True)
@@ -28,9 +26,18 @@ class Outgoing:
     extra: Extra = field(default_factory=Extra)
 
 
+@dataclass(frozen=True, slots=True)
+class Received:
+    """Runs that came from a remote, what moved for them, and what is wrong with those left out."""
+
+    moved: Moved
+    runs: Sequence[str]
+    damaged: Mapping[str, str]
+
+
 def finished_runs(store: Store) -> set[str]:
     """The ids of the runs in a store whose log is complete."""
-    runs = (run_of(info.name, LOG) for info in store.backend.list(RUNS))
+    runs = (run_of(info.name, RUN_LOG) for info in store.backend.list(RUNS))
     return {run for run in runs if run}
 
 
@@ -53,12 +60,12 @@ def outgoing(local: Store, remote: Store) -> Outgoing:
 
 def _parts(local: Store, remote: Store, run: str) -> Extra | None:
     """What the remote needs besides head and log of a run; None if not all of it is here."""
-    head = decode_run_head(_head(local, run), f"The run {run}")
+    head = read_run_head(local, run)
     members = decode_run_input(local.read(head.input), f"The input of run {run}")
     datasets = [Digest(bytes.fromhex(members[name])) for name in ("dataset", "code")]
     present = remote.index.contains
     try:
-        chunks = joined([as_keys([head.input]), file_chunks(local, _checkpoints(local, run))])
+        chunks = joined([as_keys([head.input]), file_chunks(local, run_checkpoints(local, run))])
         below = [
             dataset_chunks(local, dataset, local.index, present=present) for dataset in datasets
         ]
@@ -72,39 +79,55 @@ def _parts(local: Store, remote: Store, run: str) -> Extra | None:
 def send_runs(local: Store, remote: Store, ids: Iterable[str]) -> None:
     """Copy heads and logs; the log comes last, since it says that the run is all there."""
     for run in ids:
-        for part in (HEAD, LOG):
-            remote.backend.put(_name(run, part), local.backend.get(_name(run, part)))
+        for part in (RUN_HEAD, RUN_LOG):
+            name = run_part(run, part)
+            remote.backend.put(name, local.backend.get(name))
 
 
-def receive_runs(local: Store, remote: Store) -> tuple[Moved, list[str]]:
-    """Bring the runs of a remote that we do not have: heads, logs and inputs, not checkpoints."""
+def receive_runs(local: Store, remote: Store, only: Container[str] | None = None) -> Received:
+    """Bring the runs of a remote that we do not have: heads, logs and inputs, not checkpoints.
+
+    One that is damaged there is left out: neither other runs nor any data have to wait for it.
+
+    Args:
+        only: the runs to bring, if not all.
+    """
     new = sorted(finished_runs(remote) - finished_runs(local))
-    heads = {run: _head(remote, run) for run in new}
-    inputs = [decode_run_head(data, f"The run {run}").input for run, data in heads.items()]
-    moved = receive(local, remote, inputs)
-    for run, head in heads.items():
-        log = remote.backend.get(_name(run, LOG))
-        decode_run_log(log, f"The log of run {run} of {remote.url}")
-        local.backend.put(_name(run, HEAD), head)
-        local.backend.put(_name(run, LOG), log)
-    return moved, new
+    heads: dict[str, bytes] = {}
+    inputs: dict[str, Digest] = {}
+    damaged: dict[str, str] = {}
+    for run in new if only is None else [run for run in new if run in only]:
+        with _noted(damaged, run):
+            heads[run] = run_head_bytes(remote, run)
+            inputs[run] = decode_run_head(heads[run], f"The run {run} of {remote.url}").input
+    moved = _receive_inputs(local, remote, inputs, damaged)
+    for run in sorted(inputs.keys() - damaged.keys()):
+        with _noted(damaged, run):
+            log = remote.backend.get(run_part(run, RUN_LOG))
+            decode_run_log(log, f"The log of run {run} of {remote.url}")
+        if run not in damaged:
+            local.backend.put(run_part(run, RUN_HEAD), heads[run])
+            local.backend.put(run_part(run, RUN_LOG), log)
+    return Received(moved, sorted(inputs.keys() - damaged.keys()), damaged)
 
 
-def _head(store: Store, run: str) -> bytes:
-    data = store.backend.get(_name(run, HEAD))
-    if digest_of(data).hex() != run:
-        raise IntegrityError(f"The run {run} of {store.url} is damaged: its head is not its own.")
-    return data
+def _receive_inputs(
+    local: Store, remote: Store, inputs: Mapping[str, Digest], damaged: dict[str, str]
+) -> Moved:
+    try:
+        return receive(local, remote, list(inputs.values()))
+    except (IntegrityError, MissingDataError):
+        moved = Moved()
+        for run, each in inputs.items():
+            with _noted(damaged, run):
+                moved += receive(local, remote, [each])
+        return moved
 
 
-def _checkpoints(store: Store, run: str) -> list[Digest]:
-    what = f"The log of run {run}"
-    return [
-        hex_digest(event.get("digest"), what)
-        for event in decode_run_log(store.backend.get(_name(run, LOG)), what)
-        if event["event"] == "checkpoint"
-    ]
-
-
-def _name(run: str, part: str) -> str:
-    return f"{RUNS}{run}/{part}"
+@contextmanager
+def _noted(damaged: dict[str, str], run: str) -> Iterator[None]:
+    """Note what is wrong with a run, and go on."""
+    try:
+        yield
+    except (FormatError, IntegrityError, MissingDataError, NotFoundError) as error:
+        damaged[run] = error.message

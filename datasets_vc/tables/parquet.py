@@ -38,7 +38,7 @@ class ParquetTable(KeyedTable):
             file = pyarrow.parquet.ParquetFile(pa.BufferReader(data))
             check_claims(file.metadata, len(data), name)
             self._table = file.read().combine_chunks()
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             message = str(error).splitlines()[0]
             raise InvalidInputError(f"'{name}' cannot be read: {message}") from error
         if any(column.num_chunks > 1 for column in self._table.columns):

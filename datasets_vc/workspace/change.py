@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
+from datasets_vc.format.columns import whole_column
 from datasets_vc.memory import give_back
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.workspace.checkout import FileSource, apply_plan
-from datasets_vc.workspace.columns import Digests, whole_column
+from datasets_vc.workspace.columns import Digests
 from datasets_vc.workspace.listing import Listing
 from datasets_vc.workspace.naming import check_distinct, folding_of
 from datasets_vc.workspace.part import Part
@@ -23,6 +25,11 @@ from datasets_vc.workspace.statcache import StatCache
 from datasets_vc.workspace.status import compare
 
 Ready = Callable[[Digests], None]
+Versions = Callable[[], tuple[pa.Table, pa.Table]]
+"""Reads the entries of the version that a workspace stands on, and those of the one to bring.
+
+Who reads them himself and hands them on keeps them: of a million files, to the end.
+"""
 
 _TICKS = 200
 
@@ -40,7 +47,8 @@ class Order:
     """How files are to be changed.
 
     Attributes:
-        scan: lists what is there.
+        versions: reads both versions.
+        scan: lists what is there, given both versions.
         part: what the workspace has of the current version.
         wanted: which entries of the version that is brought it is to have, given what is there.
         source: the store that has the files.
@@ -52,7 +60,8 @@ class Order:
             the way and nothing has been changed yet.
     """
 
-    scan: Callable[[], Scan]
+    versions: Versions
+    scan: Callable[[pa.Table, pa.Table], Scan]
     part: Part
     wanted: Callable[[pa.Table, Listing], pa.Table]
     source: FileSource
@@ -63,16 +72,13 @@ class Order:
     ready: Ready = lambda _: None
 
 
-def change_files(folder: Path, current: pa.Table, target: pa.Table, order: Order) -> CheckedOut:
+def change_files(folder: Path, order: Order) -> CheckedOut:
     """Make the files of the workspace `folder` those of another version.
-
-    Args:
-        current: the entries of the version that it stands on.
-        target: those of the other.
 
     Raises: as `Workspace.checkout`.
     """
-    found = order.scan()
+    current, target = order.versions()
+    found = order.scan(current, target)
     found.check_matched(*(whole_column(version, "path") for version in (current, target)))
     comparison = compare(found.listing, found.cache, current, found.selection, order.part)
     target = order.wanted(target, found.listing)
@@ -81,18 +87,23 @@ def change_files(folder: Path, current: pa.Table, target: pa.Table, order: Order
     if folding:
         check_distinct(order.names().to_pylist(), folding)
     order.ready(plan.digests)
+    # Of a million files each of these is as large as what comes next.
+    comparison = comparison.without_version()
+    del current, target
     give_back()
     written = apply_plan(folder, plan, order.source, force=order.force, progress=order.progress)
-    counts = CheckedOut(len(plan.write), len(plan.remove))
-    known, before = found.known(comparison, plan.gone), found.cache
-    # Of a million files each of these is as large as what comes next.
-    del plan, found, comparison, target
+    counts, gone = CheckedOut(len(plan.write), len(plan.remove)), plan.gone
+    del plan
+    give_back()
+    known = found.known(comparison, gone)
+    save = partial(save_cache, folder, before=found.cache, selection=found.selection)
+    del found, comparison
     give_back()
     # Under the lock nobody else writes: what we wrote is as it was in that moment.
     known = known.joined(written.older_than(_after(written, order.clock)))
     del written
     give_back()
-    save_cache(folder, known, before)
+    save(known)
     return counts
 
 

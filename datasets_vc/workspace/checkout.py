@@ -19,19 +19,13 @@ from numpy.typing import NDArray
 
 from datasets_vc.digest import Buffer, Digest
 from datasets_vc.errors import IntegrityError, MissingDataError
+from datasets_vc.format.columns import Rows, position
 from datasets_vc.format.entries import SYMLINK
 from datasets_vc.paths import META_DIR
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.workspace.ahead import CORES, LARGE, ahead, spans
 from datasets_vc.workspace.collisions import colliding
-from datasets_vc.workspace.columns import (
-    Digests,
-    Rows,
-    digest_at,
-    gather,
-    paths_at,
-    position,
-)
+from datasets_vc.workspace.columns import Digests, digest_at, gather, paths_at
 from datasets_vc.workspace.filling import fill
 from datasets_vc.workspace.lasting import can_wait, make_names_last
 from datasets_vc.workspace.links import MAX_TARGET, check_link
@@ -131,6 +125,7 @@ class _Writer:
         self._staging = Staging(self._root, self._temporary)
         self._waits = can_wait(plan)
         self._numbers = itertools.count()
+        self._read = 0  # since memory was given back; threads may miss each other's, a little
 
     def write(self) -> StatCache:
         """Write all files; returns what they look like."""
@@ -168,20 +163,20 @@ class _Writer:
         """Write some of the files, a few at a time."""
         sizes = self._plan.target.size[self._plan.write[numbers]].astype(np.int64)
         todo = list(spans(sizes))
-        read = 0
 
         def work(span: tuple[int, int]) -> list[_Stat]:
-            return self._write_batch(numbers[slice(*span)])
+            found = self._write_batch(numbers[slice(*span)])
+            self._read += int(sizes[slice(*span)].sum()) + len(found) * ROW_BYTES
+            if self._read >= LET_GO_BYTES:
+                self._read = 0
+                self._source.let_go()
+            return found
 
         # Packs are read from front to back, which is served ahead: more threads only quarrel.
         with ahead(work, todo, CORES) as results:
             for span, found in zip(todo, results, strict=True):
                 for column, values in zip(columns, np.array(found, np.int64).T, strict=True):
                     column[numbers[slice(*span)]] = values
-                read += int(sizes[slice(*span)].sum()) + (span[1] - span[0]) * ROW_BYTES
-                if read >= LET_GO_BYTES:
-                    self._source.let_go()
-                    read = 0
 
     def _write_batch(self, numbers: Rows) -> list[_Stat]:
         target, rows = self._plan.target, self._plan.write[numbers]

@@ -8,8 +8,9 @@ import numpy as np
 import pyarrow as pa
 
 from datasets_vc.errors import InvalidInputError
+from datasets_vc.format.columns import Rows
 from datasets_vc.paths import parents_of
-from datasets_vc.workspace.columns import Rows, paths_at
+from datasets_vc.workspace.columns import paths_at
 
 _AT_ONCE = 1 << 16
 

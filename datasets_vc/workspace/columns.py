@@ -1,4 +1,4 @@
-"""Columns of paths and digests: aligned and gathered without an object for each file.
+"""Columns of paths and digests: compared and gathered without an object for each file.
 
 Importing pyarrow.compute costs 0.1 s, as much as all the rest of a status of a small tree: small
 columns are handled in plain Python, and only large ones by its kernels.
@@ -6,7 +6,6 @@ columns are handled in plain Python, and only large ones by its kernels.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,15 +14,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from datasets_vc.digest import DIGEST_SIZE, Digest
+from datasets_vc.format.columns import Mask, Rows, whole_column
 from datasets_vc.format.entries import ENTRY_SCHEMA
 
 Digests = NDArray[np.uint8]
 """Shape (files, 32)."""
-Rows = NDArray[np.int64]
-Mask = NDArray[np.bool_]
 
 _SMALL = 20_000
-_FEW_AMONG = 64
 _AT_ONCE = 1 << 16
 
 
@@ -61,14 +58,6 @@ def table_of(
         digest_array(digest),
     ]
     return pa.Table.from_arrays(columns, schema=ENTRY_SCHEMA)
-
-
-def whole_column(table: pa.Table, name: str) -> pa.Array:
-    """A column in one piece."""
-    pieces = table.column(name).chunks
-    if len(pieces) == 1:
-        return pieces[0]
-    return pa.concat_arrays(pieces) if pieces else pa.array([], table.schema.field(name).type)
 
 
 def digests_of(column: pa.FixedSizeBinaryArray) -> Digests:
@@ -116,48 +105,6 @@ def joined_digests(left: Digests, right: Digests, order: Rows) -> Digests:
     return joined
 
 
-def align(paths: pa.StringArray, others: pa.StringArray) -> Rows:
-    """For each of `paths` its row in `others`, -1 where it is not there.
-
-    Both are in order of path and repeat none.
-    """
-    if paths.equals(others):
-        return np.arange(len(paths))
-    if max(len(paths), len(others)) <= _SMALL:
-        rows = {path: row for row, path in enumerate(others.to_pylist())}
-        return np.array([rows.get(path, -1) for path in paths.to_pylist()], np.int64)
-    if len(paths) * _FEW_AMONG <= len(others):
-        return np.array([_row_of(path, others) for path in paths.to_pylist()], np.int64)
-    # A few at a time: a table of all paths would take several times their memory.
-    pieces = [paths.slice(start, _AT_ONCE) for start in range(0, len(paths), _AT_ONCE)]
-    return np.concatenate([_align_piece(piece, others) for piece in pieces] or [_no_rows()])
-
-
-def _align_piece(paths: pa.StringArray, others: pa.StringArray) -> Rows:
-    import pyarrow.compute as pc
-
-    first, last = (position(others, paths[row].as_py()) for row in (0, -1))
-    there = others.slice(first, last + 1 - first)
-    if paths.equals(there):
-        return np.arange(first, last + 1)
-    found = np.asarray(pc.fill_null(pc.index_in(paths, value_set=there), -1), np.int64)
-    return np.where(found < 0, found, found + first)
-
-
-def position(paths: pa.StringArray, path: str) -> int:
-    """The first row of `paths`, which are in order, that does not come before `path`."""
-    return bisect_left(range(len(paths)), path, key=lambda row: paths[row].as_py())
-
-
-def _row_of(path: str, paths: pa.StringArray) -> int:
-    row = position(paths, path)
-    return row if row < len(paths) and paths[row].as_py() == path else -1
-
-
-def _no_rows() -> Rows:
-    return np.zeros(0, np.int64)
-
-
 def not_hit(count: int, rows: Rows) -> Rows:
     """Which of `count` rows `rows` does not name; -1 in it names none."""
     missed = np.ones(count, np.bool_)
@@ -183,13 +130,3 @@ def gather(paths: pa.StringArray, rows: Rows) -> pa.StringArray:
     if len(rows) > _SMALL:
         return paths.take(pa.array(rows))
     return pa.array(paths_at(paths, rows), pa.string())
-
-
-def path_order(paths: pa.StringArray) -> Rows:
-    """The rows of `paths` in order of path."""
-    if len(paths) > _SMALL:
-        import pyarrow.compute as pc
-
-        return np.asarray(pc.array_sort_indices(paths), np.int64)
-    texts = paths.to_pylist()
-    return np.array(sorted(range(len(texts)), key=texts.__getitem__), np.int64)

@@ -9,10 +9,11 @@ import numpy as np
 
 from datasets_vc.digest import Digest
 from datasets_vc.errors import MissingDataError, UnsavedChangesError
+from datasets_vc.format.columns import Mask, Rows
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.workspace.ahead import LARGE, spans
 from datasets_vc.workspace.checkout import LET_GO_BYTES, ROW_BYTES, FileSource
-from datasets_vc.workspace.columns import Mask, Rows, digest_at, gather
+from datasets_vc.workspace.columns import digest_at, gather
 from datasets_vc.workspace.part import NOTHING
 from datasets_vc.workspace.reading import Listed, listed_at
 from datasets_vc.workspace.removing import Remover

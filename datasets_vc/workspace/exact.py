@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 import numpy as np
+import pyarrow as pa
 
 from datasets_vc.format.entries import ENTRY_SCHEMA, Entry, entry_table, rows_of
 from datasets_vc.progress import SILENT, Progress
@@ -56,4 +57,6 @@ def put_at(
     if not paths:
         return CheckedOut(0, 0)
     tables = entry_table(found.values()), entry_table(target.values())
-    return workspace.checkout(*tables, source, paths, progress=progress)
+    return workspace.checkout(
+        lambda: tables, source, lambda: pa.array(sorted(target)), paths, progress=progress
+    )

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from datasets_vc.store.reader import Extent
 
 _BLOCK = 4096
-_LET_GO_BYTES = 64 << 20
 _HOLE = 1 << 16
 
 
@@ -26,8 +25,6 @@ class PackSource(Protocol):
     """The store that the bytes are from, which explains these."""
 
     def open_pack(self, pack: Digest) -> int | None: ...
-
-    def let_go(self) -> None: ...
 
 
 def fill(handle: int, extents: Iterable[Extent], source: PackSource, progress: Progress) -> None:
@@ -43,16 +40,11 @@ def fill(handle: int, extents: Iterable[Extent], source: PackSource, progress: P
         OSError: it cannot be written.
     """
     position = 0
-    read = 0
     for run in _runs(extents):
         size = sum(len(extent.data) for extent in run)
         if not _copied(run[0], size, handle, position, source):
             _write(handle, position, run)
         position += size
-        read += size
-        if read >= _LET_GO_BYTES:
-            source.let_go()
-            read = 0
         progress.advance(size)
     os.ftruncate(handle, position)
 

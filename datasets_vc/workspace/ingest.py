@@ -11,11 +11,12 @@ import pyarrow as pa
 from xxhash import xxh3_64_intdigest
 
 from datasets_vc.digest import DIGEST_SIZE, Buffer, Digest
+from datasets_vc.format.columns import Rows
 from datasets_vc.format.entries import SYMLINK
 from datasets_vc.memory import give_back
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.workspace.ahead import LARGE, THREADS, ahead, busy_threads, spans
-from datasets_vc.workspace.columns import Digests, Rows, paths_at
+from datasets_vc.workspace.columns import Digests, paths_at
 from datasets_vc.workspace.links import check_link
 from datasets_vc.workspace.listing import Listing, Skipped
 from datasets_vc.workspace.reading import (

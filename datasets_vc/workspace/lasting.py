@@ -8,13 +8,13 @@ files would take as long again as writing them: they are left to the system, as 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 
 from datasets_vc.durable import sync_folder
 from datasets_vc.paths import parents_of
 from datasets_vc.workspace.columns import paths_at
 from datasets_vc.workspace.plan import Plan
+from datasets_vc.workspace.removing import cannot
 
 FEW = 256
 """Files that are waited for, at most."""
@@ -31,16 +31,23 @@ def can_wait(plan: Plan) -> bool:
 
 def make_names_last(folder: Path, plan: Plan) -> None:
     """Wait until the names that a plan has changed are on the disk."""
-    paths = [
-        *paths_at(plan.target.path, plan.write),
-        *paths_at(plan.listing.path, plan.remove),
-        *plan.clear,
-    ]
-    for name in sorted(_folders(paths)):
-        # One that was emptied is gone, which the folder above it says.
-        with suppress(FileNotFoundError, NotADirectoryError):
+    written = paths_at(plan.target.path, plan.write)
+    paths = [*written, *paths_at(plan.listing.path, plan.remove), *plan.clear]
+    for name in sorted(_folders(paths, set(written))):
+        try:
             sync_folder(folder / name)
+        except (FileNotFoundError, NotADirectoryError):
+            continue  # it was emptied and is gone, which the folder above it says
+        except OSError as error:
+            raise cannot(str(folder / name), "made to last", error) from error
 
 
-def _folders(paths: Iterable[str]) -> set[str]:
-    return {"", *(above for path in paths for above in parents_of(path))}
+def _folders(paths: Iterable[str], written: set[str]) -> set[str]:
+    """The folders that paths lie in, but those whose place a file or a link has taken."""
+    found = {""}
+    for path in paths:
+        for above in parents_of(path):
+            if above in written:
+                break
+            found.add(above)
+    return found

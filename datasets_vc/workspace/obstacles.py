@@ -13,9 +13,10 @@ import numpy as np
 import pyarrow as pa
 
 from datasets_vc.errors import InvalidInputError, UnreadableFileError
+from datasets_vc.format.columns import Mask, Rows, position
 from datasets_vc.format.entries import FILE, SYMLINK, Entry
 from datasets_vc.paths import GIT_DIR, META_DIR, parents_of
-from datasets_vc.workspace.columns import Entries, Mask, Rows, digest_at, paths_at, position
+from datasets_vc.workspace.columns import Entries, digest_at, paths_at
 from datasets_vc.workspace.reading import hash_file, listed_from
 from datasets_vc.workspace.safety import check_safe
 

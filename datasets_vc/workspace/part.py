@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from datasets_vc.errors import InvalidInputError
+from datasets_vc.format.columns import Mask
 from datasets_vc.paths import parents_of
-from datasets_vc.workspace.columns import Mask
 from datasets_vc.workspace.ignore import IGNORE_FILE, as_bytes, compile_pattern
 
 EVERYTHING = "/*"

@@ -8,17 +8,9 @@ import numpy as np
 import pyarrow as pa
 
 from datasets_vc.errors import UnsavedChangesError
+from datasets_vc.format.columns import Mask, Rows, align
 from datasets_vc.workspace.collisions import check_apart
-from datasets_vc.workspace.columns import (
-    Digests,
-    Entries,
-    Mask,
-    Rows,
-    align,
-    entries_of,
-    paths_at,
-    same_digests_at,
-)
+from datasets_vc.workspace.columns import Digests, Entries, entries_of, paths_at, same_digests_at
 from datasets_vc.workspace.listing import Listing
 from datasets_vc.workspace.obstacles import Obstacles
 from datasets_vc.workspace.selection import Selection

@@ -14,9 +14,10 @@ import numpy as np
 
 from datasets_vc.digest import DIGEST_SIZE, Digest, Hasher, digest_of
 from datasets_vc.errors import UnreadableFileError
+from datasets_vc.format.columns import Mask, Rows
 from datasets_vc.format.entries import SYMLINK
 from datasets_vc.workspace.ahead import LARGE, ahead, spans
-from datasets_vc.workspace.columns import Digests, Mask, Rows, paths_at
+from datasets_vc.workspace.columns import Digests, paths_at
 from datasets_vc.workspace.listing import INODE_MASK, Listing
 
 PIECE = 1 << 20

@@ -21,24 +21,22 @@ from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
-from xxhash import xxh3_64, xxh3_64_digest
+from xxhash import xxh3_64
 
 from datasets_vc.digest import DIGEST_SIZE
-from datasets_vc.memory import let_go, map_file
+from datasets_vc.format.columns import Mask, align, whole_column
+from datasets_vc.memory import map_file, windows
 from datasets_vc.paths import META_DIR
 from datasets_vc.workspace.columns import (
     Digests,
-    Mask,
-    align,
     digest_array,
     digests_of,
     gather,
     not_hit,
     same_digests_at,
-    whole_column,
 )
 from datasets_vc.workspace.listing import FIELDS, Listing
-from datasets_vc.workspace.selection import Selection
+from datasets_vc.workspace.selection import EVERYTHING, Selection
 from datasets_vc.workspace.statcache import StatCache, believable, empty_cache, temporary_in
 
 BASE_FILE = "stat-cache"
@@ -84,8 +82,8 @@ class Remembered:
             known[rows] &= getattr(listing, name)[rows] == getattr(self.later.files, name)[here]
         return digests, known
 
-    def outside(self, selection: Selection, inside: StatCache) -> StatCache:
-        """The rows that `selection` does not cover, and those of `inside`, which it does."""
+    def with_inside(self, inside: StatCache, selection: Selection) -> StatCache:
+        """All rows that are to be remembered; see `save_cache`."""
         base, later = self.base, self.later
         if not selection.everything:
             kept = (later.files.kind != GONE) & ~selection.mask(later.files.path)
@@ -94,27 +92,24 @@ class Remembered:
             rows = align(later.files.path, base.files.path)
             kept[rows[rows >= 0]] = False
             inside = inside.joined(base, kept)
-            self.let_go()
+            base.let_go()
         return inside
 
-    def let_go(self) -> None:
-        """Give back the memory of what was read whole."""
-        if self.base.mapped is not None:
-            let_go(self.base.mapped)
-
-    def differing(self, cache: StatCache) -> StatCache:
-        """What has to come after the base to make it `cache`."""
-        base = self.base
-        rows = align(cache.files.path, base.files.path)
+    def after_base(self, inside: StatCache, selection: Selection) -> StatCache:
+        """What has to come after the base to say all that is to be remembered; see `save_cache`."""
+        base, later = self.base, self.later
+        rows = align(inside.files.path, base.files.path)
         same = rows >= 0
         if len(base):
-            same &= same_digests_at(base.digest, rows, cache.digest)
+            same &= same_digests_at(base.digest, rows, inside.digest)
             for name in FIELDS:
-                self.let_go()  # of a million rows each column is much of what a command may take
-                same &= getattr(base.files, name)[rows] == getattr(cache.files, name)
+                base.let_go()
+                same &= getattr(base.files, name)[rows] == getattr(inside.files, name)
         gone = not_hit(len(base), rows)
-        self.let_go()
-        return cache.picked(~same).joined(_gone(gather(base.files.path, gone)))
+        gone = gone[selection.mask(base.files.path)[gone]]
+        base.let_go()
+        changed = inside.picked(~same).joined(_gone(gather(base.files.path, gone)))
+        return changed.joined(later, ~selection.mask(later.files.path))
 
 
 def load_cache(folder: Path) -> Remembered:
@@ -129,21 +124,24 @@ def load_cache(folder: Path) -> Remembered:
     return Remembered(base, later, checksum)
 
 
-def save_cache(folder: Path, cache: StatCache, before: Remembered) -> None:
-    """Write the cache; a workspace that cannot be written to does without.
+def save_cache(
+    folder: Path, inside: StatCache, before: Remembered, selection: Selection = EVERYTHING
+) -> None:
+    """Remember some rows instead of those before; a workspace that is read-only does without.
 
     Args:
         folder: the workspace.
-        cache: rows that can be believed, see `StatCache.older_than`.
+        inside: rows that can be believed, see `StatCache.older_than`.
         before: what was loaded; if its base is still there, only what differs is written.
+        selection: which paths `inside` speaks of; of others what was known before stays known.
     """
     meta = folder / META_DIR
     if before.checksum and len(before.base) >= _LEAST:
-        later = before.differing(cache)
+        later = before.after_base(inside, selection)
         if len(later) <= len(before.base) // _SHARE:
             _write(folder, LATER_FILE, before.checksum, later)
             return
-    if _write(folder, BASE_FILE, _NO_BASE, cache):
+    if _write(folder, BASE_FILE, _NO_BASE, before.with_inside(inside, selection)):
         with contextlib.suppress(OSError):
             (meta / LATER_FILE).unlink(missing_ok=True)
 
@@ -166,7 +164,10 @@ def _read(place: Path) -> tuple[bytes, bytes, StatCache]:
         return b"", b"", empty_cache()
     # Arrow trusts the bytes that it is given: they have to be checked before.
     start = len(_MAGIC) + _CHECKSUM_SIZE
-    checksum = xxh3_64_digest(data[start:])
+    hasher = xxh3_64()
+    for window in windows(data[start:]):
+        hasher.update(window)
+    checksum = hasher.digest()
     if len(data) <= _HEADER_SIZE or data[:start] != _MAGIC + checksum:
         return b"", b"", empty_cache()
     table = pa.ipc.open_stream(pa.py_buffer(data[_HEADER_SIZE:])).read_all()

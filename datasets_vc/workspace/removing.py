@@ -9,7 +9,7 @@ import os
 import shutil
 
 from datasets_vc.errors import DatasetError, UnsavedChangesError
-from datasets_vc.workspace.columns import Rows
+from datasets_vc.format.columns import Rows
 from datasets_vc.workspace.listing import Listing
 from datasets_vc.workspace.reading import FileChangedError, Listed, check_same, listed_at
 

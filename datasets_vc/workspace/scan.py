@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import pyarrow as pa
 
 from datasets_vc.errors import NotFoundError
-from datasets_vc.workspace.columns import Rows
+from datasets_vc.format.columns import Rows
 from datasets_vc.workspace.listing import Listing
-from datasets_vc.workspace.remembered import Remembered
+from datasets_vc.workspace.remembered import Remembered, save_cache
 from datasets_vc.workspace.selection import Selection
 from datasets_vc.workspace.statcache import StatCache
 from datasets_vc.workspace.status import Comparison
@@ -25,7 +26,7 @@ class Scan:
     moment: int
 
     def known(self, comparison: Comparison, gone: Rows | None = None) -> StatCache:
-        """What is known now of the listed files but for the rows `gone`, and of those unselected.
+        """What is known now of the listed files, but for the rows `gone`.
 
         Args:
             comparison: of this listing.
@@ -34,8 +35,11 @@ class Scan:
         if gone is not None:
             known[gone] = False
         cache = StatCache(comparison.listing, comparison.digest)
-        cache = cache.picked(known).older_than(self.moment)
-        return self.cache.outside(self.selection, cache)
+        return cache.picked(known).older_than(self.moment)
+
+    def save(self, folder: Path, known: StatCache) -> None:
+        """Remember what is known of the files that were selected."""
+        save_cache(folder, known, self.cache, self.selection)
 
     def check_matched(self, *columns: pa.StringArray) -> None:
         """Check that each selected path occurs in one of these columns of paths.

@@ -8,11 +8,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from datasets_vc.format.columns import position, rows_below
 from datasets_vc.paths import check_path, is_under, parents_of
-from datasets_vc.workspace.columns import position
-
-# The character after "/": every path below "a/" sorts before "a0".
-_AFTER_SLASH = "0"
 
 
 class Selection:
@@ -50,8 +47,7 @@ class Selection:
             return np.ones(len(paths), np.bool_)
         chosen = np.zeros(len(paths), np.bool_)
         for path in self.paths:
-            start = position(paths, path + "/")
-            chosen[start : position(paths, path + _AFTER_SLASH)] = True
+            chosen[slice(*rows_below(paths, path))] = True
         for path in (*self.paths, *(self._above if above else ())):
             chosen[position(paths, path) : position(paths, path + "\0")] = True
         return chosen
@@ -59,6 +55,9 @@ class Selection:
     def unmatched(self, *columns: pa.StringArray) -> list[str]:
         """The given paths that select nothing in any of these sorted columns."""
         return [path for path in self.paths if not any(_occurs(path, each) for each in columns)]
+
+
+EVERYTHING = Selection()
 
 
 def _occurs(path: str, column: pa.StringArray) -> bool:

@@ -22,16 +22,10 @@ import numpy as np
 import pyarrow as pa
 
 from datasets_vc.digest import DIGEST_SIZE
+from datasets_vc.format.columns import Mask, align, merged_order
 from datasets_vc.memory import let_go
 from datasets_vc.paths import META_DIR
-from datasets_vc.workspace.columns import (
-    Digests,
-    Mask,
-    align,
-    gather,
-    joined_digests,
-    path_order,
-)
+from datasets_vc.workspace.columns import Digests, gather, joined_digests
 from datasets_vc.workspace.listing import FIELDS, Listing
 from datasets_vc.workspace.locking import TEMPORARY_DIR
 
@@ -61,11 +55,16 @@ class StatCache:
         known = rows >= 0
         # A row of -1 takes the last one's values; `known` says that they mean nothing.
         for name in FIELDS:
+            self.let_go()  # of a million rows each column is much of what a command may take
             known &= getattr(listing, name) == getattr(self.files, name)[rows]
         digests = self.digest[rows]
+        self.let_go()
+        return digests, known
+
+    def let_go(self) -> None:
+        """Give back the memory of what was read whole."""
         if self.mapped is not None:
             let_go(self.mapped)
-        return digests, known
 
     def picked(self, keep: Mask) -> StatCache:
         """Only the rows that `keep` marks."""
@@ -79,11 +78,10 @@ class StatCache:
         """The rows of both, or of the other only those that `keep` marks; no path is in both."""
         if not len(self) or not len(other):
             return self if len(self) else other.picked(_all(other) if keep is None else keep)
-        paths = pa.concat_arrays([self.files.path, other.files.path])
-        order = path_order(paths)
+        order = merged_order(self.files.path, other.files.path)
         if keep is not None:
             order = order[np.concatenate([_all(self), keep])[order]]
-        paths = gather(paths, order)
+        paths = gather(pa.concat_arrays([self.files.path, other.files.path]), order)
         columns = [
             np.concatenate([getattr(self.files, name), getattr(other.files, name)])[order]
             for name in FIELDS

@@ -6,23 +6,21 @@ the cache knows needs no reading, nor does one of another size. Only the rest is
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 
+from datasets_vc.format.columns import Mask, Rows, align, path_order
+from datasets_vc.format.entries import ENTRY_SCHEMA
 from datasets_vc.workspace.collisions import colliding
 from datasets_vc.workspace.columns import (
     Digests,
     Entries,
-    Mask,
-    Rows,
-    align,
     entries_of,
     gather,
     joined_digests,
     not_hit,
-    path_order,
     paths_at,
     same_digests_at,
     table_of,
@@ -93,6 +91,12 @@ class Comparison:
         """Fill in what reading the files at `rows` has shown."""
         self.digest[rows] = digests
         self.known[rows] = known
+
+    def without_version(self) -> Comparison:
+        """What is known of the listing alone: of a million files the version is as large again."""
+        none = np.zeros(0, np.int64)
+        empty = entries_of(ENTRY_SCHEMA.empty_table())
+        return replace(self, version=empty, rows=none, missing=none, left_out=none, outside=none)
 
     def changes(self) -> Changes:
         """What differs; a file that may be alike but is not known is taken as modified."""

@@ -13,20 +13,20 @@ import pyarrow as pa
 from datasets_vc.config import Head, read_config, read_head, set_only, write_head
 from datasets_vc.durable import make_folders, replace_file, sync_folder
 from datasets_vc.errors import AlreadyExistsError, DatasetError
+from datasets_vc.format.columns import align, whole_column
 from datasets_vc.history.rows import differing
 from datasets_vc.memory import give_back
 from datasets_vc.paths import META_DIR
 from datasets_vc.progress import SILENT, Progress
-from datasets_vc.workspace.change import CheckedOut, Order, Ready, change_files
+from datasets_vc.workspace.change import CheckedOut, Order, Ready, Versions, change_files
 from datasets_vc.workspace.checkout import FileSource
-from datasets_vc.workspace.columns import align, whole_column
 from datasets_vc.workspace.consume import Consumed, consumable, consume
 from datasets_vc.workspace.git import GITIGNORE
 from datasets_vc.workspace.ingest import FileSink, Ingested, ingest
 from datasets_vc.workspace.listing import Listing
 from datasets_vc.workspace.locking import TEMPORARY_DIR, locked
 from datasets_vc.workspace.part import Part
-from datasets_vc.workspace.remembered import load_cache, save_cache
+from datasets_vc.workspace.remembered import load_cache
 from datasets_vc.workspace.scan import Scan
 from datasets_vc.workspace.selection import Selection
 from datasets_vc.workspace.statcache import clock_of
@@ -123,7 +123,7 @@ class Workspace:
         """
         found, comparison = self._compare(version, paths)
         if settle(str(self.folder), comparison):
-            save_cache(self.folder, found.known(comparison), found.cache)
+            found.save(self.folder, found.known(comparison))
         return comparison.changes()
 
     def entries(self, version: pa.Table, paths: Sequence[str] = ()) -> pa.Table:
@@ -171,14 +171,14 @@ class Workspace:
         """
         found, comparison = self._compare(version, paths)
         result = ingest(str(self.folder), comparison, sink, progress)
-        save_cache(self.folder, found.known(comparison), found.cache)
+        found.save(self.folder, found.known(comparison))
         return result
 
     def checkout(
         self,
-        current: pa.Table,
-        target: pa.Table,
+        versions: Versions,
         source: FileSource,
+        names: Callable[[], pa.StringArray],
         paths: Sequence[str] = (),
         *,
         part: Part | None = None,
@@ -186,12 +186,16 @@ class Workspace:
         progress: Progress = SILENT,
         ready: Ready = lambda _: None,
     ) -> CheckedOut:
-        """Bring the files of `target` in place of those of `current`; see `plan_checkout`.
+        """Bring the files of another version in place of those that are here.
+
+        See `plan_checkout`.
 
         Args:
-            current: the version that the workspace stands on.
-            target: the version to bring.
-            source: the store that has its files.
+            versions: reads the version that the workspace stands on, of which only those entries
+                count that the other lacks or has otherwise if there are `paths` or `force`; and
+                the version to bring, the target.
+            source: the store that has the target's files.
+            names: all paths of the target.
             paths: only these, be they outside the part.
             part: what to have of the target from now on; the caller notes it afterwards. By default
                 the same as now, and outside it what is present.
@@ -207,22 +211,22 @@ class Workspace:
             DatasetError: a file cannot be written; running it again does the rest.
         """
         order = Order(
-            scan=lambda: self.scan(paths),
+            versions=versions,
+            scan=lambda *_: self.scan(paths),
             part=self.part,
             wanted=lambda entries, listing: self.wanted(entries, paths, part, listing),
             source=source,
-            names=lambda: whole_column(target, "path"),
+            names=names,
             clock=self._clock,
             force=force,
             progress=progress,
             ready=ready,
         )
-        return change_files(self.folder, current, target, order)
+        return change_files(self.folder, order)
 
     def switch(
         self,
-        old: pa.Table,
-        new: pa.Table,
+        versions: Versions,
         source: FileSource,
         names: Callable[[], pa.StringArray],
         *,
@@ -234,13 +238,12 @@ class Workspace:
         The same as `checkout` without paths, a part or force, in memory for what differs.
 
         Args:
-            old: the entries of the one that the other does not have.
-            new: the other way round.
+            versions: reads the entries of each that the other does not have.
             names: all paths of the new version.
         """
-        paths = [*old.column("path").to_pylist(), *new.column("path").to_pylist()]
         order = Order(
-            scan=lambda: self.scan(paths if 0 < len(paths) <= _FEW else ()),
+            versions=versions,
+            scan=lambda old, new: self.scan(_if_few(old, new)),
             part=self.part,
             wanted=lambda entries, listing: self.wanted(entries, (), None, listing),
             source=source,
@@ -249,7 +252,7 @@ class Workspace:
             progress=progress,
             ready=ready,
         )
-        return change_files(self.folder, old, new, order)
+        return change_files(self.folder, order)
 
     def wanted(
         self,
@@ -275,24 +278,12 @@ class Workspace:
             if part is None:
                 present = self.scan().listing if listing is None else listing
                 wanted |= align(here, present.path) >= 0
-        return target.filter(pa.array(wanted)).combine_chunks()
+        return target if wanted.all() else target.filter(pa.array(wanted)).combine_chunks()
 
     def left_out(self, paths: Iterable[str]) -> set[str]:
         """Those of some paths that are outside the part and absent: they count as unchanged."""
         part = self.part
         return {path for path in paths if not part.has(path) and not self._is_there(path)}
-
-    def restore(
-        self,
-        current: pa.Table,
-        target: pa.Table,
-        source: FileSource,
-        paths: Sequence[str] = (),
-        *,
-        progress: Progress = SILENT,
-    ) -> CheckedOut:
-        """Make `paths` as they are in `target`, giving up what was changed in them."""
-        return self.checkout(current, target, source, paths, force=True, progress=progress)
 
     def consume(
         self,
@@ -322,7 +313,7 @@ class Workspace:
         # Before anything goes, so that nothing is missed.
         set_only(self.folder, self.part.without(paths).patterns)
         gone = rows[consume(str(self.folder), comparison, rows, source, progress)]
-        save_cache(self.folder, found.known(comparison, gone), found.cache)
+        found.save(self.folder, found.known(comparison, gone))
         return Consumed(len(gone), int(found.listing.size[gone].sum()), len(rows) - len(gone))
 
     def _compare(self, version: pa.Table, paths: Sequence[str]) -> tuple[Scan, Comparison]:
@@ -335,7 +326,7 @@ class Workspace:
         found, comparison = self._compare(version, paths)
         everything = np.ones(len(found.listing), np.bool_)
         if settle(str(self.folder), comparison, everything, strict=True):
-            save_cache(self.folder, found.known(comparison), found.cache)
+            found.save(self.folder, found.known(comparison))
         return comparison
 
     def _is_there(self, path: str) -> bool:
@@ -343,3 +334,10 @@ class Workspace:
 
     def _clock(self) -> int:
         return clock_of(self.folder)
+
+
+def _if_few(*tables: pa.Table) -> list[str]:
+    """The paths of some entries, unless they are so many that one rather looks at all files."""
+    if sum(table.num_rows for table in tables) > _FEW:
+        return []
+    return [path for table in tables for path in table.column("path").to_pylist()]

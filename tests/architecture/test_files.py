@@ -75,11 +75,13 @@ def _surroundings(tree: ast.Module) -> Iterator[str]:
                 yield f"{node.func.id} in line {node.lineno}"
 
 
-@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["status"]], ids=str)
+@pytest.mark.parametrize(
+    "arguments", [["--version"], ["--help"], ["status"], ["-C", ".", "status"]], ids=str
+)
 def test_quick_verbs_load_neither_torch_nor_fsspec(arguments: list[str], tmp_path: Path) -> None:
     workspace = tmp_path / "workspace"
     workspace.mkdir()
-    if arguments == ["status"]:
+    if "status" in arguments:
         _run("from datasets_vc.cli.main import main; assert main(['init']) == 0", workspace)
     loaded = _loaded_by(arguments, workspace)
 

@@ -8,6 +8,7 @@ import pytest
 
 from datasets_vc.backends.failures import (
     ReadOnlyError,
+    UnableError,
     is_beyond_end,
     is_conflict,
     is_denied,
@@ -110,6 +111,7 @@ def test_passing_failures(error: Exception) -> None:
         (named("HostKeyNotVerifiable"), "does not know"),
         (named("SFTPOpUnsupported"), "cannot do"),
         (ReadOnlyError("no"), "can only be read"),
+        (UnableError("no ranges"), "cannot do"),
         (NotImplementedError("no writes"), "cannot do"),
         (StatusError(status=501), "cannot do"),
         (named("SSLError"), "cannot be used: it says so"),

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from datasets_vc.backends.failures import UnableError
 from datasets_vc.backends.s3 import S3Files
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
@@ -53,5 +54,5 @@ def test_a_client_without_conditions_is_not_trusted() -> None:
     client = SimpleNamespace(meta=SimpleNamespace(service_model=model))
     filesystem = SimpleNamespace(retries=5, s3=client)
     for expected in (None, '"etag"'):
-        with pytest.raises(NotImplementedError, match="conditional writes"):
+        with pytest.raises(UnableError, match="conditional writes"):
             S3Files(filesystem).swap("bucket/root.json", b"", expected)

@@ -142,9 +142,11 @@ def test_fsck_names_what_is_wrong_and_what_it_means(dsvc, repository) -> None:
         f"mended pack {PACK}: It does not match its digest.",
         f"BAD chunk {'cd' * 32}: It is lost.",
         f"cannot be read: a\\nb.jpg of main, {digest_of(b'old').hex()[:12]}",
-        "1 damaged pack kept in 'quarantine/'.",
-        "1 error. 'dsvc fsck --repair' mends what it can.",
+        "1 damaged object kept in 'quarantine/'.",
+        "1 error could not be mended.",
     ]
+    assert dsvc("fsck").out.endswith("1 error. 'dsvc fsck --repair' mends what it can.\n")
+    outcome = dsvc("fsck", "--repair", "--sample", "5%")
     assert (calls.asked["repair"], calls.asked["sample"]) == (True, 0.05)
 
 

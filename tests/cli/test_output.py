@@ -403,6 +403,7 @@ def test_sync(dsvc, repository, verb, way) -> None:
         "requests": 4,
         "packs": 1,
         "chunks": 7,
+        **({"damaged_runs": []} if way == "received" else {}),
         **({"merged": False, "conflicts": []} if verb == "pull" else {}),
         **({"refs": []} if verb == "push" else {}),
     }
@@ -411,6 +412,25 @@ def test_sync(dsvc, repository, verb, way) -> None:
         f"{place} is at {COMMIT.hex()[:12]}, dataset {DATASET.hex()[:12]}.",
         f"3.0 KiB {way}: 7 chunks, 1 pack, 4 requests.",
     ]
+
+
+@pytest.mark.parametrize("verb", ["fetch", "pull"])
+def test_runs_that_are_damaged_at_the_remote_are_told(dsvc, repository, verb) -> None:
+    damaged = {f"{number:064x}": f"The run {number:064x} is damaged." for number in range(12)}
+
+    def sync(*_, **__):
+        return SyncResult("main", COMMIT, DATASET, TRANSFER, updated=True, damaged=damaged)
+
+    repository.fetch = repository.pull = sync
+
+    lines = dsvc(verb).out.splitlines()[2:]
+    assert lines[0] == f"Left out: The run {0:064x} is damaged."
+    assert lines[10:] == [
+        "Left out: 2 more.",
+        "To mend it, where the run is whole: dsvc fsck --remote NAME --repair",
+    ]
+    told = dsvc(verb, "--json").data["damaged_runs"]
+    assert {each["run"]: each["problem"] for each in told} == damaged
 
 
 def test_colour_only_on_a_terminal_that_wants_it(dsvc, repository, monkeypatch) -> None:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from datasets_vc.errors import FormatError, IntegrityError, InvalidInputError
 from datasets_vc.format.location import MAX_CHUNK_SIZE, ZSTD
 from datasets_vc.paths import reserved_in
+from datasets_vc.samples.metadata import MetadataFile, read_metadata
 from datasets_vc.store.chunking import decode
 from datasets_vc.tables.keyed import declared_keys
 from datasets_vc.tables.reading import read_table
@@ -180,3 +181,13 @@ def test_names_that_windows_takes_for_something_else(path: str) -> None:
 @pytest.mark.parametrize("path", ["auxiliary", "console.txt", "com10", "x/null", "a.b/c d", "lpt"])
 def test_names_that_windows_takes(path: str) -> None:
     check_safe([path], windows=True)
+
+
+def test_a_parquet_column_with_a_name_that_is_no_text_is_refused() -> None:
+    sound = parquet().sound
+    name = b"file_name"
+    assert name in sound
+    with pytest.raises(InvalidInputError, match=r"metadata\.parquet"):
+        read_metadata(MetadataFile("metadata.parquet", sound.replace(name, b"\x88ile_name")))
+    with pytest.raises(InvalidInputError, match=r"metadata\.parquet"):
+        read_table("metadata.parquet", "file_name", sound.replace(name, b"\x88ile_name"))

@@ -14,7 +14,13 @@ from datasets_vc.digest import Digest, digest_of
 from datasets_vc.format.commit import Commit, encode_commit
 from datasets_vc.format.entries import FILE, Entry, entry_table, rows_of
 from datasets_vc.history.bases import commits_merged, merge_base, merge_bases, merge_commits
-from datasets_vc.history.commits import common_ancestors, is_ancestor, walk
+from datasets_vc.history.commits import (
+    Ancestry,
+    common_ancestors,
+    is_ancestor,
+    read_commit,
+    walk,
+)
 from datasets_vc.history.manifest import Manifest, write_manifest
 from datasets_vc.history.merge import Merge
 from tests.property.trees import CountingStore, new_store
@@ -123,14 +129,23 @@ def test_what_is_near_is_found_without_reading_all_history() -> None:
     ours, theirs = (line(history, [fork], 4, time=start) for start in (61, 63))
     merge = history.commit({"f": "merged"}, ours, theirs, time=70)
     tip = line(history, [merge], 5, time=71)
-    store = CountingStore(history.store.backend)
+
+    def fresh() -> CountingStore:
+        return CountingStore(history.store.backend)
+
+    store = fresh()
     assert merge_base(store, ours, theirs) == fork
-    assert reads(store) <= 12
+    assert 0 < reads(store) <= 12
+    assert merge_base(store, theirs, ours) == fork
+    assert reads(store) == 0
+    store = fresh()
     assert is_ancestor(store, fork, tip)
-    assert reads(store) <= 16
+    assert 0 < reads(store) <= 16
+    store = fresh()
     assert not is_ancestor(store, ours, theirs)
     assert not is_ancestor(store, tip, merge)
-    assert reads(store) <= 16
+    assert 0 < reads(store) <= 16
+    store = fresh()
     lazy = walk(store, [tip])
     assert next(islice(lazy, 4, None))[1].parents == (merge,)
     assert reads(store) == 5
@@ -255,3 +270,21 @@ def test_either_side_sees_the_same_whatever_led_there(
 
 def dataset_of(history: History, commit: Digest) -> Digest:
     return next(walk(history.store, [commit]))[1].dataset
+
+
+def test_ancestry_is_followed_as_far_back_as_is_asked() -> None:
+    history = History()
+    trunk = line(history, [], 60, time=0)
+    ours, theirs = (line(history, [trunk], 3, time=start) for start in (60, 64))
+    merge = history.commit({"f": "merged"}, ours, theirs, time=70)
+    stranger = history.commit({"f": "stranger"}, time=50)
+    store = CountingStore(history.store.backend)
+    ancestry = Ancestry(store, [merge])
+
+    assert ancestry.has(ours, read_commit(store, ours))
+    assert ancestry.has(theirs, read_commit(store, theirs))
+    assert reads(store) <= 6
+    assert not ancestry.has(stranger, read_commit(store, stranger))
+    assert reads(store) <= 20
+    assert ancestry.has(trunk, read_commit(store, trunk))
+    assert not Ancestry(store, []).has(trunk, read_commit(store, trunk))

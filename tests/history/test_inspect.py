@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import errno
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from datasets_vc.digest import Digest, digest_of
-from datasets_vc.errors import IntegrityError
+from datasets_vc.backends.oserrors import translated
+from datasets_vc.digest import Buffer, Digest, digest_of
+from datasets_vc.errors import IntegrityError, UnreadableFileError
 from datasets_vc.format.commit import Commit, encode_commit
 from datasets_vc.format.entries import ENTRY_SCHEMA, FILE, Entry, entry_table
 from datasets_vc.format.node import INNER_SCHEMA, encode_nodes, node_ends
@@ -304,3 +307,39 @@ def test_affected_paths_are_named_with_their_versions(store: Store) -> None:
     assert paths(piece) == [("video", False, 2)]
     assert paths(commits[tip]) == [("", True, 1)]
     assert paths(digest_of(b"never")) == []
+
+
+def test_a_pack_that_the_disk_cannot_read_is_found_and_named(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A map of it would end the process."""
+    broken = pack_of(store, DATA)
+    stream = MemoryBackend.stream
+
+    def failing(self: MemoryBackend, name: str, start: int = 0) -> Iterator[Buffer]:
+        if name != broken:
+            return stream(self, name, start)
+        error = OSError(errno.EIO, "bad sector")
+        raise translated(error, "read", Path(name)) from error
+
+    monkeypatch.setattr(MemoryBackend, "stream", failing)
+
+    found = inspect_objects(store)
+
+    (finding,) = [each for each in found.findings if each.kind == "pack"]
+    assert finding.name in broken
+    assert "bad sector" in finding.problem
+    (pack,) = [each for each in found.index.packs if pack_name(each.digest) == broken]
+    assert found.bad == {place.digest for place in found.index.places_in(pack)}
+
+
+def test_a_pack_that_may_not_be_read_is_no_damaged_one(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(self: MemoryBackend, name: str, start: int = 0) -> Iterator[Buffer]:
+        raise translated(PermissionError(errno.EACCES, "no"), "read", Path(name))
+
+    monkeypatch.setattr(MemoryBackend, "stream", refused)
+
+    with pytest.raises(UnreadableFileError, match="permission denied"):
+        inspect_objects(store)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -72,7 +73,8 @@ def test_inputs_have_every_member_and_no_fraction(pictures: Snapshot) -> None:
     assert set(found) == {"config", "seeds", "plan", "packages", "environment", "probes"}
     assert found["config"]["learning_rate"] == "0.004"
     assert found["plan"]["digest"] == plan.digest
-    assert found["packages"]["torch"] == torch.__version__
+    assert found["packages"]["torch"] == version("torch")
+    assert found["environment"]["torch"] == torch.__version__
     assert found["environment"]["threads"] == torch.get_num_threads()
     assert found["environment"]["variables"] == {"OMP_NUM_THREADS": "1"}
     assert len(found["probes"]["samples"]) == 4

@@ -37,7 +37,17 @@ def test_patterns_fit_the_same_paths(pattern: str, some: list[str]) -> None:
 
 # With 40 stars a name of 200 letters could be divided in 10^42 ways.
 @pytest.mark.parametrize(
-    "pattern", ["*a" * 40 + "*b", "a" + "**" * 40 + "b", "*a?[ab]" * 20 + "*b"]
+    "pattern",
+    [
+        "*a" * 40 + "*b",
+        "a" + "**" * 40 + "b",
+        "*a?[ab]" * 20 + "*b",
+        # Here it was the rewriting of the pattern that had no end.
+        "*" + "?" * 60 + "b",
+        "*" + "?" * 60 + "*b",
+        "*" * 50_000 + "b",
+    ],
+    ids=lambda pattern: pattern[:8],
 )
 def test_patterns_of_a_stranger_end(pattern: str) -> None:
     rules = IgnoreRules("", pattern.encode(), Path(".dsvcignore"))

@@ -62,7 +62,7 @@ def test_nothing_escapes_and_nothing_is_lost(steps: list[Step]) -> None:
                 current = target
                 assert bench.tree() == forced(target, before, bench)
             elif verb == "restore" and any(is_at(path, each) for each in current):
-                bench.workspace.restore(bench.version, bench.version, bench.store, [path])
+                bench.checkout(bench.version, [path], force=True)
                 check_restored(bench, current, before, path)
             assert bench.status() == changes_between(table_from(current), bench.tree())
             assert not list((bench.folder / ".dsvc" / "tmp").iterdir())

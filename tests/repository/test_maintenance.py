@@ -12,10 +12,11 @@ import pytest
 
 from datasets_vc.backends import open_backend
 from datasets_vc.digest import Digest, digest_of
-from datasets_vc.errors import InvalidInputError, MissingDataError, RemoteError
+from datasets_vc.errors import IntegrityError, InvalidInputError, MissingDataError, RemoteError
 from datasets_vc.format.pack import DATA, METADATA
 from datasets_vc.format.run import RunHead, encode_run_head, encode_run_input, encode_run_packs
 from datasets_vc.repository import Repository
+from datasets_vc.runs.record import RunFiles
 from datasets_vc.store.names import index_name, pack_name
 from tests.integration.trees import AUTHOR
 
@@ -289,6 +290,80 @@ def test_a_remote_is_mended_from_here(folder: Path, what: str) -> None:
     assert sound(folder, "origin")
     Repository.clone(str(remote), folder / "clone")
     assert versions(Repository.open(folder / "clone")) == VERSIONS
+
+
+def record_run(repository: Repository) -> Path:
+    """A finished run, pushed; returns its folder in the store."""
+    store = repository.store
+    dataset = repository.resolve("HEAD").dataset.hex()
+    with store.writer() as writer:
+        members = {"dataset": dataset, "code": dataset, "command": ["cnn"]}
+        given = writer.add_meta(encode_run_input(members))
+        store.publish(writer.finish())
+    files = RunFiles(store)
+    run = files.begin(RunHead(given, TIME, "ab" * 8))
+    files.pin(run, [pack.digest for pack in store.index.packs if pack.category == DATA])
+    files.finish(run, [{"event": "end", "status": "done"}])
+    repository.push()
+    return Path(store.url) / "runs" / run
+
+
+@pytest.mark.parametrize("part", ["head.json", "log.jsonl", "packs.json"])
+def test_a_damaged_run_is_mended_from_the_remote(folder: Path, part: str) -> None:
+    run = record_run(opened(folder))
+    sound_bytes = (run / part).read_bytes()
+    damage(run / part)
+    assert [each.name for each in opened(folder).maintenance.fsck().errors] == [run.name]
+    mended = opened(folder).maintenance.fsck(repair=True)
+    assert mended.sound
+    assert f"quarantine/{run.name}.{part}" in mended.quarantined
+    assert sound(folder)
+    assert RunFiles(opened(folder).store).read(run.name).status == "done"
+    if part != "packs.json":  # which no other store has
+        assert (run / part).read_bytes() == sound_bytes
+    opened(folder).maintenance.gc(grace=NOW)
+
+
+@pytest.mark.parametrize("part", ["head.json", "log.jsonl"])
+def test_a_damaged_run_of_a_remote_is_mended_from_here(folder: Path, part: str) -> None:
+    run = record_run(opened(folder))
+    there = folder / "remote" / "runs" / run.name / part
+    damage(there)
+    clone = Repository.clone(str(folder / "remote"), folder / "clone")
+    assert clone.damaged.keys() == {run.name}
+    assert versions(Repository.open(folder / "clone")) == VERSIONS
+    assert opened(folder).maintenance.fsck(remote="origin", repair=True).sound
+    assert sound(folder, "origin")
+    assert there.read_bytes() == (run / part).read_bytes()
+    fetched = Repository.open(folder / "clone").fetch()
+    assert (fetched.runs, fetched.damaged) == (1, {})
+
+
+def test_a_run_that_nobody_else_has_is_kept_aside(folder: Path) -> None:
+    repository = opened(folder)
+    run = record_run(repository)
+    repository.remotes.remove("origin")
+    damage(run / "log.jsonl")
+    with pytest.raises(IntegrityError, match=run.name):
+        opened(folder).maintenance.gc(grace=NOW)
+    mended = opened(folder).maintenance.fsck(repair=True)
+    assert not mended.sound
+    assert [each.name for each in mended.errors] == [run.name]
+    assert mended.quarantined == [f"quarantine/{run.name}.log.jsonl"]
+    assert sound(folder)
+    assert RunFiles(opened(folder).store).read(run.name).status == "unfinished"
+    opened(folder).maintenance.gc(grace=NOW)
+    assert versions(opened(folder)) == VERSIONS
+
+
+def test_a_damaged_run_does_not_keep_an_index_from_being_mended(folder: Path) -> None:
+    run = record_run(opened(folder))
+    damage(run / "log.jsonl")
+    store = opened(folder).store
+    damage(Path(store.url) / index_name(store.root().indexes[0]))
+    assert opened(folder).maintenance.fsck(repair=True).sound
+    assert sound(folder)
+    assert RunFiles(opened(folder).store).read(run.name).status == "done"
 
 
 def test_a_lost_root_is_said(folder: Path) -> None:

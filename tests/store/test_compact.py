@@ -435,6 +435,27 @@ def test_an_index_object_that_is_lost_is_told(backend: MemoryBackend) -> None:
         store.refresh()
 
 
+def test_an_index_object_is_read_once(
+    backend: MemoryBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(Store.open(backend), 3)
+    read: list[str] = []
+    mapped = MemoryBackend.map
+
+    def noting(self: MemoryBackend, name: str) -> memoryview | None:
+        read.append(name)
+        return mapped(self, name)
+
+    monkeypatch.setattr(MemoryBackend, "map", noting)
+    store = Store.open(backend)
+    for number in range(3):
+        add(store, b"%d" % number)
+        store.refresh()
+    names = [name for name in read if name.startswith("index/")]
+    assert names
+    assert len(names) == len(set(names))
+
+
 def test_what_cannot_be_deleted_is_garbage(backend: MemoryBackend) -> None:
     """Windows deletes no file that somebody has mapped."""
     files = fill(Store.open(backend))

@@ -31,6 +31,8 @@ from datasets_vc.format.recipe import decode_recipe
 from datasets_vc.format.root import Root
 from datasets_vc.history.branches import Branches
 from datasets_vc.store import Store
+from datasets_vc.store import store as store_module
+from datasets_vc.store.reader import Reader
 from tests.store.memory import MemoryBackend
 
 MIB = 1 << 20
@@ -427,3 +429,40 @@ def test_a_store_that_never_stops_changing_is_given_up(store: Store) -> None:
     with pytest.raises(ConflictError, match="Other writers keep changing"):
         store.swap_root(change)
     assert next(numbers) < 100
+
+
+def test_a_large_file_takes_little_memory_of_mapped_packs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "_LET_GO_BYTES", 2 * MIB)
+    given_back: list[bool] = []
+    monkeypatch.setattr(Reader, "let_go", lambda _: given_back.append(True))
+    store = Store.create(LocalBackend(tmp_path, durable=False))
+    data = noise(20 * MIB)
+    with store.writer() as writer:
+        digest = writer.add_file(data)
+        store.publish(writer.finish())
+
+    assert b"".join(map(bytes, store.iter_file(digest))) == data
+
+    assert len(given_back) >= 4
+
+
+@pytest.mark.parametrize("sparse", [1, 3, 64])
+def test_many_chunks_are_located_as_one_is(monkeypatch: pytest.MonkeyPatch, sparse: int) -> None:
+    monkeypatch.setattr("datasets_vc.store.index._SPARSE", sparse)
+    backend = MemoryBackend()
+    store = Store.create(backend)
+    for start in range(0, 30, 10):
+        with store.writer() as writer:
+            for number in range(start, start + 10):
+                writer.add_file(b"%d" % number)
+            store.publish(writer.finish())
+    asked = [digest_of(b"%d" % number) for number in (3, 31, 29, 11, 3, 20, 0)]
+    located = store.index.locate(asked)
+    assert located.found.tolist() == [True, False, True, True, True, True, True]
+    for row in np.flatnonzero(located.found).tolist():
+        place = store.find(asked[row])
+        assert place
+        assert located.packs[located.rows["pack"][row]] == place.pack
+        assert located.rows["offset"][row] == place.offset

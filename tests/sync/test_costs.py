@@ -10,6 +10,7 @@ from datasets_vc.history.commits import walk
 from datasets_vc.sync.fetch import fetch_history
 from datasets_vc.sync.push import push_branch
 from datasets_vc.sync.runs import receive_runs
+from tests.property.trees import CountingStore
 from tests.sync.stores import commit, contents, link, new_store, noise, pull
 
 MIB = 1 << 20
@@ -117,6 +118,23 @@ def test_history_comes_without_the_lists_of_files_between(
     assert fetching.backend.requests <= 4
     index = sum(info.size for info in server.backend.list("index/"))
     assert fetching.backend.bytes_received < index + 100 * 500
+
+
+def test_of_a_long_history_only_what_is_new_is_looked_at() -> None:
+    local, machine, server = new_store(), new_store(), new_store()
+    tips: list[Digest] = []
+    for step in range(50):
+        tips.append(commit(local, {"a": b"%d" % step}, tips[-1:], step=step))
+    push_branch(local, link(server.backend, local).store, "main", tips[-1])
+    pull(machine, link(server.backend, machine).store)
+    new = commit(local, {"a": b"new"}, tips[-1:], step=50)
+    push_branch(local, link(server.backend, local).store, "main", new)
+
+    for wanted in ([new], [new, tips[-1]], [tips[-1]]):
+        counting = CountingStore(machine.backend)
+        fetch_history(counting, link(server.backend, counting).store, wanted)
+        assert not set(tips[:-1]) & set(counting.read_digests)
+    assert [digest for digest, _ in walk(counting, [new])] == [new, *tips[::-1]]
 
 
 def test_appending_to_a_large_text() -> None:

@@ -68,7 +68,8 @@ class Watched:
 
 def run(act: object, jobs: list[int], config: TransferConfig = CONFIG) -> list[int]:
     got: list[int] = []
-    flow = Flow(config)
+    # By a clock that stands still no round was slow: as many run at once as there may.
+    flow = Flow(config, clock=lambda: 0.0)
     flow.run(act, jobs, lambda _, size: got.append(size), size=int, memory=int)  # type: ignore[arg-type]
     return got
 

@@ -158,6 +158,8 @@ class Damage:
     def _clone(self, folder: Path) -> object:
         try:
             result = Repository.clone(str(self.store), folder)
+            for problem in result.damaged.values():
+                raise IntegrityError(problem)
             files = RunFiles(Repository.open(folder).store)
             runs = [files.read(run) for run in files.ids()]
             return result.commit, result.dataset, tree_of(folder), runs

@@ -16,9 +16,11 @@ import time
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from types import TracebackType
 from typing import Any
 
+from datasets_vc.backends import s3
 from datasets_vc.backends.wrappers import RetryPolicy
 from tests.torture.calls import Call, spell, watched
 
@@ -39,7 +41,7 @@ class Order:
         error: ... with this error number.
         record: where to write what was changed; see `tests.torture.recording`.
         environment: added to that of the server.
-        hurry: do not wait before something is tried again.
+        hurry: do not wait before something is tried again, and only a second for an answer.
     """
 
     argv: list[str]
@@ -175,6 +177,7 @@ def _child(order: Order, pipe: int) -> int:
     os.chdir(order.folder)
     if order.hurry:
         RetryPolicy.delay = lambda *_: 0.0  # type: ignore[method-assign]
+        s3.CLIENT_OPTIONS["read_timeout"] = 1
     if order.kill_after:
         os.write(pipe, b'{"calls": 0, "at": ""}')
         return main(order.argv)
@@ -232,6 +235,10 @@ def _serve() -> None:
         import_module(module)
     for module in ("s3fs", "tests.torture.recording"):
         import_module(module)
+    for room in ("backends", "history", "repository", "signing", "store", "sync", "workspace"):
+        package = import_module(f"datasets_vc.{room}")
+        for found in iter_modules(package.__path__, f"{package.__name__}."):
+            import_module(found.name)
     # Replies go where nothing else is printed.
     replies = os.fdopen(os.dup(1), "wb")
     for line in sys.stdin.buffer:

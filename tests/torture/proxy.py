@@ -12,11 +12,11 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 STATUSES = {"429": 429, "500": 500, "503": 503}
-BEFORE = ("429", "500", "503", "dropped")
+BEFORE = ("429", "500", "503", "dropped", "timed out")
 """Faults that keep a request from the server."""
 
 READS = (*BEFORE, "cut short", "wrong bytes")
@@ -100,7 +100,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if fault in STATUSES:
             self._send(STATUSES[fault], [], b"<Error><Code>SlowDown</Code></Error>")
             return
-        if fault == "dropped":
+        if fault == "timed out":
+            self.rfile.read(1)  # until the client has had enough
+        if fault in {"dropped", "timed out"}:
             self._hang_up()
             return
         status, headers, answer = self._forward(body)
@@ -142,9 +144,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(body[:sent])
 
     def _hang_up(self) -> None:
-        self.wfile.flush()
         self.close_connection = True
-        self.connection.shutdown(2)
+        with suppress(OSError):  # the client was first
+            self.wfile.flush()
+            self.connection.shutdown(2)
 
     def log_message(self, *_: Any) -> None:
         pass

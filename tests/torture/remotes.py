@@ -1,4 +1,4 @@
-"""Remotes that refuse, stumble, hang up, cut short, lie, and do what they were asked unheard."""
+"""Remotes that refuse, stumble, say nothing, hang up, cut short, lie, and do things unheard."""
 
 from __future__ import annotations
 

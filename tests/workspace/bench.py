@@ -10,9 +10,11 @@ import pyarrow as pa
 
 from datasets_vc.backends.local import LocalBackend
 from datasets_vc.digest import digest_of
+from datasets_vc.format.columns import whole_column
 from datasets_vc.format.entries import ENTRY_SCHEMA, FILE, SYMLINK, Entry, entry_table
 from datasets_vc.store.store import Store
 from datasets_vc.workspace import CheckedOut, Ingested, Workspace
+from datasets_vc.workspace.part import Part
 
 Tree = dict[str, tuple[int, bytes]]
 """Path -> (kind, bytes of the file or of the link's target)."""
@@ -53,9 +55,21 @@ class Bench:
         return changes.added, changes.modified, changes.deleted
 
     def checkout(
-        self, target: pa.Table, paths: Sequence[str] = (), *, force: bool = False
+        self,
+        target: pa.Table,
+        paths: Sequence[str] = (),
+        *,
+        part: Part | None = None,
+        force: bool = False,
     ) -> CheckedOut:
-        result = self.workspace.checkout(self.version, target, self.store, paths, force=force)
+        result = self.workspace.checkout(
+            lambda: (self.version, target),
+            self.store,
+            lambda: whole_column(target, "path"),
+            paths,
+            part=part,
+            force=force,
+        )
         if not paths:
             self.version = target
         return result

@@ -23,6 +23,7 @@ from datasets_vc.format.pack import METADATA
 from datasets_vc.format.recipe import Recipe, encode_recipe
 from datasets_vc.workspace import change as change_module
 from datasets_vc.workspace import checkout as checkout_module
+from datasets_vc.workspace import lasting as lasting_module
 from datasets_vc.workspace import workspace as workspace_module
 from datasets_vc.workspace.removing import Remover
 from datasets_vc.workspace.staging import Staging
@@ -362,7 +363,7 @@ def test_restoring_gives_up_changes_under_the_paths(bench: Bench) -> None:
     bench.put("other", b"mine")
     bench.put("new/untracked", b"mine")
     (bench.folder / "new" / "sub" / "n").unlink()
-    bench.workspace.restore(b, b, bench.store, ["same", "new"])
+    bench.checkout(b, ["same", "new"], force=True)
     assert bench.tree() == {**B, **files(other="mine", new__untracked="mine")}
 
 
@@ -372,7 +373,7 @@ def test_restoring_keeps_what_is_remembered_of_the_rest(
     _, b = versions(bench, A, B)
     bench.put("other", b"mine")
     read_paths.clear()
-    bench.workspace.restore(b, b, bench.store, ["other"])
+    bench.checkout(b, ["other"], force=True)
     assert bench.status() == CLEAN
     assert read_paths == []
 
@@ -453,6 +454,39 @@ def test_a_committed_link_makes_room_for_a_folder(bench: Bench) -> None:
     bench.version = first
     bench.checkout(second)
     assert bench.tree() == two
+
+
+@pytest.mark.parametrize(("place", "target"), [("a", "a"), ("a", "z"), ("b/x", "x")])
+def test_a_link_takes_the_place_of_a_folder(bench: Bench, place: str, target: str) -> None:
+    bench.put("z/below/deep/file", b"z")
+    bench.link(place, target)
+    link = bench.commit()
+    (bench.folder / place).unlink()
+    bench.put(f"{place}/below/deep/file", b"1")
+    folder = bench.commit()
+    for version in (link, folder, link):
+        bench.checkout(version)
+        assert bench.status() == CLEAN
+    assert (bench.folder / place).readlink() == Path(target)
+    assert (bench.folder / "z/below/deep/file").read_bytes() == b"z"
+
+
+def test_a_disk_that_cannot_keep_names_is_told(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (target,) = versions(bench, files(a__x="1"))
+    remake(bench, {})
+    bench.version = target.slice(0, 0)
+
+    def failing(folder: Path) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(lasting_module, "sync_folder", failing)
+    with pytest.raises(DatasetError, match="cannot be made to last: Input/output error"):
+        bench.checkout(target)
+    monkeypatch.undo()
+    bench.checkout(target)
+    assert bench.tree() == files(a__x="1")
 
 
 def test_names_that_collide_here_are_refused(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

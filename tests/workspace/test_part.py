@@ -32,7 +32,7 @@ def chosen(patterns: Sequence[str], paths: Sequence[str] = tuple(TREE)) -> set[s
 def narrow(bench: Bench, *patterns: str) -> None:
     """Make the workspace one of these patterns, with nothing else in it."""
     part = Part(patterns)
-    bench.workspace.checkout(bench.version, bench.version, bench.store, part=part)
+    bench.checkout(bench.version, part=part)
     set_only(bench.folder, patterns)
 
 
@@ -149,18 +149,16 @@ def test_narrowing_refuses_to_remove_changes(full: Bench) -> None:
 def test_other_patterns_bring_what_they_name_and_remove_the_rest(full: Bench) -> None:
     narrow(full, "train/**")
     (full.folder / "train/a.jpg").unlink()
-    done = full.workspace.checkout(
-        full.version, full.version, full.store, part=Part(["test/**", "train/*.jpg"])
-    )
+    done = full.checkout(full.version, part=Part(["test/**", "train/*.jpg"]))
     # What somebody deleted stays deleted.
     assert set(full.tree()) == {"test/a.jpg"}
     assert (done.written, done.removed) == (1, 2)
     set_only(full.folder, ["test/**", "train/*.jpg"])
     assert full.status() == ([], [], ["train/a.jpg"])
-    full.workspace.checkout(full.version, full.version, full.store, part=Part())
+    full.checkout(full.version, part=Part())
     set_only(full.folder, None)
     assert full.status() == ([], [], ["train/a.jpg"])
-    full.workspace.checkout(full.version, full.version, full.store, force=True)
+    full.checkout(full.version, force=True)
     assert full.tree() == TREE
 
 

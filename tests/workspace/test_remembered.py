@@ -152,16 +152,28 @@ def test_a_full_disk_leaves_the_old_cache(folder: Path, monkeypatch: pytest.Monk
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-@given(saves=st.lists(st.dictionaries(st.sampled_from(PATHS), st.sampled_from(SIZES)), max_size=6))
-def test_what_is_known_is_what_was_saved_last(folder: Path, eager: None, saves: list[Rows]) -> None:
+@given(
+    saves=st.lists(
+        st.tuples(
+            st.lists(st.sampled_from([*PATHS, "c", "g"]), max_size=3).map(Selection),
+            st.dictionaries(st.sampled_from(PATHS), st.sampled_from(SIZES)),
+        ),
+        max_size=6,
+    )
+)
+def test_what_is_known_is_what_was_saved_last(
+    folder: Path, eager: None, saves: list[tuple[Selection, Rows]]
+) -> None:
     shutil.rmtree(folder / ".dsvc")
     (folder / ".dsvc").mkdir()
-    for rows in saves:
-        save(folder, rows)
-        assert known_of(folder) == rows
-        joined = load_cache(folder).outside(Selection(["a", "b"]), rows_of({"b": 3}))
-        outside = {path: size for path, size in rows.items() if path[0] not in "ab"}
-        assert same(joined, rows_of(outside | {"b": 3}))
+    expected: Rows = {}
+    for selection, rows in saves:
+        paths = sorted({*rows, *expected})
+        covered = dict(zip(paths, selection.mask(pa.array(paths, pa.string())), strict=True))
+        inside = {path: size for path, size in rows.items() if covered[path]}
+        expected = {path: size for path, size in expected.items() if not covered[path]} | inside
+        save_cache(folder, rows_of(inside), load_cache(folder), selection)
+        assert known_of(folder) == expected
 
 
 def test_a_small_change_leaves_the_base_as_it_is(folder: Path, eager: None) -> None:
