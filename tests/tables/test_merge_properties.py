@@ -143,7 +143,9 @@ def test_rows_that_they_left_alone_stay_byte_for_byte(kind: str, data: st.DataOb
             alone = Table({key: row}, ours.columns, style).encode(kind).removeprefix(header)
             assert alone.removesuffix(style.end.encode()) in found
     assert found.startswith(b"\xef\xbb\xbf") == ours.style.bom
-    assert found.endswith(b"\n") != ours.style.open or not decode(found, kind)
+    has_lines = kind == "csv" or ours.rows
+    if has_lines and decode(found, kind):
+        assert found.endswith(b"\n") != ours.style.open
 
 
 @kinds
