@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from datasets_vc.digest import Digest
 from datasets_vc.errors import (
@@ -39,12 +39,18 @@ from datasets_vc.workspace.part import Part
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What a fetch found at the remote, and what it moved."""
+    """What a fetch moved; `runs` and `damaged` are as in `SyncResult`."""
 
-    branches: Mapping[str, Digest]
-    transfer: Transfer
-    runs: int
-    damaged: Mapping[str, str]
+    transfer: Transfer = field(default_factory=Transfer)
+    runs: int = 0
+    damaged: Mapping[str, str] = field(default_factory=dict)
+
+    def __add__(self, other: Fetched) -> Fetched:
+        return Fetched(
+            self.transfer + other.transfer,
+            self.runs + other.runs,
+            {**self.damaged, **other.damaged},
+        )
 
 
 def fetch(
@@ -66,7 +72,7 @@ def fetch(
         for revision in revisions:
             version = context.resolve(revision).dataset
             transfer += ensure(context, version, progress, need if part else EVERYTHING)
-    commit = fetched.branches.get(branch or "")
+    commit = connection.root.branches.get(branch or "")
     updated = context.store.root() != before
     dataset = context.dataset_of(commit)
     return SyncResult(
@@ -128,9 +134,7 @@ def fetch_all(
             dataset = read_commit(local, root.branches[branch]).dataset
             moved += fetch_needed(context, remote, dataset, need, progress)
     context.tidy()
-    return Fetched(
-        root.branches, _received(connection, moved), len(received.runs), received.damaged
-    )
+    return Fetched(_received(connection, moved), len(received.runs), received.damaged)
 
 
 def fetch_runs(context: Context) -> None:

@@ -15,10 +15,11 @@ from datasets_vc.history.commits import is_ancestor
 from datasets_vc.history.cut import CutHistoryError
 from datasets_vc.history.pinned import check_pinned, pinned_url, read_lock
 from datasets_vc.progress import Progress
-from datasets_vc.repository import exchange, making
+from datasets_vc.repository import making
 from datasets_vc.repository.context import Context
+from datasets_vc.repository.exchange import Fetched, ensure, fetch_all
 from datasets_vc.repository.needed import Need
-from datasets_vc.repository.results import CloneResult, Status, SyncResult, Transfer
+from datasets_vc.repository.results import CloneResult, Status, SyncResult
 from datasets_vc.repository.starting import go_to
 from datasets_vc.repository.status import status
 from datasets_vc.sync.fetch import fetch_history
@@ -53,27 +54,34 @@ def compare(context: Context, file: Path) -> PinStatus:
     return PinStatus(file, lock, found, relation, same and found.clean)
 
 
-def fetch(context: Context, file: Path, progress: Progress) -> Transfer:
-    lock, transfer = read_lock(file), Transfer()
+def fetch(context: Context, file: Path, progress: Progress) -> Fetched:
+    lock, fetched = read_lock(file), Fetched()
     if context.store.find(lock.commit) is None:
         with context.workspace.lock():
-            transfer = _fetch(context, file, lock, progress)
+            fetched = _fetch(context, file, lock, progress)
     check_pinned(context.store, file, lock)
-    return transfer
+    return fetched
 
 
 def pull(context: Context, file: Path, progress: Progress) -> SyncResult:
     lock = read_lock(file)
-    transfer = fetch(context, file, progress)
+    fetched = fetch(context, file, progress)
     with context.workspace.lock():
         head = context.head
         context.refuse_unfinished()
-        transfer += exchange.ensure(context, lock.dataset, progress, Need())
+        transfer = fetched.transfer + ensure(context, lock.dataset, progress, Need())
         branch = _branch_for(context, lock.commit)
         tip = context.branches.get(branch) if branch else None
         go_to(context, Head(branch, head.commit), tip, lock.commit, progress)
-    updated = lock.commit != head.commit
-    return SyncResult(branch, lock.commit, lock.dataset, transfer, updated)
+    return SyncResult(
+        branch,
+        lock.commit,
+        lock.dataset,
+        transfer,
+        updated=lock.commit != head.commit,
+        runs=fetched.runs,
+        damaged=fetched.damaged,
+    )
 
 
 def clone(
@@ -87,25 +95,28 @@ def clone(
         set_files(folder, checkout)
         branch = context.remotes.connect(DEFAULT_REMOTE).root.default_branch
         context.workspace.set_head(Head(branch, None))
-        transfer = fetch(context, file, progress)
+        fetched = fetch(context, file, progress)
     hide_from_git(folder)
     pulled = pull(context, file, progress)
-    return CloneResult(pulled.branch, lock.commit, lock.dataset, transfer + pulled.transfer)
+    transfer = fetched.transfer + pulled.transfer
+    return CloneResult(
+        pulled.branch, lock.commit, lock.dataset, transfer, fetched.runs, fetched.damaged
+    )
 
 
-def _fetch(context: Context, file: Path, lock: Lock, progress: Progress) -> Transfer:
+def _fetch(context: Context, file: Path, lock: Lock, progress: Progress) -> Fetched:
     """Bring the pinned commit: from the remote that the lock names if it is known, or another."""
-    transfer, trouble = Transfer(), None
+    fetched, trouble = Fetched(), None
     url = _plain(pinned_url(file, lock))
     remotes = context.remotes.list()
     for name in sorted(remotes, key=lambda name: _plain(remotes[name].url) != url):
         try:
             connection = context.remotes.connect(name)
-            transfer += _fetch_from(context, connection, name, lock.commit, progress)
+            fetched += _fetch_from(context, connection, name, lock.commit, progress)
         except DatasetError as error:
             trouble = trouble or error
         if context.store.find(lock.commit) is not None:
-            return transfer
+            return fetched
     if trouble:
         raise trouble
     known = any(_plain(config.url) == url for config in remotes.values())
@@ -119,12 +130,12 @@ def _fetch(context: Context, file: Path, lock: Lock, progress: Progress) -> Tran
 
 def _fetch_from(
     context: Context, connection: Connection, name: str, commit: Digest, progress: Progress
-) -> Transfer:
-    fetched = exchange.fetch_all(context, connection, name, [], progress)
+) -> Fetched:
+    fetched = fetch_all(context, connection, name, [], progress)
     if context.store.find(commit) is None and connection.store.find(commit) is not None:
         # No branch leads there any more.
         fetch_history(context.store, connection.store, [commit])
-    return fetched.transfer
+    return fetched
 
 
 def _plain(url: str) -> str:

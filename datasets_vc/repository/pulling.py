@@ -54,7 +54,7 @@ def pull(
                 admit(f"{remote}/{branch}", branches[branch])
 
         fetched = fetch_all(context, connection, remote, [branch], progress, check, need=need)
-        theirs = fetched.branches.get(branch)
+        theirs = connection.root.branches.get(branch)
         if theirs is None:
             raise NotFoundError(
                 f"The remote '{remote}' has no branch '{branch}'.",

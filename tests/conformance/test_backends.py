@@ -50,7 +50,9 @@ def _s3(request: pytest.FixtureRequest) -> Backend:
 
 
 def _rclone(request: pytest.FixtureRequest) -> Backend:
-    return FsspecBackend(request.getfixturevalue("rclone_url"), single_writer=True)
+    # A read that meets a write breaks off there, and is tried again.
+    url = request.getfixturevalue("rclone_url")
+    return RetryingBackend(FsspecBackend(url, single_writer=True))
 
 
 def _azure(request: pytest.FixtureRequest) -> Backend:

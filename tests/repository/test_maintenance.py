@@ -15,7 +15,7 @@ from datasets_vc.digest import Digest, digest_of
 from datasets_vc.errors import IntegrityError, InvalidInputError, MissingDataError, RemoteError
 from datasets_vc.format.pack import DATA, METADATA
 from datasets_vc.format.run import RunHead, encode_run_head, encode_run_input, encode_run_packs
-from datasets_vc.repository import Repository
+from datasets_vc.repository import Pin, Repository
 from datasets_vc.runs.record import RunFiles
 from datasets_vc.store.names import index_name, pack_name
 from tests.integration.trees import AUTHOR
@@ -337,6 +337,16 @@ def test_a_damaged_run_of_a_remote_is_mended_from_here(folder: Path, part: str) 
     assert there.read_bytes() == (run / part).read_bytes()
     fetched = Repository.open(folder / "clone").fetch()
     assert (fetched.runs, fetched.damaged) == (1, {})
+
+
+def test_following_a_lock_file_tells_of_damaged_runs(folder: Path) -> None:
+    repository = opened(folder)
+    run = record_run(repository)
+    damage(folder / "remote" / "runs" / run.name / "log.jsonl")
+    lock = folder / "dataset.lock"
+    Pin.find(repository.folder, lock).write()
+    clone = Pin.clone(lock, folder / "clone")
+    assert clone.damaged.keys() == {run.name}
 
 
 def test_a_run_that_nobody_else_has_is_kept_aside(folder: Path) -> None:
