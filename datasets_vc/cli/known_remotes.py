@@ -10,18 +10,14 @@ import typer
 
 from datasets_vc.addresses import Access
 from datasets_vc.cli.access import AnonymousOption, EndpointOption, ProfileOption, RegionOption
-from datasets_vc.cli.options import keep_options
 from datasets_vc.cli.render import shown, table
-from datasets_vc.cli.session import Session, new_app, verb
+from datasets_vc.cli.session import Session, new_listing_app, verb
 
 if TYPE_CHECKING:
     from datasets_vc.backends import ProbeResult
     from datasets_vc.config import RemoteConfig
 
-app = new_app(
-    help="Name the stores elsewhere that versions move to and from.",
-    callback=keep_options,
-)
+app = new_listing_app("Name the stores elsewhere that versions move to and from.")
 
 
 @verb(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -22,6 +23,7 @@ from datasets_vc.cli.failure import (
     report,
     report_usage,
 )
+from datasets_vc.cli.habits import INSTEAD
 from datasets_vc.cli.options import (
     FolderOption,
     JsonOption,
@@ -221,12 +223,15 @@ def _run(given: list[str], *, as_json: bool, trace: bool) -> int:
 
 
 def _report_usage(error: TyperException, given: list[str], *, as_json: bool) -> int:
-    verb = next((word for word in given if word in VERBS), None)
-    hint = (
-        f"'dsvc {verb} --help' shows how it is used." if verb else "'dsvc --help' lists the verbs."
-    )
     message = error.format_message().replace("Value error, ", "")
-    return report_usage(message, hint, as_json=as_json)
+    return report_usage(message, _usage_hint(message, given), as_json=as_json)
+
+
+def _usage_hint(message: str, given: list[str]) -> str:
+    if verb := next((word for word in given if word in VERBS), None):
+        return f"'dsvc {verb} --help' shows how it is used."
+    unknown = re.match("No such command '(.*?)'", message)
+    return INSTEAD.get(unknown[1] if unknown else "", "'dsvc --help' lists the verbs.")
 
 
 def _before_dashes(words: list[str]) -> list[str]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import typer
+from typer.core import TyperGroup
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print data as JSON, errors too.")]
 FolderOption = Annotated[
@@ -66,3 +68,14 @@ def keep_options(
 ) -> None:
     """Keep what is given before a verb for the verb; the callback of every group of verbs."""
     context.obj = options_of(context).and_then(Options(json, folder, quiet, verbose))
+
+
+@wraps(keep_options)
+def keep_options_or_list(context: typer.Context, **given: Any) -> Any:
+    """The callback of a group that, without a verb, means its `list`."""
+    keep_options(context, **given)
+    if context.invoked_subcommand is not None:
+        return None
+    command = cast(TyperGroup, context.command).commands["list"]
+    with command.make_context("list", [], parent=context) as inner:
+        return command.invoke(inner)

@@ -11,9 +11,8 @@ import typer
 
 from datasets_vc import repository as facade
 from datasets_vc.cli.failure import DIFFERS, DONE, NOT_RESTORABLE, as_data
-from datasets_vc.cli.options import keep_options
 from datasets_vc.cli.render import moment, number, short, shown, table
-from datasets_vc.cli.session import Session, new_app, verb
+from datasets_vc.cli.session import Session, new_app, new_listing_app, verb
 from datasets_vc.errors import InvalidInputError, NotFoundError, NotRestorableError
 from datasets_vc.format.lock import LOCK_SUFFIX
 from datasets_vc.runs.arguments import Overrides, TrainRequest
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from datasets_vc.runs.runs import Reproduction
 
 app = new_app()
-runs = new_app(help="Look at recorded runs.", callback=keep_options)
+runs = new_listing_app("Look at recorded runs.")
 app.add_typer(runs, name="runs")
 
 UNRESTORABLE = "NOT-RESTORABLE"

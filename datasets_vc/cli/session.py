@@ -17,7 +17,7 @@ import typer
 from datasets_vc import repository as facade
 from datasets_vc.cli.commands import AFTER_DASHES, Command, Group
 from datasets_vc.cli.failure import ReaderGoneError, WorkInterruptedError
-from datasets_vc.cli.options import Options, keep_options, options_of
+from datasets_vc.cli.options import Options, keep_options, keep_options_or_list, options_of
 from datasets_vc.cli.progress import TerminalProgress
 from datasets_vc.cli.render import guarded
 from datasets_vc.errors import InvalidInputError
@@ -114,6 +114,16 @@ class Session:
 def new_app(**settings: Any) -> typer.Typer:
     """A group of verbs; its help is plain text, which is fast and reads the same everywhere."""
     return typer.Typer(cls=Group, rich_markup_mode=None, **settings)
+
+
+def new_listing_app(summary: str) -> typer.Typer:
+    """A verb that has verbs of its own; alone it means its `list`."""
+    return new_app(
+        help=f"{summary}\n\nWithout a command, list them.",
+        callback=keep_options_or_list,
+        invoke_without_command=True,
+        subcommand_metavar="[COMMAND] [ARGS]...",
+    )
 
 
 def verb(app: typer.Typer, name: str, example: str) -> Callable[[Verb], Verb]:

@@ -8,6 +8,8 @@ import pytest
 
 from datasets_vc import errors
 from datasets_vc.cli.failure import EXIT_CODE_WORDS, EXIT_CODES, exit_code_of
+from datasets_vc.cli.habits import INSTEAD
+from datasets_vc.cli.main import VERBS
 
 EXPECTED = {
     errors.DatasetError: 1,
@@ -152,6 +154,20 @@ def test_wrong_usage_is_2_and_a_sentence(dsvc, repository, arguments, message) -
     assert message in outcome.err
     assert "hint: 'dsvc" in outcome.err
     assert "Value error" not in outcome.err
+
+
+@pytest.mark.parametrize("words", [["add", "."], ["-C", "x", "stash"], ["config", "--json"]])
+def test_verbs_of_git_lead_to_ours(dsvc, words) -> None:
+    outcome = dsvc(*words)
+
+    name = next(word for word in words if word in INSTEAD)
+    assert outcome.code == 2
+    told = outcome.data["error"]["hint"] if "--json" in words else outcome.err
+    assert INSTEAD[name] in told
+
+
+def test_no_verb_of_ours_is_called_anothers() -> None:
+    assert not INSTEAD.keys() & VERBS.keys()
 
 
 def test_wrong_usage_as_json(dsvc) -> None:

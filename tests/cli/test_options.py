@@ -26,6 +26,8 @@ def test_json_before_and_after_the_verb(dsvc, repository, arguments) -> None:
         ("--json", "remote", "list"),
         ("remote", "--json", "list"),
         ("remote", "list", "--json"),
+        ("remote", "--json"),
+        ("--json", "remote"),
     ],
 )
 def test_json_around_nested_verbs(dsvc, repository, arguments) -> None:

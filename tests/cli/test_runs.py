@@ -107,7 +107,7 @@ def test_list_of_runs(dsvc, runs) -> None:
     assert line.split()[:3] == [RUN.hex()[:12], "cnn", DATASET.hex()[:12]]
 
     runs.runs.list = list
-    assert dsvc("runs", "list").out == "No runs.\n"
+    assert dsvc("runs", "list").out == dsvc("runs").out == "No runs.\n"
 
 
 def test_one_run(dsvc, runs) -> None:
