@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from datasets_vc.addresses import without_secrets
-from datasets_vc.backends.base import TEMPORARY_PREFIX, Backend
+from datasets_vc.backends.base import LOCK_SUFFIX, TEMPORARY_PREFIX, Backend
 from datasets_vc.backends.failures import is_denied
 from datasets_vc.errors import ConflictError, DatasetError, RemoteError
 
@@ -56,7 +56,8 @@ def probe(backend: Backend, known: str = "") -> ProbeResult:
     try:
         return _try_writing(backend, name)
     finally:
-        for left in (name, f"{name}-root"):
+        # Where files make a swap safe, there is a lock file, too.
+        for left in (name, f"{name}-root", f"{name}-root{LOCK_SUFFIX}"):
             with suppress(DatasetError):
                 backend.delete(left)
 

@@ -22,7 +22,7 @@ def local(tmp_path: Path) -> LocalBackend:
 
 def left(backend: Backend) -> list[Path]:
     assert isinstance(backend, LocalBackend)
-    return [path for path in backend.folder.rglob("*") if path.suffix != ".lock"]
+    return list(backend.folder.rglob("*"))
 
 
 def test_a_server_that_ignores_conditions_is_found_out(local: LocalBackend) -> None:

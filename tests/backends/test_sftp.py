@@ -123,6 +123,11 @@ def test_a_lock_file_that_was_deleted_meanwhile_locks_nobody(
     assert [path.name for path in (tmp_path / "store").iterdir() if "tmp" in path.name] == []
 
 
+def test_a_probe_leaves_no_file(backend: FsspecBackend, tmp_path: Path) -> None:
+    assert probe(backend).conditional_writes
+    assert [path for path in (tmp_path / "store").rglob("*") if path.is_file()] == []
+
+
 def test_an_account_that_may_run_nothing_has_no_safe_swap(
     ssh_home: SshServer, tmp_path: Path
 ) -> None:
