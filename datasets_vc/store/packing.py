@@ -8,9 +8,10 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from datasets_vc.backends.base import Backend
-from datasets_vc.digest import Buffer, Digest
+from datasets_vc.digest import DIGEST_SIZE, Buffer, Digest
 from datasets_vc.format.header import PACK, encode_header
 from datasets_vc.format.index import IndexTable, PackInfo
 from datasets_vc.format.location import LOCATION, RAW, Locations, digest_keys
@@ -20,6 +21,7 @@ from datasets_vc.store.index import ChunkIndex, merge_tables
 from datasets_vc.store.names import PACKS, pack_name
 
 _GAP = 8
+_FILTER_BITS = 1 << 24
 
 
 class Encoded(NamedTuple):
@@ -99,6 +101,36 @@ class _OpenPack:
         self.size += len(data)
 
 
+class _Filter:
+    """Tells of most digests that were not added that they were not: a Bloom filter (1970).
+
+    Its only hash is how a digest begins. Searching the tables of closed packs for every new chunk
+    costs more than all else that is done for it by the one thread that fills packs.
+    """
+
+    def __init__(self) -> None:
+        self._bits = np.zeros(0, np.uint8)
+
+    def add(self, digests: bytes) -> None:
+        """Add digests, end to end."""
+        if not len(self._bits):
+            self._bits = np.zeros(_FILTER_BITS >> 3, np.uint8)
+        places, bits = self._of(digests)
+        np.bitwise_or.at(self._bits, places, bits)
+
+    def may_have(self, digests: bytes) -> bool:
+        """Whether any of some digests, end to end, may have been added."""
+        if not len(self._bits):
+            return False
+        places, bits = self._of(digests)
+        return bool((self._bits[places] & bits).any())
+
+    def _of(self, digests: bytes) -> tuple[NDArray[np.intp], NDArray[np.uint8]]:
+        hashes = np.frombuffer(digests, np.uint32)[:: DIGEST_SIZE // 4].astype(np.intp)
+        hashes %= _FILTER_BITS
+        return hashes >> 3, (1 << (hashes & 7)).astype(np.uint8)
+
+
 class PackBuilder:
     """Puts chunks of one category into packs, each chunk once. For one thread at a time.
 
@@ -114,6 +146,7 @@ class PackBuilder:
         self._avoid = avoid
         self._open: _OpenPack | None = None
         self._closed = ChunkIndex(())
+        self._filter = _Filter()
         self._pool: ThreadPoolExecutor | None = None
         self._finishing: Future[None] | None = None
 
@@ -164,7 +197,7 @@ class PackBuilder:
         here = self._open.digests if self._open else {}
         # A dict keeps one of several that are equal.
         new = {chunk.digest: chunk for chunk in chunks if chunk.digest not in here}
-        if not self._closed.tables or not new:
+        if not self._filter.may_have(b"".join(new)):
             return list(new.values())
         known = self._closed.contains(list(new)).tolist()
         return [chunk for chunk, there in zip(new.values(), known, strict=True) if not there]
@@ -172,6 +205,7 @@ class PackBuilder:
     def _close(self, pack: _OpenPack) -> None:
         table, finish = pack.close(self._category)
         self._closed = ChunkIndex([*self._closed.tables, table])
+        self._filter.add(table.digests.tobytes())
         self._open = None
         self._settle()
         self._pool = self._pool or ThreadPoolExecutor(1)

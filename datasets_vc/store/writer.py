@@ -213,6 +213,8 @@ class ChunkWriter:
         return True
 
     def _count(self, digests: Buffer) -> None:
+        if not len(digests):
+            return
         with self._lock:
             self._counted += digests
 

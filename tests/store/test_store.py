@@ -176,6 +176,23 @@ def test_packs_are_closed_at_their_size(store: Store, monkeypatch: pytest.Monkey
     assert len(store.read_files(digests)) == 21
 
 
+@pytest.mark.parametrize("bits", [8, 1 << 24])
+def test_what_a_closed_pack_has_is_not_written_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch, bits: int
+) -> None:
+    # With 8 bits, all is taken for possibly there.
+    monkeypatch.setattr("datasets_vc.store.packing._FILTER_BITS", bits)
+    monkeypatch.setattr("datasets_vc.store.packing.TARGET_SIZE", 10_000)
+    writer = store.writer()
+    files = [noise(3000, seed) for seed in range(40)]
+    for seed in (*range(30), *range(40), 0):
+        writer.add_file(files[seed])
+    written = writer.finish()
+    store.publish(written)
+    assert written.chunks == 40
+    assert [bytes(data) for data in store.read_files(map(digest_of, files))] == files
+
+
 def test_what_no_pack_could_say_is_not_written(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
