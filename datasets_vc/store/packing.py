@@ -11,17 +11,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datasets_vc.backends.base import Backend
-from datasets_vc.digest import DIGEST_SIZE, Buffer, Digest
+from datasets_vc.digest import Buffer, Digest
 from datasets_vc.format.header import PACK, encode_header
 from datasets_vc.format.index import IndexTable, PackInfo
-from datasets_vc.format.location import LOCATION, RAW, Locations, digest_keys
+from datasets_vc.format.location import (
+    LOCATION,
+    RAW,
+    DigestKeys,
+    Locations,
+    as_keys,
+    digest_keys,
+    joined,
+)
 from datasets_vc.format.pack import ALIGNMENT, TARGET_SIZE, encode_footer
 from datasets_vc.store.behind import WriterBehind
-from datasets_vc.store.index import ChunkIndex, merge_tables
+from datasets_vc.store.growth import ready
+from datasets_vc.store.index import merge_tables
 from datasets_vc.store.names import PACKS, pack_name
 
 _GAP = 8
-_FILTER_BITS = 1 << 24
+_FACTOR = 2
+_LONGEST_RUN = 1 << 18
+"""Rows; merging longer ones would take memory, and saves little."""
 
 
 class Encoded(NamedTuple):
@@ -101,34 +112,28 @@ class _OpenPack:
         self.size += len(data)
 
 
-class _Filter:
-    """Tells of most digests that were not added that they were not: a Bloom filter (1970).
-
-    Its only hash is how a digest begins. Searching the tables of closed packs for every new chunk
-    costs more than all else that is done for it by the one thread that fills packs.
-    """
+class _Stored:
+    """The digests that closed packs hold: sorted runs, few of them however many packs there are."""
 
     def __init__(self) -> None:
-        self._bits = np.zeros(0, np.uint8)
+        self._runs: list[DigestKeys] = []
 
-    def add(self, digests: bytes) -> None:
-        """Add digests, end to end."""
-        if not len(self._bits):
-            self._bits = np.zeros(_FILTER_BITS >> 3, np.uint8)
-        places, bits = self._of(digests)
-        np.bitwise_or.at(self._bits, places, bits)
+    def add(self, digests: DigestKeys) -> None:
+        """Add digests that are sorted."""
+        runs = sorted((*self._runs, digests), key=len)
+        count = ready([len(run) for run in runs], _FACTOR, _LONGEST_RUN)
+        merged = [np.sort(joined(runs[:count]), kind="stable")] if count else []
+        self._runs = [*merged, *runs[count:]]
 
-    def may_have(self, digests: bytes) -> bool:
-        """Whether any of some digests, end to end, may have been added."""
-        if not len(self._bits):
-            return False
-        places, bits = self._of(digests)
-        return bool((self._bits[places] & bits).any())
-
-    def _of(self, digests: bytes) -> tuple[NDArray[np.intp], NDArray[np.uint8]]:
-        hashes = np.frombuffer(digests, np.uint32)[:: DIGEST_SIZE // 4].astype(np.intp)
-        hashes %= _FILTER_BITS
-        return hashes >> 3, (1 << (hashes & 7)).astype(np.uint8)
+    def which(self, digests: Sequence[Digest]) -> NDArray[np.bool_]:
+        """Which of some digests were added."""
+        keys = as_keys(digests)
+        found = np.zeros(len(keys), np.bool_)
+        for run in self._runs:
+            at = np.searchsorted(run, keys)
+            at[at == len(run)] = 0
+            found |= run[at] == keys
+        return found
 
 
 class PackBuilder:
@@ -145,8 +150,8 @@ class PackBuilder:
         self._category = category
         self._avoid = avoid
         self._open: _OpenPack | None = None
-        self._closed = ChunkIndex(())
-        self._filter = _Filter()
+        self._tables: list[IndexTable] = []
+        self._stored = _Stored()
         self._pool: ThreadPoolExecutor | None = None
         self._finishing: Future[None] | None = None
 
@@ -184,7 +189,7 @@ class PackBuilder:
             self._close(self._open)
         self._settle()
         self._end()
-        return self._closed.tables
+        return self._tables
 
     def abort(self) -> None:
         """Leave no unfinished pack behind."""
@@ -197,15 +202,13 @@ class PackBuilder:
         here = self._open.digests if self._open else {}
         # A dict keeps one of several that are equal.
         new = {chunk.digest: chunk for chunk in chunks if chunk.digest not in here}
-        if not self._filter.may_have(b"".join(new)):
-            return list(new.values())
-        known = self._closed.contains(list(new)).tolist()
+        known = self._stored.which(list(new)).tolist()
         return [chunk for chunk, there in zip(new.values(), known, strict=True) if not there]
 
     def _close(self, pack: _OpenPack) -> None:
         table, finish = pack.close(self._category)
-        self._closed = ChunkIndex([*self._closed.tables, table])
-        self._filter.add(table.digests.tobytes())
+        self._tables.append(table)
+        self._stored.add(table.digests)
         self._open = None
         self._settle()
         self._pool = self._pool or ThreadPoolExecutor(1)

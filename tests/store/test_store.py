@@ -176,12 +176,11 @@ def test_packs_are_closed_at_their_size(store: Store, monkeypatch: pytest.Monkey
     assert len(store.read_files(digests)) == 21
 
 
-@pytest.mark.parametrize("bits", [8, 1 << 24])
+@pytest.mark.parametrize("longest", [1, 8, 1 << 18])
 def test_what_a_closed_pack_has_is_not_written_again(
-    store: Store, monkeypatch: pytest.MonkeyPatch, bits: int
+    store: Store, monkeypatch: pytest.MonkeyPatch, longest: int
 ) -> None:
-    # With 8 bits, all is taken for possibly there.
-    monkeypatch.setattr("datasets_vc.store.packing._FILTER_BITS", bits)
+    monkeypatch.setattr("datasets_vc.store.packing._LONGEST_RUN", longest)
     monkeypatch.setattr("datasets_vc.store.packing.TARGET_SIZE", 10_000)
     writer = store.writer()
     files = [noise(3000, seed) for seed in range(40)]
