@@ -188,7 +188,7 @@ def _remotes(context: Context) -> list[_There]:
         ]
         found.append(_There(index, np.array(sound, np.bool_)))
         # From now on this store is one that lacks what a remote has.
-        update_tracking(context.store, name, connection.root)
+        update_tracking(context.store, name, connection.root, tags=False)
     if not found:
         raise RemoteError(
             f"No remote could say what it has: {trouble}",

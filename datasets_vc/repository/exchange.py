@@ -87,7 +87,7 @@ def push(context: Context, remote: str, choice: RefChoice, progress: Progress) -
     runs = Outgoing() if choice.delete else outgoing(local, there)
     pushed = push_refs(local, there, refs, extra=runs.extra, progress=progress)
     send_runs(local, there, runs.ids)
-    update_tracking(local, remote, pushed.root)
+    update_tracking(local, remote, pushed.root, tags=False)
     counted = connection.backend
     moved = pushed.moved
     current = context.head.branch

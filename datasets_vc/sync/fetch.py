@@ -159,7 +159,9 @@ def plan_files(local: Store, remote: Store, files: Digests) -> tuple[Moved, Rece
     return moved, plan_receiving(local, remote, file_chunks(local, keys))
 
 
-def update_tracking(local: Store, name: str, seen: Root, fetched: Reach | None = None) -> Root:
+def update_tracking(
+    local: Store, name: str, seen: Root, fetched: Reach | None = None, *, tags: bool = True
+) -> Root:
     """Remember where the branches of the remote `name` were; take over tags that are new here.
 
     What was not fetched stays as it was: a push looks at the whole root and brings nothing.
@@ -168,13 +170,14 @@ def update_tracking(local: Store, name: str, seen: Root, fetched: Reach | None =
     Args:
         fetched: how far a fetch went that history is cut after; a shallow store needs it, else it
             takes over what its own refs lead to.
+        tags: take them over, as a fetch does. A push would bring back what was deleted here.
     """
     prefix = f"{name}/"
     known = _known(local) if local.shallow or fetched else None
     among = known | fetched.within if known is not None and fetched else known
     # A tag that is called as a tracked branch would be taken for it: tags come first among names.
-    apart = {tag: to for tag, to in seen.tags.items() if not tag.startswith(prefix)}
-    branches, tags = (_held(local, refs, among) for refs in (seen.branches, apart))
+    apart = {tag: to for tag, to in seen.tags.items() if tags and not tag.startswith(prefix)}
+    branches, new_tags = (_held(local, refs, among) for refs in (seen.branches, apart))
 
     def change(root: Root) -> Root:
         kept: Refs = {
@@ -187,10 +190,10 @@ def update_tracking(local: Store, name: str, seen: Root, fetched: Reach | None =
         if fetched:
             shallow = shallow - fetched.within | fetched.beyond - (known or set())
         return replace(
-            root, tracking=dict(kept) | theirs, tags=tags | dict(root.tags), shallow=shallow
+            root, tracking=dict(kept) | theirs, tags=new_tags | dict(root.tags), shallow=shallow
         )
 
-    held = {*branches.values(), *tags.values()}
+    held = {*branches.values(), *new_tags.values()}
     root = local.swap_root(change, local.counting_on(held))
     if root.shallow != local.shallow:
         local.refresh(root)

@@ -224,6 +224,19 @@ def test_a_pull_of_a_part_makes_it_the_workspaces(work: Repository, tmp_path: Pa
     assert tree_of(other.folder) == tree_of(work.folder)
 
 
+def test_a_tag_that_was_deleted_here_comes_back_with_a_fetch_only(work: Repository) -> None:
+    work.tags.annotate("v5", message="five", tagger=AUTHOR)
+    work.push()
+    there = work.tags.list()
+    for name in there:
+        work.tags.delete(name)
+    commit(work, large(9))
+    work.push()
+    assert work.tags.list() == {}
+    work.fetch()
+    assert work.tags.list() == there
+
+
 def test_what_a_push_chooses(work: Repository, tmp_path: Path) -> None:
     work.tags.create("v5")
     work.checkout("v2", create="side")

@@ -84,14 +84,28 @@ def _check_merge(
         assert committed_tree(repository) == merged
         return
     if data.draw(st.booleans(), label="take it back"):
-        merging.abort()
-        # Whoever had made the changes of theirs by hand beforehand is back at HEAD, too.
-        by_hand = [path for path in files | ours if files.get(path) != ours.get(path)]
-        same = {path: ours.get(path) for path in by_hand if files.get(path) == merged.get(path)}
-        assert tree_of(repository.folder) == model.with_changes(files, same)
-        assert committed_tree(repository) == ours
+        _check_abort(repository, files, ours, merged)
         return
     _check_resolved(repository, data, expected, merged, sides)
+
+
+def _check_abort(repository: Repository, files: Tree, ours: Tree, merged: Tree) -> None:
+    # Whoever had made the changes of theirs by hand beforehand is back at HEAD, too.
+    by_hand = [path for path in files | ours if files.get(path) != ours.get(path)]
+    same = {path: ours.get(path) for path in by_hand if files.get(path) == merged.get(path)}
+    try:
+        after = model.with_changes(files, same)
+    except RefusedError:
+        # What HEAD has cannot come back to where something new stands that nobody committed.
+        before = tree_of(repository.folder)
+        with pytest.raises(UnsavedChangesError):
+            repository.merging.abort()
+        assert tree_of(repository.folder) == before
+        assert repository.merging.state() is not None
+        return
+    repository.merging.abort()
+    assert tree_of(repository.folder) == after
+    assert committed_tree(repository) == ours
 
 
 def _check_resolved(

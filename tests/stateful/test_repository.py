@@ -394,13 +394,6 @@ class RepositoryMachine(RuleBasedStateMachine):
         assert repository.push().commit == tip
         self.there.branches[workspace.branch] = tip
         self.there.tags |= tags
-        # A push brings nothing, so no tag that is an object of its own.
-        known = {
-            name: tip
-            for name, tip in self.there.tags.items()
-            if tip in workspace.known and name != ANNOTATED
-        }
-        workspace.tags = known | workspace.tags
 
     @rule(which=WHICH)
     def fetch(self, which: int) -> None:
