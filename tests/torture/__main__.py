@@ -35,6 +35,8 @@ Of `crowd` it is how many processes there are, of `hostile` how many seconds it 
 
 def main() -> int:
     options = _options()
+    if options.folder:
+        options.folder.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="torture-", dir=options.folder)).resolve()
     until = time.monotonic() + options.minutes * 60
     tallies = []
