@@ -224,11 +224,14 @@ def _run(given: list[str], *, as_json: bool, trace: bool) -> int:
 
 def _report_usage(error: TyperException, given: list[str], *, as_json: bool) -> int:
     message = error.format_message().replace("Value error, ", "")
-    return report_usage(message, _usage_hint(message, given), as_json=as_json)
+    return report_usage(message, _usage_hint(error, message, given), as_json=as_json)
 
 
-def _usage_hint(message: str, given: list[str]) -> str:
-    if verb := next((word for word in given if word in VERBS), None):
+def _usage_hint(error: TyperException, message: str, given: list[str]) -> str:
+    # A folder may be called as a verb is: where the parser says how far it came, that counts.
+    context = getattr(error, "ctx", None)
+    words = context.command_path.split()[1:] if context else given
+    if verb := next((word for word in words if word in VERBS), None):
         return f"'dsvc {verb} --help' shows how it is used."
     unknown = re.match("No such command '(.*?)'", message)
     return INSTEAD.get(unknown[1] if unknown else "", "'dsvc --help' lists the verbs.")

@@ -11,14 +11,7 @@ from datasets_vc.format.root import Root
 from datasets_vc.format.run import RunHead, decode_run_head, decode_run_log, decode_run_packs
 from datasets_vc.history.reachable import Holder
 from datasets_vc.store import Store
-from datasets_vc.store.names import (
-    RUN_HEAD,
-    RUN_LOG,
-    RUN_PACKS,
-    RUNS,
-    run_of,
-    run_part,
-)
+from datasets_vc.store.names import RUN_HEAD, RUN_LOG, RUN_PACKS, RUNS, run_of, run_part
 
 
 def ref_holders(root: Root) -> Iterator[Holder]:

@@ -6,10 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from datasets_vc.digest import Digest
-from datasets_vc.errors import (
-    DatasetError,
-    MissingDataError,
-)
+from datasets_vc.errors import DatasetError, MissingDataError
 from datasets_vc.format.root import Refs
 from datasets_vc.history.commits import read_commit
 from datasets_vc.memory import give_back
