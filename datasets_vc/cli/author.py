@@ -9,14 +9,19 @@ import socket
 import subprocess
 from pathlib import Path
 
+from datasets_vc.cli.streams import prose
 from datasets_vc.config import read_config
 
 VARIABLE = "DSVC_AUTHOR"
 
 
 def author_of(given: str | None, workspace: Path) -> str:
-    """The author as given, else of the environment, the workspace's config, git, the login."""
-    return (
+    """The author as given, else of the environment, the workspace's config, git, the login.
+
+    Raises:
+        InvalidInputError: it is no text.
+    """
+    return prose(
         given
         or os.environ.get(VARIABLE)
         or read_config(workspace).author
@@ -42,5 +47,5 @@ def _git_author(folder: Path) -> str:
 
 def _git_value(git: str, folder: Path, key: str) -> str:
     command = [git, "-C", str(folder), "config", "--get", key]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    return result.stdout.strip()
+    result = subprocess.run(command, capture_output=True, check=False)
+    return os.fsdecode(result.stdout.strip())

@@ -11,6 +11,9 @@ from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
 
+from datasets_vc.cli.streams import prose
+
+_PROSE = frozenset({"message", "author"})
 _LETTERS = {int: "N", float: "X", str: "TEXT"}
 
 
@@ -60,6 +63,7 @@ class _Conversion:
         annotation = parameter.type_descriptor.annotation
         self._is_path = annotation is Path
         self._is_text = annotation in (str, list[str])
+        self._is_prose = parameter.name in _PROSE
 
     def __call__(self, ctx: Any, value: Any) -> Any:
         parameter = self._parameter
@@ -70,6 +74,8 @@ class _Conversion:
             return self._convert(ctx, value)
         if not missing and self._is_path:
             value = Path(value)
+        if self._is_prose and isinstance(value, str):
+            value = prose(value)
         if missing and (parameter.multiple or parameter.nargs == -1):
             value = ()
         return parameter.callback(ctx, parameter, value) if parameter.callback else value

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from datasets_vc import errors
 from datasets_vc.cli.render import shown
+from datasets_vc.cli.streams import answer_lost
 
 DONE = 0
 FAILED = 1
@@ -55,8 +56,8 @@ class WorkInterruptedError(Exception):
     """Ctrl-C, or a signal that means the same."""
 
 
-class ReaderGoneError(Exception):
-    """Who read our output has stopped, as `dsvc log | head` does: no error."""
+class AnswerLostError(Exception):
+    """What was asked for cannot be written any more: no use to go on; `settle` says the rest."""
 
 
 def exit_code_of(error: Exception) -> int:
@@ -99,7 +100,9 @@ def report_usage(message: str, hint: str, *, as_json: bool) -> int:
 def _tell(kind: str, message: str, hint: str, code: int, as_json: bool) -> int:
     if as_json:
         sys.stdout.write(json.dumps(_error(kind, message, hint), indent=2) + "\n")
-        return code
+        sys.stdout.flush()
+        if not answer_lost():
+            return code
     prefix = "" if code == INTERRUPTED else "error: "
     sys.stderr.write(f"{prefix}{shown(message)}\n")
     if hint:

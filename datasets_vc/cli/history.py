@@ -284,3 +284,4 @@ def cat(
         raise InvalidInputError(f"'{place}' is not REV:PATH.", "For example: HEAD:train/labels.csv")
     for part in session.repository.cat(revision or "HEAD", path):
         sys.stdout.buffer.write(part)
+        session.give_up_unheard()

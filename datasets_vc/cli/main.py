@@ -18,7 +18,7 @@ from datasets_vc.cli.commands import Group
 from datasets_vc.cli.failure import (
     DONE,
     EXIT_CODE_WORDS,
-    ReaderGoneError,
+    AnswerLostError,
     WorkInterruptedError,
     report,
     report_usage,
@@ -31,10 +31,7 @@ from datasets_vc.cli.options import (
     VerboseOption,
     keep_options,
 )
-
-# 128 + SIGPIPE, as the shell reports programs whose reader went away.
-PIPE_CLOSED = 141
-
+from datasets_vc.cli.streams import need_utf8, open_standard_streams, settle
 
 _SHELLS = ("bash", "zsh", "fish", "powershell")
 
@@ -189,34 +186,30 @@ def options(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command line and return its exit code; the `dsvc` script calls this."""
+    """Run one command line and return its exit code; the `dsvc` script calls this.
+
+    Args:
+        arguments: those of this process by default, whose standard streams are then seen to.
+    """
+    if arguments is None:
+        need_utf8()
+        open_standard_streams()
     given = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     # Known before parsing, since parsing is what may fail.
     as_json = "--json" in _before_dashes(given)
     trace = bool({"-v", "--verbose"} & set(_before_dashes(given)) or os.environ.get("DSVC_DEBUG"))
-    try:
-        code = _run(given, as_json=as_json, trace=trace)
-        sys.stdout.flush()
-    except (BrokenPipeError, ReaderGoneError):
-        # Nobody reads on; Python would complain when it flushes at the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return PIPE_CLOSED
-    return code
+    return settle(_run(given, as_json=as_json, trace=trace))
 
 
 def _run(given: list[str], *, as_json: bool, trace: bool) -> int:
-    for stream in (sys.stdout, sys.stderr):
-        # A terminal that lacks a letter of a file's name is no reason to fail.
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
     try:
         code = root_command().main(given, prog_name="dsvc", standalone_mode=False)
     except TyperException as error:
         return _report_usage(error, given, as_json=as_json)
-    except KeyboardInterrupt:
+    except AnswerLostError:
+        return DONE
+    except (KeyboardInterrupt, WorkInterruptedError):
         return report(WorkInterruptedError(), as_json=as_json, trace=trace)
-    except (BrokenPipeError, ReaderGoneError):
-        raise
     except Exception as error:
         return report(error, as_json=as_json, trace=trace)
     return code if isinstance(code, int) else DONE

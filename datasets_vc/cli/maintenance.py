@@ -12,6 +12,7 @@ import typer
 from datasets_vc.cli.failure import CORRUPT, DONE
 from datasets_vc.cli.render import count, moment, short, shown, size, table
 from datasets_vc.cli.session import Session, new_app, verb
+from datasets_vc.cli.streams import work_is_done
 
 if TYPE_CHECKING:
     from datasets_vc.repository.checking import Checked
@@ -90,6 +91,7 @@ def fsck(
     result = session.repository.maintenance.fsck(
         remote=remote, sample=_fraction(sample), repair=repair, progress=session.progress
     )
+    work_is_done()
     session.answer(result, _checked_json, lambda done: _checked_lines(session, done, repair))
     return DONE if result.sound else CORRUPT
 

@@ -13,6 +13,7 @@ from datasets_vc import repository as facade
 from datasets_vc.cli.failure import DIFFERS, DONE, NOT_RESTORABLE, as_data
 from datasets_vc.cli.render import moment, number, short, shown, table
 from datasets_vc.cli.session import Session, new_app, new_listing_app, verb
+from datasets_vc.cli.streams import work_is_done
 from datasets_vc.errors import InvalidInputError, NotFoundError, NotRestorableError
 from datasets_vc.format.lock import LOCK_SUFFIX
 from datasets_vc.runs.arguments import Overrides, TrainRequest
@@ -99,6 +100,7 @@ def train(
         quiet=session.options.quiet,
     )
     record = repository.runs.train(request, session.progress)
+    work_is_done()
     session.answer(record, _record_json, lambda made: _result_lines(repository, made))
 
 
@@ -277,6 +279,7 @@ def reproduce(
         if session.options.json:
             return NOT_RESTORABLE
         raise
+    work_is_done()
     session.answer(result, _reproduction_json, _reproduction_lines)
     return DIFFERS if result.comparison.verdict == DIVERGED else DONE
 

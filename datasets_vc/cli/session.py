@@ -16,10 +16,11 @@ import typer
 
 from datasets_vc import repository as facade
 from datasets_vc.cli.commands import AFTER_DASHES, Command, Group
-from datasets_vc.cli.failure import ReaderGoneError, WorkInterruptedError
+from datasets_vc.cli.failure import AnswerLostError, WorkInterruptedError
 from datasets_vc.cli.options import Options, keep_options, keep_options_or_list, options_of
 from datasets_vc.cli.progress import TerminalProgress
 from datasets_vc.cli.render import guarded
+from datasets_vc.cli.streams import answer_lost, is_work_done, work_is_done
 from datasets_vc.errors import InvalidInputError
 from datasets_vc.progress import SILENT, Progress
 
@@ -67,6 +68,17 @@ class Session:
             return
         for line in as_lines(result):
             sys.stdout.write(guarded(line) + "\n")
+            if not is_work_done():
+                self.give_up_unheard()
+
+    def give_up_unheard(self) -> None:
+        """End a verb that only answers, as soon as nobody can hear it.
+
+        Raises:
+            AnswerLostError: something that was written has been lost.
+        """
+        if answer_lost():
+            raise AnswerLostError
 
     def done(
         self,
@@ -75,6 +87,7 @@ class Session:
         as_lines: Callable[[Result], Iterable[str]],
     ) -> None:
         """Print what was done; `--quiet` leaves the lines out."""
+        work_is_done()
         quiet = self.options.quiet and not self.options.json
         self.answer(result, as_json, (lambda _: ()) if quiet else as_lines)
 
@@ -147,8 +160,6 @@ def verb(app: typer.Typer, name: str, example: str) -> Callable[[Verb], Verb]:
                 return function(session, **values)
             except KeyboardInterrupt as error:
                 raise WorkInterruptedError from error
-            except BrokenPipeError as error:
-                raise ReaderGoneError from error
             finally:
                 session.close_progress()
 

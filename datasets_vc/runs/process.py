@@ -39,7 +39,7 @@ class Command:
     def argv(self) -> list[str]:
         values = {"{data}": self.data, "{out}": str(self.out), "{config}": str(self.config)}
         filled = [values.get(argument, argument) for argument in self.arguments]
-        return [sys.executable, "-m", "models", *filled]
+        return [sys.executable, "-X", "utf8", "-m", "models", *filled]
 
 
 def run(command: Command, listener: Listener) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -78,6 +79,21 @@ def make_run(prefix: str, names: Sequence[str], rows: NDArray[np.int64]) -> Run:
     sizes = map(len, parts if len(text) == len(joined) else [part.encode() for part in parts])
     lengths = np.fromiter(sizes, np.int64, len(parts))
     return Run(text, lengths[1:] + lengths[0], rows)
+
+
+def check_encoding() -> None:
+    """Refuse to take the names of files for what they are not.
+
+    Raises:
+        InvalidInputError: this process reads names in another encoding than UTF-8.
+    """
+    encoding = sys.getfilesystemencoding()
+    if encoding.lower() not in ("utf-8", "utf8"):
+        raise InvalidInputError(
+            f"This process reads the names of files as '{encoding}', so that the same files would "
+            "be another dataset here.",
+            "Start it with PYTHONUTF8=1 in its environment, or as 'python -X utf8'.",
+        )
 
 
 def check_name(prefix: str, name: str) -> None:

@@ -23,7 +23,7 @@ from datasets_vc.workspace.checkout import FileSource
 from datasets_vc.workspace.consume import Consumed, consumable, consume
 from datasets_vc.workspace.git import GITIGNORE
 from datasets_vc.workspace.ingest import FileSink, Ingested, ingest
-from datasets_vc.workspace.listing import Listing
+from datasets_vc.workspace.listing import Listing, check_encoding
 from datasets_vc.workspace.locking import TEMPORARY_DIR, locked
 from datasets_vc.workspace.part import Part
 from datasets_vc.workspace.remembered import load_cache
@@ -45,9 +45,13 @@ class Workspace:
 
     Paths given to a method narrow it to them and what lies below; none means everything. The stat
     cache is looked after by every method that reads or writes files.
+
+    Raises:
+        InvalidInputError: this process reads the names of files in another encoding than UTF-8.
     """
 
     def __init__(self, folder: Path) -> None:
+        check_encoding()
         self.folder = folder
 
     @classmethod
@@ -56,8 +60,10 @@ class Workspace:
 
         Raises:
             AlreadyExistsError: it is one.
+            InvalidInputError: see `Workspace`.
             DatasetError: it cannot be written to.
         """
+        check_encoding()
         try:
             make_folders(folder)
             (folder / META_DIR).mkdir()

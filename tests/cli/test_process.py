@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from datasets_vc.cli.main import PIPE_CLOSED
+from datasets_vc.cli.streams import PIPE_CLOSED
 
 COMMAND = [sys.executable, "-m", "datasets_vc.cli"]
 
