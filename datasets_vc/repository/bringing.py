@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from datasets_vc.digest import Digest
-from datasets_vc.errors import DatasetError, MissingDataError
+from datasets_vc.errors import (
+    DatasetError,
+    FormatError,
+    IntegrityError,
+    InvalidInputError,
+    MissingDataError,
+    NotFoundError,
+    RemoteError,
+)
 from datasets_vc.format.node import Node
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.repository.context import Context
@@ -18,6 +26,46 @@ Bring = Callable[[Store, Sequence[Digest]], None]
 Lacking = Callable[[Sequence[Digest]], list[Digest]]
 
 _HINT = "Add the remote that has it: dsvc remote add NAME URL"
+
+_LACKING = (MissingDataError, NotFoundError, RemoteError)
+
+OF_A_REMOTE = (*_LACKING, FormatError, IntegrityError, InvalidInputError)
+"""What a remote can be to blame for. All other errors have a cause on this side."""
+
+
+class Trouble:
+    """What went wrong with remotes that were asked one after the other.
+
+    That a remote has nothing, or cannot be asked, is no news if another one has what is wanted. All
+    else has another cause, which must not be taken for the lack of a remote.
+    """
+
+    def __init__(self) -> None:
+        self._errors: list[DatasetError] = []
+
+    def note(self, error: DatasetError) -> None:
+        """Note why a remote gave nothing; raises what no other remote can help against."""
+        if type(error) is DatasetError:
+            raise error  # no other remote gives us room
+        self._errors.append(error)
+
+    def nobody_has(self, lack: str, has: str = "has it") -> DatasetError:
+        """The error that says that no remote has something, or that it failed for another cause.
+
+        Args:
+            lack: the sentence up to "and no remote": "Dataset 12ab is not here".
+            has: how it goes on.
+        """
+        for error in self._errors:
+            if not isinstance(error, _LACKING):
+                return error
+        asked = " that could be asked" if self._unasked else ""
+        more = "".join(f" {error.message}" for error in self._errors)
+        return MissingDataError(f"{lack}, and no remote{asked} {has}.{more}", _HINT)
+
+    @property
+    def _unasked(self) -> bool:
+        return any(isinstance(error, RemoteError) for error in self._errors)
 
 
 def ensure_nodes(context: Context, datasets: Iterable[Digest]) -> None:
@@ -38,11 +86,7 @@ def ensure_nodes(context: Context, datasets: Iterable[Digest]) -> None:
 
     rest, trouble = _from_remotes(context, list(dict.fromkeys(datasets)), lacking, bring)
     if rest:
-        raise MissingDataError(
-            f"The list of files of dataset {rest[0].hex()} is not here, and no remote has "
-            f"it.{trouble}",
-            _HINT,
-        )
+        raise trouble.nobody_has(f"The list of files of dataset {rest[0].hex()} is not here")
 
 
 def ensure_parts(
@@ -69,10 +113,9 @@ def ensure_parts(
 
     rest, trouble = _from_remotes(context, list(dict.fromkeys(nodes)), lacking, bring)
     if rest:
-        raise MissingDataError(
-            f"The list of files of an earlier version is not here, and no remote has it, such as "
-            f"node {rest[0].hex()}.{trouble}",
-            _HINT,
+        raise trouble.nobody_has(
+            "The list of files of an earlier version is not here",
+            f"has it, such as node {rest[0].hex()}",
         )
 
 
@@ -105,31 +148,27 @@ def ensure_files(
 
     rest, trouble = _from_remotes(context, list(dict.fromkeys(files)), lacking, bring)
     if rest:
-        raise MissingDataError(
-            f"The bytes of {what} are needed and not here, and no remote has them, such as "
-            f"{rest[0].hex()}.{trouble}",
-            _HINT,
+        raise trouble.nobody_has(
+            f"The bytes of {what} are needed and not here", f"has them, such as {rest[0].hex()}"
         )
 
 
 def _from_remotes(
     context: Context, wanted: list[Digest], lacking: Lacking, bring: Bring
-) -> tuple[list[Digest], str]:
+) -> tuple[list[Digest], Trouble]:
     """Ask one remote after the other; returns what none had, and what went wrong on the way."""
     rest = lacking(wanted)
     if rest:
         # Another process may have brought it since the index was read.
         context.store.refresh()
         rest = lacking(rest)
-    trouble = []
+    trouble = Trouble()
     for config in context.remotes.list().values() if rest else ():
         try:
             bring(connect(config, context.store).store, rest)
         except DatasetError as error:
-            if type(error) is DatasetError:
-                raise  # no other remote gives us room
-            trouble.append(f" {error.message}")
+            trouble.note(error)
         rest = lacking(rest)
         if not rest:
             break
-    return rest, "".join(trouble)
+    return rest, trouble

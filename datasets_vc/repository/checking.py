@@ -16,6 +16,7 @@ from datasets_vc.history.holders import ref_holders, run_holders
 from datasets_vc.history.inspect import Meaning, inspect_meaning
 from datasets_vc.history.reachable import Holder, mark_held
 from datasets_vc.progress import Progress
+from datasets_vc.repository.bringing import OF_A_REMOTE
 from datasets_vc.repository.collecting import Nearby, workspace_holders
 from datasets_vc.repository.context import Context
 from datasets_vc.repository.salvage import from_workspace
@@ -193,7 +194,7 @@ class _Checker:
             send_runs(local, store, [run for run in here if not damaged_parts(local, run)])
         else:
             for config in self._context.remotes.list().values():
-                with suppress(DatasetError):
+                with suppress(*OF_A_REMOTE):
                     receive_runs(store, connect(config, store).store, broken)
         return frozenset(broken - finished_runs(store))
 
@@ -233,7 +234,7 @@ class _Checker:
             return
         for config in self._context.remotes.list().values():
             # Another one may have it; what nobody has is told in the end.
-            with suppress(DatasetError):
+            with suppress(*OF_A_REMOTE):
                 other = connect(config, self._store).store
                 some = [each for each in lost if other.find(each) is not None]
                 receive(self._store, other, some, self._progress)

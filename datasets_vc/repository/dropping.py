@@ -178,6 +178,8 @@ def _remotes(context: Context) -> list[_There]:
             connection = context.remotes.connect(name)
             sizes = {info.name: info.size for info in connection.store.backend.list(PACKS)}
         except DatasetError as error:
+            if type(error) is DatasetError:
+                raise  # it is this machine that has no room, or may not write
             trouble = error.message
             continue
         index = connection.store.index

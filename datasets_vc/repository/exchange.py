@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from datasets_vc.digest import Digest
-from datasets_vc.errors import DatasetError, MissingDataError
+from datasets_vc.errors import DatasetError
 from datasets_vc.format.root import Refs
 from datasets_vc.history.commits import read_commit
 from datasets_vc.memory import give_back
 from datasets_vc.progress import SILENT, Progress
-from datasets_vc.repository.bringing import ensure_files
+from datasets_vc.repository.bringing import Trouble, ensure_files
 from datasets_vc.repository.choice import RefChoice, chosen_refs
 from datasets_vc.repository.context import Context
 from datasets_vc.repository.deepening import bring_history
@@ -158,7 +158,7 @@ def ensure(
     give_back()
     if not lacks:
         return Transfer()
-    trouble = []
+    trouble = Trouble()
     for config in context.remotes.list().values():
         try:
             connection = connect(config, context.store)
@@ -166,18 +166,13 @@ def ensure(
                 moved = fetch_needed(context, connection.store, dataset, need, progress)
                 return _received(connection, moved)
         except DatasetError as error:
-            if type(error) is DatasetError:
-                raise  # no other remote gives us room
-            trouble.append(f" {error.message}")
+            trouble.note(error)
     if not lacks_nodes(context.store, dataset):
         # A version that was never pushed, of files that were, and were dropped here.
         files = needed_files(context, dataset, need)
         ensure_files(context, files, f"dataset {dataset.hex()}", progress)
         return Transfer()
-    raise MissingDataError(
-        f"Dataset {dataset.hex()} is not complete here, and no remote has it.{''.join(trouble)}",
-        "Add the remote that has it: dsvc remote add NAME URL",
-    )
+    raise trouble.nobody_has(f"Dataset {dataset.hex()} is not complete here")
 
 
 def _received(connection: Connection, moved: Moved) -> Transfer:

@@ -98,6 +98,10 @@ class Sending:
 def plan_receiving(local: Store, remote: Store, digests: Digests) -> Receiving:
     """What of `digests` the local store lacks, and how to bring it.
 
+    A pack that a collection is deleting here, or was deleting when it was cut short, does not come
+    as it is: it would be listed under a name that is going to be deleted. What is wanted of it is
+    put into packs of other names.
+
     Raises:
         MissingDataError: the remote does not have one of them.
     """
@@ -116,8 +120,9 @@ def plan_receiving(local: Store, remote: Store, digests: Digests) -> Receiving:
     packs, numbers = _packs_of(places)
     sizes = np.array([pack.size for pack in packs], np.int64)
     asked = np.bincount(numbers, places.rows["stored"], len(packs))
-    small = (asked > 0) & (sizes <= WHOLE_PACK_BELOW)
-    whole = ~small & _mostly(asked, sizes)
+    as_is = np.array([pack.digest not in local.seen.doomed for pack in packs], bool)
+    small = as_is & (asked > 0) & (sizes <= WHOLE_PACK_BELOW)
+    whole = as_is & ~small & _mostly(asked, sizes)
     parts = ~(small | whole)[numbers]
     pieces = list(_pieces(packs, numbers[parts], places.keys[parts], places.rows[parts]))
     new, partly = _small(local, remote.index, [packs[number] for number in np.flatnonzero(small)])

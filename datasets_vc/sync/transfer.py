@@ -39,6 +39,8 @@ _STREAMED = 8 << 20
 
 _PAUSE = 0.05
 
+_ATTEMPTS = 4
+
 
 @dataclass(frozen=True, slots=True)
 class Moved:
@@ -67,19 +69,21 @@ def receive(
     Raises:
         MissingDataError: the remote does not have one of them.
         IntegrityError: what arrived is not what was asked for; nothing of it is kept.
+        CollectedError: collections of the local store went on all the time.
     """
 
     def attempt() -> Moved:
         plan = plan_receiving(local, remote, digests)
         return _Receiver(local, remote, digests, progress, config or TransferConfig()).run(plan)
 
-    try:
-        return attempt()
-    except (MissingPackError, CollectedError):
-        # The remote may have replaced it since its index was read, or a collection was here.
-        remote.refresh()
-        local.refresh()
-        return attempt()
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return attempt()
+        except (MissingPackError, CollectedError):
+            # The remote may have replaced it since its index was read, or a collection was here.
+            remote.refresh()
+            local.refresh()
+    return attempt()
 
 
 def left_behind(local: Store, packs: Sequence[PackInfo]) -> list[PackInfo]:
