@@ -7,8 +7,17 @@ differ only in these stay two entries.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 from datasets_vc.errors import InvalidInputError
+
+Value = TypeVar("Value")
+
+MAX_PATH = 4096
+"""Bytes of a path. One of more than 2,048 components is longer, as each takes two."""
+
+SHORTER = "`dsvc ls` and `dsvc cat` show what is recorded so; give the files shorter paths."
 
 META_DIR = ".dsvc"
 GIT_DIR = ".git"
@@ -65,6 +74,23 @@ def check_path(path: str) -> str:
     return path
 
 
+def check_path_length(path: str) -> None:
+    """Check that a path is no longer than may be recorded, written to disk, or compared.
+
+    Raises:
+        InvalidInputError: it is longer than MAX_PATH.
+    """
+    # A name that is not UTF-8 is told by `problem_with`.
+    length = len(path.encode(errors="surrogatepass"))
+    if length > MAX_PATH:
+        raise InvalidInputError(
+            f"The path {path[:60]!a}… is too long: it has {length:,} bytes and "
+            f"{path.count('/') + 1:,} components; {MAX_PATH:,} bytes and 2,048 components are "
+            "the most.",
+            SHORTER,
+        )
+
+
 def reserved_in(path: str) -> str:
     """Which of `.dsvc` and `.git` some file system takes a component of `path` for, or "".
 
@@ -93,6 +119,37 @@ def is_under(path: str, folder: str) -> bool:
 
 
 def parents_of(path: str) -> list[str]:
-    """The folders that `path` lies in, outermost first."""
+    """The folders that `path` lies in, outermost first: for one path, or a few.
+
+    For many see `folders_of` and `inherited`, which look at each folder once.
+    """
     parts = path.split("/")
     return ["/".join(parts[:depth]) for depth in range(1, len(parts))]
+
+
+def folders_of(paths: Iterable[str]) -> set[str]:
+    """The folders that `paths` lie in, at any depth."""
+    found: set[str] = set()
+    for path in paths:
+        folder = path.rpartition("/")[0]
+        while folder and folder not in found:
+            found.add(folder)
+            folder = folder.rpartition("/")[0]
+    return found
+
+
+def inherited(path: str, known: dict[str, Value], of: Callable[[str, Value], Value]) -> Value:
+    """What holds of a path, given what holds of the folder that it lies in.
+
+    Args:
+        known: what has been found out so far, of the top "" at least; learns more.
+        of: tells it of a path, of whose folder it is told.
+    """
+    new: list[str] = []
+    while path not in known:
+        new.append(path)
+        path = path.rpartition("/")[0]
+    value = known[path]
+    for each in reversed(new):
+        value = known[each] = of(each, value)
+    return value

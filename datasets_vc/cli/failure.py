@@ -21,6 +21,8 @@ DIFFERS = 15
 NOT_RESTORABLE = 16
 INTERRUPTED = 130
 
+_LONGEST = 4000
+
 # The most special class decides; `dsvc --help` prints the words below.
 EXIT_CODES: Mapping[type[Exception], int] = {
     errors.DatasetError: FAILED,
@@ -98,6 +100,7 @@ def report_usage(message: str, hint: str, *, as_json: bool) -> int:
 
 
 def _tell(kind: str, message: str, hint: str, code: int, as_json: bool) -> int:
+    message, hint = _brief(message), _brief(hint)
     if as_json:
         sys.stdout.write(json.dumps(_error(kind, message, hint), indent=2) + "\n")
         sys.stdout.flush()
@@ -108,6 +111,13 @@ def _tell(kind: str, message: str, hint: str, code: int, as_json: bool) -> int:
     if hint:
         sys.stderr.write(f"hint: {shown(hint)}\n")
     return code
+
+
+def _brief(text: str) -> str:
+    """A sentence that may quote a store or a server, which may have said very much."""
+    if len(text) <= _LONGEST:
+        return text
+    return f"{text[: _LONGEST // 2]} … {text[-_LONGEST // 2 :]}"
 
 
 def _error(kind: str, message: str, hint: str) -> dict[str, dict[str, str]]:

@@ -22,6 +22,7 @@ from datasets_vc.cli.progress import TerminalProgress
 from datasets_vc.cli.render import guarded
 from datasets_vc.cli.streams import answer_lost, is_work_done, work_is_done
 from datasets_vc.errors import InvalidInputError
+from datasets_vc.paths import check_path_length
 from datasets_vc.progress import SILENT, Progress
 
 Result = TypeVar("Result")
@@ -101,8 +102,10 @@ class Session:
         """Paths as typed, relative to where we are, as paths of the dataset; "." is all of it.
 
         Raises:
-            InvalidInputError: one lies outside the workspace.
+            InvalidInputError: one lies outside the workspace, or is too long.
         """
+        for path in paths or ():
+            check_path_length(path)
         root = self.repository.folder
         return [_inside(root, self.located(path)) for path in paths or ()]
 

@@ -11,7 +11,7 @@ from datasets_vc.digest import Digest
 from datasets_vc.format.entries import ENTRY_SCHEMA
 from datasets_vc.format.node import Node
 from datasets_vc.history.manifest import NodeSource, read_nodes
-from datasets_vc.paths import parents_of
+from datasets_vc.paths import is_under
 
 # The character after "/": every path below "a/" sorts before "a0".
 _AFTER_SLASH = "0"
@@ -35,8 +35,7 @@ class Below:
         # Apart from each other, and in path order.
         self._spans = sorted(
             span
-            for path in chosen
-            if chosen.isdisjoint(parents_of(path))
+            for path in _outermost(chosen)
             for span in ((path, path + "\0"), (path + "/", path + _AFTER_SLASH))
         )
         self._levels: dict[Digest, int] = {}
@@ -110,3 +109,13 @@ class Below:
         self._rows[digest] = [
             node.rows.slice(start, end - start) for start, end in bounds if start < end
         ]
+
+
+def _outermost(paths: Iterable[str]) -> list[str]:
+    """Those of some paths that do not lie below another one of them."""
+    found: list[str] = []
+    # What lies below a path follows it at once.
+    for path in sorted(paths, key=lambda path: path + "/"):
+        if not found or not is_under(path, found[-1]):
+            found.append(path)
+    return found

@@ -17,6 +17,7 @@ from datasets_vc.digest import DIGEST_SIZE, Buffer, Digest, digest_of
 from datasets_vc.errors import IntegrityError, InvalidInputError
 from datasets_vc.format.columns import row_of, rows_below, whole_column
 from datasets_vc.format.entries import ENTRY_SCHEMA, Entry, rows_of
+from datasets_vc.format.limits import check_paths
 from datasets_vc.format.node import (
     INNER_SCHEMA,
     MAX_LEVELS,
@@ -59,8 +60,10 @@ def write_manifest(sink: NodeSink, entries: pa.Table) -> Digest:
 
     Raises:
         ValueError: the table is not in the order of its paths, or repeats one.
+        InvalidInputError: a path is too long to be recorded; see `check_paths`.
     """
     rows = _one_batch(entries, ENTRY_SCHEMA)
+    check_paths(rows.column("path"))
     counts = np.ones(rows.num_rows, np.uint64)
     sizes = rows.column("size").to_numpy()
     for level in range(MAX_LEVELS):

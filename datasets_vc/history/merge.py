@@ -15,7 +15,7 @@ from datasets_vc.format.entries import ENTRY_SCHEMA, Entry, entry_table, rows_of
 from datasets_vc.history.descent import Descent
 from datasets_vc.history.manifest import NodeSource
 from datasets_vc.history.rows import differing, paths_at, same_content, take
-from datasets_vc.paths import parents_of
+from datasets_vc.paths import folders_of, inherited
 
 BOTH_CHANGED = "both changed"
 CHANGED_AND_DELETED = "changed and deleted"
@@ -203,12 +203,16 @@ def _collisions(ours: _Change, theirs: _Change, places: _Places) -> list[Conflic
         return []
     sides = (ours, _Places.of(ours, theirs)), (theirs, places)
     paths = [_paths(change.come, where.alone) for change, where in sides]
-    files = set(paths[0]) & _folders(paths[1]) | set(paths[1]) & _folders(paths[0])
+    files = set(paths[0]) & folders_of(paths[1]) | set(paths[1]) & folders_of(paths[0])
     if not files:
         return []
     found = []
+    known = {"": False}
     for number, (change, where) in enumerate(sides):
-        inside = [not files.isdisjoint([path, *parents_of(path)]) for path in paths[number]]
+        inside = [
+            inherited(path, known, lambda each, above: above or each in files)
+            for path in paths[number]
+        ]
         rows = where.alone[np.array(inside, np.bool_)]
         old = _entries(change.gone, where.before[rows])
         nothing: list[Entry | None] = [None] * len(rows)
@@ -248,17 +252,6 @@ def _paths(table: pa.Table, rows: Rows) -> list[str]:
     return paths
 
 
-def _folders(paths: Iterable[str]) -> set[str]:
-    """All folders that these paths lie in."""
-    found: set[str] = set()
-    for path in paths:
-        folder = path.rpartition("/")[0]
-        while folder and folder not in found:
-            found.add(folder)
-            folder = folder.rpartition("/")[0]
-    return found
-
-
 def _replaced(entries: pa.Table, gone: Iterable[str], come: pa.Table) -> pa.Table:
     """The entries without the paths `gone`, and with those that come, in path order."""
     paths, new = whole_column(entries, "path"), whole_column(come, "path")
@@ -282,12 +275,16 @@ def _check_files_and_folders(merged: pa.Table, chosen: Iterable[str]) -> None:
         place = position(paths, path)
         return paths[place].as_py() if place < len(paths) else ""
 
+    def file_above(path: str, above: str) -> str:
+        return above or (path if first_from(path) == path else "")
+
+    known = {"": ""}
     for path in chosen:
-        above = next((folder for folder in parents_of(path) if first_from(folder) == folder), None)
+        above = inherited(path.rpartition("/")[0], known, file_above)
         below = first_from(path + "/")
-        if above is None and not below.startswith(path + "/"):
+        if not above and not below.startswith(path + "/"):
             continue
-        file, other = (above, path) if above is not None else (path, below)
+        file, other = (above, path) if above else (path, below)
         raise InvalidInputError(
             f"The merged dataset would have a file '{file}' and, below it, '{other}'.",
             "Take the same side for both.",

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
 
 from datasets_vc.format.columns import rows_below, whole_column
 from datasets_vc.format.entries import Entry
-from datasets_vc.paths import parents_of
+from datasets_vc.paths import inherited
 
 Pair = tuple[Entry, Entry]
 Below = Callable[[str], int]
@@ -51,17 +51,13 @@ def folder_moves(renamed: Iterable[Pair], below: Below) -> list[FolderMove]:
     Args:
         below: how many files the old dataset has below a folder: some may have stayed.
     """
-    files: dict[str, Counter[str]] = defaultdict(Counter)
-    for (old, new), count in _by_folders(renamed).items():
-        while old and new:
-            files[old][new] += count
-            (old, _, name), (new, _, other) = old.rpartition("/"), new.rpartition("/")
-            if name != other:
-                break
+    files = _with_folders_above(_by_folders(renamed))
     moves: dict[str, FolderMove] = {}
+    known = {"": False}
     for old in sorted(files):
         new, count = files[old].most_common(1)[0]
-        inside = any(folder in moves for folder in parents_of(old))
+        above = old.rpartition("/")[0]
+        inside = inherited(above, known, lambda path, above: above or path in moves)
         if count > 1 and not inside and below(old) == count:
             moves[old] = FolderMove(old, new, count)
     return list(moves.values())
@@ -110,6 +106,26 @@ def _empty_ones(
 def _by_folders(pairs: Iterable[Pair]) -> Counter[tuple[str, str]]:
     """How many files went from one folder to another under the same name."""
     return Counter((_folder(old), _folder(new)) for old, new in pairs if _name(old) == _name(new))
+
+
+def _with_folders_above(
+    went: Mapping[tuple[str, str], int],
+) -> Mapping[str, Counter[str]]:
+    """How many files went from each folder to others, those in the folders below it with them."""
+    levels: dict[int, Counter[tuple[str, str]]] = defaultdict(Counter)
+    for pair, count in went.items():
+        levels[pair[0].count("/")][pair] += count
+    files: dict[str, Counter[str]] = defaultdict(Counter)
+    # The deepest first, so that each pair of folders is looked at once.
+    for depth in range(max(levels, default=-1), -1, -1):
+        for (old, new), count in levels.pop(depth, Counter()).items():
+            if not (old and new):
+                continue
+            files[old][new] += count
+            (above, _, name), (other, _, other_name) = old.rpartition("/"), new.rpartition("/")
+            if name == other_name:
+                levels[depth - 1][above, other] += count
+    return files
 
 
 def _folder(entry: Entry) -> str:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from datasets_vc.digest import DIGEST_SIZE
 from datasets_vc.format.columns import Mask, Rows, align, whole_column
 from datasets_vc.format.entries import ENTRY_SCHEMA
+from datasets_vc.format.limits import check_paths
 
 _SMALL = 50_000
 
@@ -27,12 +28,17 @@ def differing(
     Args:
         left: all entries of one side, in path order; cut anywhere, best where nodes end.
         right: all of the other side.
+
+    Raises:
+        InvalidInputError: a path that differs is too long to be dealt with; see `check_paths`.
     """
     stretches = [_without_equal_ends(*pair) for pair in _stretches(left, right)]
     here, there = (
         pa.Table.from_batches(side, schema=ENTRY_SCHEMA).combine_chunks()
         for side in zip(*stretches, strict=True)
     )
+    for table in (here, there):
+        check_paths(whole_column(table, "path"))
     place = align(whole_column(here, "path"), whole_column(there, "path"))
     common = np.flatnonzero(place >= 0)
     common = common[same_content(here, common, there, place[common])]

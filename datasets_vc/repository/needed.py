@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from datasets_vc.digest import Digest
+from datasets_vc.format.columns import whole_column
+from datasets_vc.format.limits import check_paths
 from datasets_vc.history.manifest import Manifest
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.repository.context import Context
@@ -72,8 +74,13 @@ def plan_needed(
 
 
 def needed_files(context: Context, dataset: Digest, need: Need) -> list[Digest]:
-    """The files that are needed of a dataset, whose nodes are here."""
+    """The files that are needed of a dataset, whose nodes are here.
+
+    Raises:
+        InvalidInputError: a path is too long to be written here.
+    """
     entries = Manifest(context.store, dataset).entries()
+    check_paths(whole_column(entries, "path"))
     wanted = context.workspace.wanted(entries, need.paths, need.part)
     files: list[Digest] = wanted.column("digest").to_pylist()
     return files

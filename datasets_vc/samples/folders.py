@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from datasets_vc.errors import InvalidInputError
-from datasets_vc.paths import parents_of
+from datasets_vc.paths import folders_of
 from datasets_vc.samples.splits import (
     canonical_split,
     canonical_splits,
@@ -80,7 +80,7 @@ def folders_above(paths: pa.ChunkedArray) -> set[str]:
     import pyarrow.compute as pc
 
     parents = pc.unique(pc.replace_substring_regex(paths, r"/?[^/]*$", "")).to_pylist()
-    return {""}.union(parents, *map(parents_of, parents))
+    return {""} | folders_of(f"{parent}/" for parent in parents if parent)
 
 
 def _named(label: pa.ChunkedArray, split: pa.ChunkedArray) -> Folders:

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from datasets_vc.format.columns import whole_column
+from datasets_vc.format.limits import check_paths
 from datasets_vc.memory import give_back
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.workspace.checkout import FileSource, apply_plan
@@ -78,6 +79,8 @@ def change_files(folder: Path, order: Order) -> CheckedOut:
     Raises: as `Workspace.checkout`.
     """
     current, target = order.versions()
+    for version in (current, target):
+        check_paths(whole_column(version, "path"))
     found = order.scan(current, target)
     found.check_matched(*(whole_column(version, "path") for version in (current, target)))
     comparison = compare(found.listing, found.cache, current, found.selection, order.part)
@@ -85,7 +88,9 @@ def change_files(folder: Path, order: Order) -> CheckedOut:
     plan = plan_checkout(str(folder), comparison, target, found.selection, force=order.force)
     folding = folding_of(folder) if len(plan.write) else None
     if folding:
-        check_distinct(order.names().to_pylist(), folding)
+        names = order.names()
+        check_paths(names)
+        check_distinct(names.to_pylist(), folding)
     order.ready(plan.digests)
     # Of a million files each of these is as large as what comes next.
     comparison = comparison.without_version()

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from datasets_vc.errors import InvalidInputError
 from datasets_vc.format.columns import Rows
-from datasets_vc.paths import parents_of
+from datasets_vc.paths import folders_of, inherited
 from datasets_vc.workspace.columns import paths_at
 
 _AT_ONCE = 1 << 16
@@ -25,7 +25,12 @@ def colliding(paths: pa.StringArray, rows: Rows, others: pa.StringArray, beside:
     taken = _folders(others, beside)
     folders = _folders(paths, rows)
     files = {path for some in _pieces(others, beside) for path in some if path in folders}
-    below = {each for each in folders if each in files or not files.isdisjoint(parents_of(each))}
+    known = {"": False}
+    below = {
+        each
+        for each in folders
+        if inherited(each, known, lambda path, above: above or path in files)
+    }
     hit = [
         path in taken or path.rpartition("/")[0] in below
         for some in _pieces(paths, rows)
@@ -52,9 +57,7 @@ def check_apart(paths: pa.StringArray, rows: Rows) -> None:
 
 def _folders(paths: pa.StringArray, rows: Rows) -> set[str]:
     """The folders that some files lie in, at any depth."""
-    found = {path.rpartition("/")[0] for some in _pieces(paths, rows) for path in some}
-    found |= {above for folder in found for above in parents_of(folder)}
-    return found - {""}
+    return folders_of(path for some in _pieces(paths, rows) for path in some)
 
 
 def _pieces(paths: pa.StringArray, rows: Rows) -> Iterator[list[str]]:

@@ -13,6 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from datasets_vc.errors import InvalidInputError
+from datasets_vc.format.limits import check_paths
 
 FIELDS = ("kind", "size", "mtime_ns", "ctime_ns", "inode")
 """The columns of numbers, in the order that rows of stat data have."""
@@ -115,7 +116,11 @@ def check_name(prefix: str, name: str) -> None:
 def make_listing(
     runs: Iterable[Run], folders: frozenset[str], skipped: tuple[Skipped, ...]
 ) -> Listing:
-    """The listing of runs that come in order of path."""
+    """The listing of runs that come in order of path.
+
+    Raises:
+        InvalidInputError: a path is too long; see `check_paths`.
+    """
     texts: list[bytes] = []
     lengths = [np.zeros(1, np.int64)]
     rows = [np.zeros((0, len(FIELDS)), np.int64)]
@@ -136,4 +141,6 @@ def _string_array(texts: list[bytes], lengths: list[NDArray[np.int64]]) -> pa.St
     ends = pa.py_buffer(offsets.astype(np.int32))
     text = b"".join(texts)
     texts.clear()
-    return pa.StringArray.from_buffers(len(offsets) - 1, ends, pa.py_buffer(text))
+    paths = pa.StringArray.from_buffers(len(offsets) - 1, ends, pa.py_buffer(text))
+    check_paths(paths)
+    return paths

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from datasets_vc.errors import InvalidInputError
-from datasets_vc.paths import META_DIR, parents_of
+from datasets_vc.paths import META_DIR, inherited
 
 Folding = Callable[[str], str]
 
@@ -38,12 +38,16 @@ def check_distinct(paths: Iterable[str], folding: Folding) -> None:
         InvalidInputError: there are two such paths; both are named.
     """
     taken: dict[str, str] = {}
+
+    def take(path: str, _: None) -> None:
+        other = taken.setdefault(folding(path), path)
+        if other != path:
+            raise InvalidInputError(
+                f"'{other}' and '{path}' are one name to this file system, so that they "
+                "cannot both be checked out.",
+                "Use a file system that tells them apart, or check out other paths.",
+            )
+
+    known: dict[str, None] = {"": None}
     for path in paths:
-        for each in (*parents_of(path), path):
-            other = taken.setdefault(folding(each), each)
-            if other != each:
-                raise InvalidInputError(
-                    f"'{other}' and '{each}' are one name to this file system, so that they "
-                    "cannot both be checked out.",
-                    "Use a file system that tells them apart, or check out other paths.",
-                )
+        inherited(path, known, take)

@@ -15,7 +15,7 @@ import pyarrow as pa
 from datasets_vc.errors import InvalidInputError, UnreadableFileError
 from datasets_vc.format.columns import Mask, Rows, position
 from datasets_vc.format.entries import FILE, SYMLINK, Entry
-from datasets_vc.paths import GIT_DIR, META_DIR, parents_of
+from datasets_vc.paths import GIT_DIR, META_DIR, inherited
 from datasets_vc.workspace.columns import Entries, digest_at, paths_at
 from datasets_vc.workspace.reading import hash_file, listed_from
 from datasets_vc.workspace.safety import check_safe
@@ -95,22 +95,15 @@ class Obstacles:
 
     def _folder(self, path: str) -> tuple[int, str]:
         """What a folder is on disk, and the outermost of it and those above that is so."""
-        if path in self._folders:
-            return self._folders[path]
-        state, where = _FOLDER, path
-        for each in (*parents_of(path), path):
-            if each not in self._folders:
-                found = self._look(each)
-                if found is None:
-                    self._folders[each] = (_ABSENT, each)
-                else:
-                    kind = _FOLDER if stat.S_ISDIR(found.st_mode) else _OTHER
-                    self._folders[each] = (kind, each)
-            state, where = self._folders[each]
-            if state != _FOLDER:
-                break
-        self._folders[path] = (state, where)
-        return state, where
+        return inherited(path, self._folders, self._folder_in)
+
+    def _folder_in(self, path: str, above: tuple[int, str]) -> tuple[int, str]:
+        if above[0] != _FOLDER:
+            return above
+        found = self._look(path)
+        if found is None:
+            return _ABSENT, path
+        return (_FOLDER if stat.S_ISDIR(found.st_mode) else _OTHER), path
 
     def _note(self, path: str, lost: list[str]) -> None:
         """Something is at `path`; with it the paths `lost` would go."""

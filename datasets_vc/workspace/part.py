@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from datasets_vc.errors import InvalidInputError
 from datasets_vc.format.columns import Mask
-from datasets_vc.paths import parents_of
+from datasets_vc.paths import inherited
 from datasets_vc.workspace.ignore import IGNORE_FILE, as_bytes, compile_pattern
 
 EVERYTHING = "/*"
@@ -79,16 +79,11 @@ class Part:
         folder = path.rpartition("/")[0]
         above = self._folders.get(folder)
         if above is None:
-            above = self._cover_folder(folder)
+            above = inherited(folder, self._folders, self._cover_folder)
         return max(above, self._match(path))
 
-    def _cover_folder(self, folder: str) -> int:
-        last = _NOT_COVERED
-        for each in (*parents_of(folder), folder):
-            if each not in self._folders:
-                self._folders[each] = max(last, self._match(each + "/"))
-            last = self._folders[each]
-        return last
+    def _cover_folder(self, folder: str, above: int) -> int:
+        return max(above, self._match(folder + "/"))
 
     def _match(self, path: str) -> int:
         """The number of the last pattern that matches a path itself."""

@@ -9,7 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from datasets_vc.format.columns import position, rows_below
-from datasets_vc.paths import check_path, is_under, parents_of
+from datasets_vc.paths import check_path, check_path_length, folders_of, is_under
 
 
 class Selection:
@@ -25,9 +25,9 @@ class Selection:
     def __init__(self, paths: Iterable[str] = ()) -> None:
         names = {path.rstrip("/") or path for path in paths}
         self.everything = not names or "." in names
-        self.paths = [] if self.everything else sorted(check_path(name) for name in names)
+        self.paths = [] if self.everything else sorted(map(_checked, names))
         self._chosen = frozenset(self.paths)
-        self._above = frozenset(folder for path in self.paths for folder in parents_of(path))
+        self._above = frozenset(folders_of(self.paths))
 
     def takes(self, path: str) -> bool:
         """Whether a file at `path` is selected, given that its folder is not."""
@@ -58,6 +58,11 @@ class Selection:
 
 
 EVERYTHING = Selection()
+
+
+def _checked(path: str) -> str:
+    check_path_length(path)
+    return check_path(path)
 
 
 def _occurs(path: str, column: pa.StringArray) -> bool:

@@ -14,7 +14,7 @@ import os
 import stat
 from collections.abc import Iterable
 
-from datasets_vc.paths import parents_of
+from datasets_vc.paths import folders_of
 from datasets_vc.workspace.removing import cannot
 
 
@@ -41,9 +41,8 @@ class Staging:
         """
         device = os.stat(self._temporary).st_dev
         self._places = {"": None}
-        every = {above for folder in folders for above in (*parents_of(folder), folder)}
         # Sorted: a folder comes before those in it.
-        for folder in sorted(every - {""}):
+        for folder in sorted(folders_of(f"{folder}/" for folder in folders)):
             try:
                 self._places[folder] = self._make(folder, device)
             except OSError as error:

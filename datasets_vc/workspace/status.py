@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from datasets_vc.format.columns import Mask, Rows, align, path_order
 from datasets_vc.format.entries import ENTRY_SCHEMA
+from datasets_vc.format.limits import check_paths
 from datasets_vc.workspace.collisions import colliding
 from datasets_vc.workspace.columns import (
     Digests,
@@ -151,8 +152,12 @@ def compare(
 
     Args:
         part: what the workspace is to have of the version; what else is absent is as it is there.
+
+    Raises:
+        InvalidInputError: the version has a path that is too long; see `check_paths`.
     """
     entries = entries_of(version)
+    check_paths(entries.path)
     rows = align(listing.path, entries.path)
     missing = not_hit(len(entries), rows)
     outside = np.zeros(0, np.int64)
