@@ -29,7 +29,7 @@ from datasets_vc.workspace.columns import Digests, digest_at, gather, paths_at
 from datasets_vc.workspace.filling import fill
 from datasets_vc.workspace.lasting import can_wait, make_names_last
 from datasets_vc.workspace.links import MAX_TARGET, check_link
-from datasets_vc.workspace.listing import FIELDS, INODE_MASK, Listing
+from datasets_vc.workspace.listing import FIELDS, Listing, stat_row
 from datasets_vc.workspace.locking import CHECKOUT_PREFIX, TEMPORARY_DIR
 from datasets_vc.workspace.plan import Plan
 from datasets_vc.workspace.reading import listed_at
@@ -216,8 +216,7 @@ class _Writer:
             if isinstance(error, OSError):
                 raise cannot(path, "written", error) from error
             raise
-        times = found.st_mtime_ns, found.st_ctime_ns
-        return kind, found.st_size, *times, found.st_ino & INODE_MASK
+        return stat_row(kind, found)
 
     def _link_at(self, path: str) -> str | None:
         """What the link at a path of the version says, if there is one."""

@@ -21,7 +21,20 @@ FIELDS = ("kind", "size", "mtime_ns", "ctime_ns", "inode")
 INODE_MASK = 2**63 - 1
 """Inodes are compared only; some file systems set the bit that a signed number cannot hold."""
 
+_INT64 = 2**63
+
 _MAX_TEXT = 2**31 - 1
+
+
+def as_int64(time: int) -> int:
+    """A time in ns as a column holds it: one after 2262 goes round, and still is another one."""
+    return time if -_INT64 <= time < _INT64 else (time + _INT64) % (2 * _INT64) - _INT64
+
+
+def stat_row(kind: int, found: os.stat_result) -> tuple[int, int, int, int, int]:
+    """What a file looks like: a row of the columns FIELDS."""
+    times = as_int64(found.st_mtime_ns), as_int64(found.st_ctime_ns)
+    return kind, found.st_size, *times, found.st_ino & INODE_MASK
 
 
 class Skipped(NamedTuple):

@@ -18,7 +18,7 @@ from datasets_vc.format.columns import Mask, Rows
 from datasets_vc.format.entries import SYMLINK
 from datasets_vc.workspace.ahead import LARGE, ahead, spans
 from datasets_vc.workspace.columns import Digests, paths_at
-from datasets_vc.workspace.listing import INODE_MASK, Listing
+from datasets_vc.workspace.listing import INODE_MASK, Listing, as_int64, stat_row
 
 PIECE = 1 << 20
 """Bytes that are read at a time from large files."""
@@ -57,8 +57,7 @@ def listed_at(listing: Listing, rows: Rows) -> list[Listed]:
 
 def listed_from(path: str, kind: int, found: os.stat_result) -> Listed:
     """A file of no listing, by its stat data; its row is -1."""
-    times = found.st_mtime_ns, found.st_ctime_ns
-    return Listed(-1, path, kind, found.st_size, *times, found.st_ino & INODE_MASK)
+    return Listed(-1, path, *stat_row(kind, found))
 
 
 class OpenFile:
@@ -214,8 +213,8 @@ def check_same(file: Listed, found: os.stat_result) -> None:
         FileChangedError: they differ.
     """
     if (
-        found.st_mtime_ns == file.mtime_ns
-        and found.st_ctime_ns == file.ctime_ns
+        as_int64(found.st_mtime_ns) == file.mtime_ns
+        and as_int64(found.st_ctime_ns) == file.ctime_ns
         and found.st_size == file.size
         and found.st_ino & INODE_MASK == file.inode
     ):

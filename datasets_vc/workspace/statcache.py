@@ -26,10 +26,12 @@ from datasets_vc.format.columns import Mask, align, merged_order
 from datasets_vc.memory import let_go
 from datasets_vc.paths import META_DIR
 from datasets_vc.workspace.columns import Digests, gather, joined_digests
-from datasets_vc.workspace.listing import FIELDS, Listing
+from datasets_vc.workspace.listing import FIELDS, Listing, as_int64
 from datasets_vc.workspace.locking import TEMPORARY_DIR
 
 _SECOND = 1_000_000_000
+_DAY = 86_400 * _SECOND
+_LATEST = 2**63 - 1
 _ON_THE_WAY = 600 * _SECOND
 
 
@@ -90,11 +92,13 @@ class StatCache:
 
     def older_than(self, moment: int) -> StatCache:
         """Only the rows that can be believed if their files were read after `moment`."""
-        files = self.files
-        newest = np.maximum(files.mtime_ns, files.ctime_ns)
+        moment = as_int64(moment)
+        # A time long after the moment was set, not written; who writes then sets it back.
+        ahead = min(moment, _LATEST - _DAY) + _DAY
+        mtime, ctime = self.files.mtime_ns, self.files.ctime_ns
+        newest = np.where(mtime > ahead, ctime, np.maximum(mtime, ctime))
         # A time without a fraction may come from a clock that ticks every second, or every two.
-        newest = np.where(newest % _SECOND == 0, newest + 2 * _SECOND, newest)
-        keep = newest < moment
+        keep = newest < np.where(newest % _SECOND == 0, moment - 2 * _SECOND, moment)
         return self if keep.all() else self.picked(keep)
 
 
@@ -120,7 +124,7 @@ def clock_of(folder: Path) -> int:
     try:
         temporary.parent.mkdir(exist_ok=True)
         with temporary.open("xb") as file:
-            return os.fstat(file.fileno()).st_mtime_ns
+            return as_int64(os.fstat(file.fileno()).st_mtime_ns)
     except OSError:
         return 0
     finally:

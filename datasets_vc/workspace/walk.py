@@ -28,6 +28,7 @@ from datasets_vc.workspace.listing import (
     check_name,
     make_listing,
     make_run,
+    stat_row,
 )
 from datasets_vc.workspace.selection import Selection
 from datasets_vc.workspace.waiting import waits
@@ -217,9 +218,13 @@ class _Walk:
                 reason = _OTHER_KINDS.get(stat.S_IFMT(found.st_mode), "its kind is unknown")
                 self._skipped.append(Skipped(prefix + file.name, reason))
                 continue
-            names.append(file.name)
             inode = found.st_ino & INODE_MASK
-            stats.extend((kind, found.st_size, found.st_mtime_ns, found.st_ctime_ns, inode))
+            try:
+                stats.extend((kind, found.st_size, found.st_mtime_ns, found.st_ctime_ns, inode))
+            except OverflowError:  # a time that the column does not hold as it is
+                del stats[len(names) * len(FIELDS) :]
+                stats.extend(stat_row(kind, found))
+            names.append(file.name)
         return names, np.frombuffer(stats, np.int64).reshape(-1, len(FIELDS))
 
     def _is_reserved(self, path: str) -> bool:

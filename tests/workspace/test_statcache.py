@@ -39,6 +39,13 @@ def test_the_clock_is_that_of_written_files(folder: Path) -> None:
         (SECOND, SECOND, 2 * SECOND + 5, False),
         (SECOND, SECOND, 3 * SECOND + 1, True),
         (SECOND + 1, SECOND + 1, 0, False),
+        # Set by somebody, days ahead: writing would set it back, and the time of change tells.
+        (10**15 + 1, SECOND + 1, SECOND + 2, True),
+        (10**15 + 1, SECOND + 2, SECOND + 2, False),
+        (2**63 - 1, SECOND + 1, SECOND + 2, True),
+        ((2**63 // SECOND) * SECOND, SECOND + 2, SECOND + 2, False),
+        (-SECOND * 10**9, SECOND + 1, SECOND + 2, True),
+        (SECOND + 1, SECOND + 1, 2**63 - 1, True),
     ],
 )
 def test_racy_rows_are_not_kept(mtime: int, ctime: int, moment: int, kept: bool) -> None:

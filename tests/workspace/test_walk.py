@@ -6,12 +6,14 @@ import unicodedata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from datasets_vc.errors import InvalidInputError, UnreadableFileError
 from datasets_vc.format.entries import FILE, SYMLINK
 from datasets_vc.workspace import walk as walk_module
-from datasets_vc.workspace.listing import Skipped
+from datasets_vc.workspace.listing import Skipped, as_int64
+from datasets_vc.workspace.reading import check_same, listed_at
 from datasets_vc.workspace.selection import Selection
 from datasets_vc.workspace.walk import walk
 
@@ -267,3 +269,35 @@ def test_rules_above_a_selected_folder_count(tmp_path: Path) -> None:
     put(tmp_path, "a/b/c.tmp", "a/b/d")
     (tmp_path / ".dsvcignore").write_text("*.tmp\n")
     assert listed(tmp_path, "a/b") == ["a/b/d"]
+
+
+FAR_TIMES = [-(2**62), -1, 0, 1, 2**63 - 1, 2**63, 13_569_465_600 * 10**9 + 7, 2**64 - 1]
+
+
+@pytest.mark.parametrize("time", FAR_TIMES)
+def test_any_time_fits_into_a_row(time: int) -> None:
+    row = as_int64(time)
+
+    assert -(2**63) <= row < 2**63
+    assert (row - time) % 2**64 == 0
+    assert row == time or not -(2**63) <= time < 2**63
+
+
+def test_files_of_any_time_are_listed(tmp_path: Path) -> None:
+    put(tmp_path, "a", "b", "c", "d/e")
+    (tmp_path / "l").symlink_to("a")
+    times = {"a": 13_569_465_600, "c": -1, "l": 10_413_792_001, "d/e": 9_223_372_037, "d": 2**33}
+    for path, seconds in times.items():
+        try:
+            os.utime(tmp_path / path, (0, seconds), follow_symlinks=False)
+        except OverflowError:
+            pytest.skip("this file system has no such times")
+
+    listing = walk(tmp_path)
+
+    assert listing.path.to_pylist() == ["a", "b", "c", "d/e", "l"]
+    seen = [os.lstat(tmp_path / path).st_mtime_ns for path in listing.path.to_pylist()]
+    assert listing.mtime_ns.tolist() == [as_int64(time) for time in seen]
+    assert [row.mtime_ns for row in listed_at(listing, np.arange(5))] == listing.mtime_ns.tolist()
+    for file in listed_at(listing, np.arange(5)):
+        check_same(file, os.lstat(tmp_path / file.path))
