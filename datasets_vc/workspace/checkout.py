@@ -96,12 +96,12 @@ def apply_plan(
     others = np.setdiff1d(plan.remove, in_the_way, assume_unique=True)
     progress.begin("Writing files", int(plan.target.size[plan.write].sum()), "B")
     try:
-        remover.remove(plan.listing, in_the_way)
+        remover.remove(plan.listing, in_the_way, plan.held)
         for path in plan.clear:
             remover.clear(path)
         written = writer.write()
         # Last, so that files go only once those that take their place have come.
-        remover.remove(plan.listing, others)
+        remover.remove(plan.listing, others, plan.held)
         if can_wait(plan):
             make_names_last(folder, plan)
     finally:
@@ -251,7 +251,7 @@ class _Writer:
         """Give a file its name, in place of the listed row `old`, if that is one."""
         if old >= 0:
             (file,) = listed_at(self._plan.listing, np.array([old]))
-            self._remover.check_unchanged(file)
+            self._remover.check_unchanged(file, digest_at(self._plan.held, old))
         place = f"{self._root}/{path}"
         _move(temporary, place)
         # The renaming has set the time of change.

@@ -69,7 +69,8 @@ def consume(
         for start, stop in spans(sizes):
             numbers = order[start:stop]
             stored = numbers[_stored(comparison, rows[numbers], source)]
-            gone[stored] = [_remove(remover, file) for file in listed_at(listing, rows[stored])]
+            files = listed_at(listing, rows[stored])
+            gone[stored] = [_remove(remover, file, digest_at(digests, file.row)) for file in files]
             size = int(sizes[start:stop].sum())
             progress.advance(size)
             read += size + len(numbers) * ROW_BYTES
@@ -110,10 +111,10 @@ def _read(source: FileSource, digests: Sequence[Digest], *, large: bool) -> None
             pass
 
 
-def _remove(remover: Remover, file: Listed) -> bool:
+def _remove(remover: Remover, file: Listed, digest: Digest) -> bool:
     """Remove a file; whether that was possible: what somebody has written since stays."""
     try:
-        remover.unlink(file)
+        remover.unlink(file, digest)
     except UnsavedChangesError:
         return False
     return True

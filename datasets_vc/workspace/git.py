@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from datasets_vc.durable import replace_file
 from datasets_vc.paths import GIT_DIR
 
 GITIGNORE = ".gitignore"
@@ -63,14 +64,17 @@ def hide_from_git(folder: Path) -> None:
     top = git_top(folder)
     if top is None or top == folder or _verdict(top, folder)[0] is not None:
         return
-    gitignore = folder.parent / GITIGNORE
+    # Not written to in place: it may have another name in another tree (`cp -al`). If it is a link,
+    # what that leads to is replaced.
+    gitignore = (folder.parent / GITIGNORE).resolve()
     try:
-        with gitignore.open("a+b") as file:
-            file.seek(0)
-            before = file.read()
-            newline = b"\r\n" if b"\r\n" in before else b"\n"
-            gap = newline if before and not before.endswith(b"\n") else b""
-            file.write(gap + _line(folder.name) + newline)
+        before = gitignore.read_bytes() if gitignore.exists() else b""
+        newline = b"\r\n" if b"\r\n" in before else b"\n"
+        gap = newline if before and not before.endswith(b"\n") else b""
+        mode = gitignore.stat().st_mode if gitignore.exists() else None
+        replace_file(gitignore, before + gap + _line(folder.name) + newline)
+        if mode is not None:
+            gitignore.chmod(mode & 0o777)
     except OSError:
         return
 

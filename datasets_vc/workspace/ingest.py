@@ -26,6 +26,7 @@ from datasets_vc.workspace.reading import (
     listed_at,
     read_from_disk,
     read_whole,
+    steadily,
 )
 from datasets_vc.workspace.safety import check_recordable
 from datasets_vc.workspace.status import Comparison
@@ -183,11 +184,14 @@ def _store_files(
 
 
 def _store_large(root: str, file: Listed, sink: FileSink, progress: Progress) -> Digest:
-    with OpenFile(root, file) as source:
+    def store(root: str, file: Listed) -> Digest:
+        with OpenFile(root, file) as source:
 
-        def read(size: int) -> bytes:
-            data = source.read(size)
-            progress.advance(len(data))
-            return data
+            def read(size: int) -> bytes:
+                data = source.read(size)
+                progress.advance(len(data))
+                return data
 
-        return sink.add_stream(read, file.size, source.handle)
+            return sink.add_stream(read, file.size, source.handle)
+
+    return steadily(root, file, store)

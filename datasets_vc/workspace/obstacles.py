@@ -14,10 +14,10 @@ import pyarrow as pa
 
 from datasets_vc.errors import InvalidInputError, UnreadableFileError
 from datasets_vc.format.columns import Mask, Rows, position
-from datasets_vc.format.entries import FILE, SYMLINK, Entry
+from datasets_vc.format.entries import Entry
 from datasets_vc.paths import GIT_DIR, META_DIR, inherited
 from datasets_vc.workspace.columns import Entries, digest_at, paths_at
-from datasets_vc.workspace.reading import hash_file, listed_from
+from datasets_vc.workspace.reading import KINDS, hash_file, listed_from
 from datasets_vc.workspace.safety import check_safe
 
 _ABSENT = 0
@@ -145,7 +145,7 @@ class Obstacles:
                 yield f"{folder}/{name}"[start:]
 
     def _is(self, entry: Entry, found: os.stat_result) -> bool:
-        kind = {stat.S_IFREG: FILE, stat.S_IFLNK: SYMLINK}.get(stat.S_IFMT(found.st_mode))
+        kind = KINDS.get(stat.S_IFMT(found.st_mode))
         if kind != entry.kind or found.st_size != entry.size:
             return False
         return hash_file(self._root, listed_from(entry.path, kind, found)) == entry.digest

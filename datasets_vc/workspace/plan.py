@@ -24,10 +24,12 @@ class Plan:
     """Files to remove, paths to clear away with all below them, and then files to write.
 
     `remove` are rows of the listing, `write` of the target, both ascending; `replaces` has for each
-    of the latter the row of the listed file that it replaces, or -1.
+    of the latter the row of the listed file that it replaces, or -1. `held` are the digests of the
+    listed files, as far as they are known: of what is removed or replaced, unless by force.
     """
 
     listing: Listing
+    held: Digests
     target: Entries
     remove: Rows
     clear: list[str]
@@ -88,7 +90,9 @@ def plan_checkout(
         dirty = paths_at(listing.path, np.flatnonzero(touched & ~comparison.equal))
         _refuse({*dirty, *obstacles.blocking})
     clear = sorted(obstacles.clear)
-    return Plan(listing, entries, np.flatnonzero(leaving), clear, write, replaces)
+    return Plan(
+        listing, comparison.digest, entries, np.flatnonzero(leaving), clear, write, replaces
+    )
 
 
 def _same_in(comparison: Comparison, target: Entries) -> Mask:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 import stat
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import TracebackType
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from datasets_vc.digest import DIGEST_SIZE, Digest, Hasher, digest_of
 from datasets_vc.errors import UnreadableFileError
 from datasets_vc.format.columns import Mask, Rows
-from datasets_vc.format.entries import SYMLINK
+from datasets_vc.format.entries import FILE, SYMLINK
 from datasets_vc.workspace.ahead import LARGE, ahead, spans
 from datasets_vc.workspace.columns import Digests, paths_at
 from datasets_vc.workspace.listing import INODE_MASK, Listing, as_int64, stat_row
@@ -27,8 +27,15 @@ CAN_ASK = hasattr(os, "posix_fadvise")
 """Whether the system can be told of files before they are read."""
 
 _ASKED_AT_ONCE = 64
+_TRIES = 5
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _TRY_AGAIN = "Wait until nothing writes to it, then try again."
+
+
+KINDS = {stat.S_IFREG: FILE, stat.S_IFLNK: SYMLINK}
+"""The kinds of entries, by the type of the file."""
+
+Read = TypeVar("Read")
 
 
 class FileChangedError(UnreadableFileError):
@@ -78,7 +85,7 @@ class OpenFile:
     def __enter__(self) -> OpenFile:
         self._handle = _open(self._root, self._file)
         try:
-            check_same(self._file, os.fstat(self._handle))
+            self._file = _renewed(self._file, os.fstat(self._handle))
         except BaseException:
             os.close(self._handle)
             raise
@@ -118,6 +125,35 @@ class OpenFile:
 
 def read_whole(root: str, file: Listed) -> bytes:
     """All bytes of a listed file, or the target of a listed link; raises what `OpenFile` does."""
+    return steadily(root, file, _read_whole)
+
+
+def steadily(root: str, file: Listed, read: Callable[[str, Listed], Read]) -> Read:
+    """What `read` makes of a listed file, read again if another link to it came or went meanwhile.
+
+    That is no change of the file, but the system tells it as one.
+    """
+    for _ in range(_TRIES):
+        try:
+            return read(root, file)
+        except FileChangedError as error:
+            file = _now(root, file, error)
+    return read(root, file)
+
+
+def has_digest(root: str, file: Listed, digest: Digest) -> bool:
+    """Whether the file that is now where a listed one was has these bytes, whatever its times."""
+    try:
+        found = os.lstat(f"{root}/{file.path}")
+        kind = KINDS.get(stat.S_IFMT(found.st_mode))
+        if kind != file.kind or found.st_size != file.size:
+            return False
+        return hash_file(root, listed_from(file.path, kind, found)) == digest
+    except (OSError, UnreadableFileError):
+        return False
+
+
+def _read_whole(root: str, file: Listed) -> bytes:
     if file.kind == SYMLINK:
         return _read_link(root, file)
     return _read_open(root, file, _open(root, file))
@@ -137,7 +173,11 @@ def read_from_disk(root: str, files: Sequence[Listed]) -> list[bytes]:
             for file in some:
                 handles.append(_open(root, file))
                 _ask_for(handles[-1], file.size)
-            data += (_read_open(root, file, handles.popleft()) for file in some)
+            for file in some:
+                try:
+                    data.append(_read_open(root, file, handles.popleft()))
+                except FileChangedError as error:
+                    data.append(read_whole(root, _now(root, file, error)))
         finally:
             for handle in handles:
                 os.close(handle)
@@ -170,8 +210,12 @@ def _read_open(root: str, file: Listed, handle: int) -> bytes:
 
 def hash_file(root: str, file: Listed) -> Digest:
     """The digest of a listed file, read piece by piece; raises what `OpenFile` does."""
+    return steadily(root, file, _hash_file)
+
+
+def _hash_file(root: str, file: Listed) -> Digest:
     if file.kind == SYMLINK or file.size < LARGE:
-        return digest_of(read_whole(root, file))
+        return digest_of(_read_whole(root, file))
     hasher = Hasher()
     with OpenFile(root, file) as source:
         while piece := source.read(PIECE):
@@ -224,6 +268,25 @@ def check_same(file: Listed, found: os.stat_result) -> None:
     if stat.S_ISREG(found.st_mode) and found.st_size != file.size:
         raise _changed(file, "grew" if found.st_size > file.size else "shrank")
     raise _changed(file, "was changed or replaced")
+
+
+def _renewed(file: Listed, found: os.stat_result) -> Listed:
+    """The listed file with the time of change that it has now, if nothing else about it differs.
+
+    Raises:
+        FileChangedError: something does.
+    """
+    now = file._replace(ctime_ns=as_int64(found.st_ctime_ns))
+    check_same(now, found)
+    return now
+
+
+def _now(root: str, file: Listed, error: FileChangedError) -> Listed:
+    """The listed file as it is now, if only its time of change differs; else raises `error`."""
+    try:
+        return _renewed(file, os.lstat(f"{root}/{file.path}"))
+    except (OSError, FileChangedError):
+        raise error from None
 
 
 def _try_hash(root: str, file: Listed, strict: bool) -> Digest | None:

@@ -8,10 +8,18 @@ from __future__ import annotations
 import os
 import shutil
 
+from datasets_vc.digest import Digest
 from datasets_vc.errors import DatasetError, UnsavedChangesError
 from datasets_vc.format.columns import Rows
+from datasets_vc.workspace.columns import Digests, digest_at
 from datasets_vc.workspace.listing import Listing
-from datasets_vc.workspace.reading import FileChangedError, Listed, check_same, listed_at
+from datasets_vc.workspace.reading import (
+    FileChangedError,
+    Listed,
+    check_same,
+    has_digest,
+    listed_at,
+)
 
 _AT_ONCE = 1 << 14
 
@@ -29,8 +37,11 @@ class Remover:
         self._force = force
         self._emptied: set[str] = set()
 
-    def remove(self, listing: Listing, rows: Rows) -> None:
+    def remove(self, listing: Listing, rows: Rows, digests: Digests) -> None:
         """Remove listed files, and the folders that this leaves empty.
+
+        Args:
+            digests: of all files of the listing, as far as they are known.
 
         Raises:
             UnsavedChangesError: one was changed since it was listed.
@@ -39,13 +50,13 @@ class Remover:
         try:
             for start in range(0, len(rows), _AT_ONCE):
                 for file in listed_at(listing, rows[start : start + _AT_ONCE]):
-                    self.unlink(file)
+                    self.unlink(file, digest_at(digests, file.row))
         finally:
             self.remove_emptied()
 
-    def unlink(self, file: Listed) -> None:
+    def unlink(self, file: Listed, digest: Digest) -> None:
         """Remove one listed file; its folder stays until `remove_emptied`. Raises as `remove`."""
-        self.check_unchanged(file)
+        self.check_unchanged(file, digest)
         self._unlink(file.path)
         self._emptied.add(file.path.rpartition("/")[0])
 
@@ -76,8 +87,11 @@ class Remover:
         except OSError as error:
             raise cannot(path, "removed", error) from error
 
-    def check_unchanged(self, file: Listed) -> None:
+    def check_unchanged(self, file: Listed, digest: Digest) -> None:
         """Check that nobody loses what was written since a file was listed.
+
+        The removal of another name of the same file changes its stat data, too: of a file that
+        looks changed the bytes decide.
 
         Raises:
             UnsavedChangesError: it is another one now.
@@ -89,6 +103,8 @@ class Remover:
         except FileNotFoundError:
             return
         except FileChangedError as error:
+            if has_digest(self._root, file, digest):
+                return
             raise UnsavedChangesError(
                 error.message, "Save your changes, then try again."
             ) from error

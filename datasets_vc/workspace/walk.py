@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datasets_vc.errors import UnreadableFileError
-from datasets_vc.format.entries import FILE, SYMLINK
 from datasets_vc.paths import GIT_DIR, META_DIR
 from datasets_vc.workspace.ignore import IGNORE_FILE, IgnoreRules
 from datasets_vc.workspace.listing import (
@@ -30,6 +29,7 @@ from datasets_vc.workspace.listing import (
     make_run,
     stat_row,
 )
+from datasets_vc.workspace.reading import KINDS
 from datasets_vc.workspace.selection import Selection
 from datasets_vc.workspace.waiting import waits
 
@@ -44,7 +44,6 @@ _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _RULES_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _TYPE_BITS = 0o170000
 _name_of = attrgetter("name")
-_KINDS = {stat.S_IFREG: FILE, stat.S_IFLNK: SYMLINK}
 _OTHER_KINDS = {
     stat.S_IFIFO: "it is a named pipe",
     stat.S_IFSOCK: "it is a socket",
@@ -213,7 +212,7 @@ class _Walk:
                 found = file.stat(follow_symlinks=False)
             except FileNotFoundError:
                 continue  # it was removed while we looked
-            kind = _KINDS.get(found.st_mode & _TYPE_BITS)
+            kind = KINDS.get(found.st_mode & _TYPE_BITS)
             if kind is None:
                 reason = _OTHER_KINDS.get(stat.S_IFMT(found.st_mode), "its kind is unknown")
                 self._skipped.append(Skipped(prefix + file.name, reason))

@@ -207,7 +207,6 @@ def test_progress_is_told_in_bytes(bench: Bench) -> None:
         (lambda place: os.truncate(place, place.stat().st_size + 1), "grew"),
         (lambda place: os.truncate(place, 1), "shrank"),
         (lambda place: os.utime(place, ns=(7, 7)), "was changed"),
-        (lambda place: place.chmod(0o600), "was changed"),
     ],
 )
 def test_a_file_that_changes_meanwhile_stops_the_commit(
@@ -225,6 +224,28 @@ def test_a_file_that_changes_meanwhile_stops_the_commit(
     monkeypatch.undo()
     assert len(load_cache(bench.folder).base) == 0
     assert list((bench.folder / ".dsvc" / "store" / "packs").glob("*")) == []
+
+
+@pytest.mark.parametrize("size", [5, 2 * MIB])
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda place: place.chmod(0o600),
+        lambda place: place.with_name("other name").hardlink_to(place),
+    ],
+)
+def test_another_mode_or_name_is_no_change(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, size: int, act: Callable[[Path], object]
+) -> None:
+    place = bench.put("sub/a", b"x" * size)
+    place.chmod(0o644)
+    after_read(monkeypatch, lambda: act(place))
+
+    bench.commit()
+
+    monkeypatch.undo()
+    assert bench.version.column("size").to_pylist() == [size]
+    assert bench.status()[1:] == ([], [])
 
 
 @pytest.mark.parametrize(
