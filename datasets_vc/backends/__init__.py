@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from datasets_vc.addresses import PLAIN, Access, check_access, check_url
+from datasets_vc.addresses import PLAIN, Access, check_access, check_url, without_secrets
 from datasets_vc.backends.base import Backend, ObjectInfo, Versioned
 from datasets_vc.backends.local import LocalBackend
+from datasets_vc.backends.oserrors import our_errors
 from datasets_vc.backends.probe import ProbeResult, probe
 from datasets_vc.backends.remote import FsspecBackend
 from datasets_vc.backends.wrappers import CountingBackend, RetryingBackend, RetryPolicy
 from datasets_vc.errors import InvalidInputError, NotFoundError
+from datasets_vc.permissions import Sharing, share
 
 __all__ = [
     "Backend",
@@ -41,6 +43,7 @@ def open_backend(
     access: Access = PLAIN,
     single_writer: bool = False,
     options: Mapping[str, Any] | None = None,
+    shared: Sharing | None = None,
 ) -> Backend:
     """The backend of a folder or a remote; a remote is not contacted yet.
 
@@ -51,11 +54,14 @@ def open_backend(
         access: how to get to a remote, where its URL does not say it.
         single_writer: nobody else writes there, which a remote without conditional writes needs.
         options: passed to the remote's file system, such as `{"endpoint_url": ...}`.
+        shared: make the folder, with all that lies in it, usable by its group; see
+            `permissions.share`.
 
     Raises:
         NotFoundError: there is no such folder.
         InvalidInputError: it is no folder; or the URL's scheme is unknown, it carries a secret, or
-            a way of access means nothing there.
+            a way of access means nothing there; or no folder is to be shared.
+        DatasetError: a folder cannot be shared, as it or something in it is not ours.
     """
     if not is_remote(url):
         if access != PLAIN:
@@ -63,7 +69,12 @@ def open_backend(
                 f"'{url}' is a folder, which has no endpoint, region or profile.",
                 "Leave them out, or give the URL of a remote.",
             )
-        return _open_folder(_folder_of(url), create)
+        return _open_folder(_folder_of(url), create, shared)
+    if shared:
+        raise InvalidInputError(
+            f"'{without_secrets(url)}' is no folder: who may write there is its server's to say.",
+            "Leave --shared out, and see docs/remotes.md.",
+        )
     check_url(url)
     check_access(access)
     return RetryingBackend(FsspecBackend(url, options, access=access, single_writer=single_writer))
@@ -84,9 +95,13 @@ def _folder_of(url: str) -> Path:
     return Path(path[1:] if _DRIVE.match(path) else path)
 
 
-def _open_folder(folder: Path, create: bool) -> LocalBackend:
+def _open_folder(folder: Path, create: bool, shared: Sharing | None) -> LocalBackend:
     if folder.exists() and not folder.is_dir():
         raise InvalidInputError(f"'{folder}' is not a folder.")
     if not create and not folder.exists():
         raise NotFoundError(f"There is no folder '{folder}'.", "Check the path, or make it first.")
-    return LocalBackend(folder, create=create)
+    backend = LocalBackend(folder, create=create)
+    if shared:
+        with our_errors("share", backend.folder):
+            share(backend.folder, shared)
+    return backend

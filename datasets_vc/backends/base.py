@@ -10,9 +10,9 @@ from typing import NamedTuple, Protocol
 
 from datasets_vc.digest import Buffer
 from datasets_vc.errors import InvalidInputError
+from datasets_vc.permissions import LOCK_SUFFIX as LOCK_SUFFIX
 
 TEMPORARY_PREFIX = ".tmp-"
-LOCK_SUFFIX = ".lock"
 
 _BAD_NAME = re.compile(r"(?:^|/)\.{0,2}(?:/|$)|[\\\x00]")
 

@@ -6,12 +6,11 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, TypeVar
 
 from datasets_vc.backends.base import (
-    LOCK_SUFFIX,
     TEMPORARY_PREFIX,
     Backend,
     ObjectInfo,
@@ -33,6 +32,7 @@ from datasets_vc.errors import (
     NotFoundError,
 )
 from datasets_vc.memory import map_file
+from datasets_vc.permissions import LOCK_SUFFIX, give, lock_file, permissions_in
 
 LOCK_TIMEOUT = 30.0
 """Seconds that a swap waits for another one to end."""
@@ -105,25 +105,10 @@ class LocalBackend(Backend):
 
     @contextmanager
     def exclusive(self, name: str) -> Iterator[bool]:
-        from filelock import FileLock, Timeout
-
         path = self._path(name)
         self._make_folder(path.parent)
-        lock = FileLock(f"{path}{LOCK_SUFFIX}", timeout=0)
-        try:
-            lock.acquire()
-        except Timeout:
-            yield False
-            return
-        except OSError as error:
-            raise translated(error, "lock", path) from error
-        try:
-            yield True
-        finally:
-            # Who waits for it finds that the file is gone, and makes another one.
-            with suppress(OSError):
-                Path(lock.lock_file).unlink()
-            lock.release()
+        with self._lock_file(path, 0, remove=True) as mine:
+            yield mine
 
     def start(self, prefix: str) -> ObjectWriter:
         folder = self.folder / check_prefix(prefix)
@@ -188,22 +173,23 @@ class LocalBackend(Backend):
 
     @contextmanager
     def _locked(self, path: Path) -> Iterator[None]:
-        # Slow to import, and what only reads needs no lock.
-        from filelock import FileLock, Timeout
-
-        lock = FileLock(f"{path}{LOCK_SUFFIX}", timeout=self._lock_timeout)
-        try:
-            lock.acquire()
-        except Timeout:
-            raise LockedError(
-                f"'{path}' is locked by another process.", "Wait until it ends, then try again."
-            ) from None
-        except OSError as error:
-            raise translated(error, "lock", path) from error
-        try:
+        with self._lock_file(path, self._lock_timeout) as mine:
+            if not mine:
+                raise LockedError(
+                    f"'{path}' is locked by another process.",
+                    "Wait until it ends, then try again.",
+                )
             yield
-        finally:
-            lock.release()
+
+    @contextmanager
+    def _lock_file(self, path: Path, timeout: float, *, remove: bool = False) -> Iterator[bool]:
+        with ExitStack() as stack:
+            lock = lock_file(Path(f"{path}{LOCK_SUFFIX}"), timeout, remove=remove)
+            try:
+                mine = stack.enter_context(lock)
+            except OSError as error:
+                raise translated(error, "lock", path) from error
+            yield mine
 
     def _make_folder(self, folder: Path) -> None:
         if folder.is_dir():
@@ -213,13 +199,21 @@ class LocalBackend(Backend):
         self._make_folder(folder.parent)
         with our_errors("write", folder):
             folder.mkdir(exist_ok=True)
+            if permissions := permissions_in(self.folder):
+                give(folder, permissions.folders)
             self._sync_folder(folder.parent)
+
+    def _permit(self, file: IO[bytes]) -> None:
+        """Let the others of a shared store use a file that was made in it."""
+        if permissions := permissions_in(self.folder):
+            give(file.fileno(), permissions.files)
 
     def _write(self, path: Path, parts: Iterable[Buffer]) -> None:
         """A crash at any instant leaves the old object, or the new one, or a temporary file."""
         temporary = path.parent / f"{TEMPORARY_PREFIX}{os.urandom(8).hex()}"
         try:
             with temporary.open("xb") as file:
+                self._permit(file)
                 file.writelines(parts)
                 self._settle(file, temporary, path)
         except BaseException:
@@ -260,6 +254,7 @@ class _LocalWriter(ObjectWriter):
         self._temporary = folder / f"{TEMPORARY_PREFIX}{os.urandom(8).hex()}"
         with our_errors("write", self._temporary):
             self._file = self._temporary.open("x+b", buffering=0)
+            backend._permit(self._file)
 
     def write(self, *parts: Buffer) -> None:
         with our_errors("write", self._temporary):

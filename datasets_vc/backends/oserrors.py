@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from datasets_vc.errors import DatasetError, NotFoundError, UnreadableFileError
+from datasets_vc.permissions import owner_of
 
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR})
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -40,5 +42,18 @@ def translated(error: OSError, act: str, path: Path) -> DatasetError:
         hint = "Mount it with locks: on NFS without 'nolock', on SMB without 'nobrl'."
         return kind(f"{reason}: the network share has no locks.", hint)
     if error.errno in (errno.EACCES, errno.EPERM):
-        return kind(f"{reason}: permission denied.", "Check who owns it and its permissions.")
+        return kind(f"{reason}: permission denied.", _permission_hint(act, path))
     return kind(f"{reason}: {error.strerror or error}.")
+
+
+def _permission_hint(act: str, path: Path) -> str:
+    """Who can help; a folder that was made for one user is where two want to write."""
+    place = next((each for each in (path, *path.parents) if os.path.lexists(each)), path)
+    owner = owner_of(place)
+    if act == "read" or not owner:
+        return "Check who owns it and its permissions."
+    return (
+        f"'{place}' belongs to {owner}. A store that several users write to is made so by its "
+        "owner: dsvc init --store FOLDER --shared group, or dsvc remote add NAME FOLDER --shared "
+        "group."
+    )

@@ -38,14 +38,22 @@ _HOME = "/~/"
 _SHELL_TIMEOUT = LOCK_TIMEOUT + 30
 
 # $1 root, $2 its new state, $3 "first" or "next"; stdin: the state that is expected.
-# A lock file that was deleted while it was waited for locks nobody else.
+# A lock file that was deleted while it was waited for locks nobody else. Only who may write to the
+# folder may open it: whoever can open it can hold the lock (see `permissions.lock_file`).
 _SWAP = f"""
 command -v flock >/dev/null && [ -e "$2" ] || exit
+folder=$(dirname "$1")
+case $(ls -ldL "$folder") in
+????????w*) umask 0; mode=666;;
+?????w*) umask 7; mode=660;;
+*) umask 77; mode=600;;
+esac
 exec 9>>"$1{LOCK_SUFFIX}" || exit
+chmod $mode "$1{LOCK_SUFFIX}" 2>/dev/null
 flock -x -w {LOCK_TIMEOUT:.0f} 9 || {{ echo locked; exit; }}
 [ "$1{LOCK_SUFFIX}" -ef /dev/fd/9 ] || {{ echo changed; exit; }}
 if [ "$3" = first ]; then [ ! -e "$1" ]; else cmp -s - "$1"; fi || {{ echo changed; exit; }}
-mv -f "$2" "$1" && {{ sync "$(dirname "$1")" 2>/dev/null || :; }} && echo swapped
+mv -f "$2" "$1" && {{ sync "$folder" 2>/dev/null || :; }} && echo swapped
 """
 
 Result = TypeVar("Result")

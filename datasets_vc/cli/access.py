@@ -1,10 +1,12 @@
-"""How to get to a remote: the options of `remote add` and `clone`."""
+"""How to get to a remote, and who may use a folder: options of `remote add`, `clone`, `init`."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
 import typer
+
+from datasets_vc.permissions import Sharing
 
 EndpointOption = Annotated[
     str | None,
@@ -23,4 +25,13 @@ ProfileOption = Annotated[
 ]
 AnonymousOption = Annotated[
     bool, typer.Option("--anonymous", help="Ask without credentials: public S3, GCS, Azure.")
+]
+
+SharedOption = Annotated[
+    Sharing | None,
+    typer.Option(
+        "--shared",
+        metavar="group|all",
+        help="Let the folder's group write to the store; all: and others read it.",
+    ),
 ]

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from datasets_vc.addresses import Access
-from datasets_vc.cli.access import AnonymousOption, EndpointOption, ProfileOption, RegionOption
+from datasets_vc.cli.access import (
+    AnonymousOption,
+    EndpointOption,
+    ProfileOption,
+    RegionOption,
+    SharedOption,
+)
 from datasets_vc.cli.render import shown, table
 from datasets_vc.cli.session import Session, new_listing_app, verb
 
@@ -25,6 +31,7 @@ app = new_listing_app("Name the stores elsewhere that versions move to and from.
     "add",
     "dsvc remote add origin s3://bucket/signs\n"
     "dsvc remote add disk /mnt/disk/signs\n"
+    "dsvc remote add team /srv/team/signs --shared group\n"
     "dsvc remote add lab sftp://ada@lab.example/srv/signs\n"
     "dsvc remote add minio s3://signs --endpoint https://minio.example:9000 --profile lab",
 )
@@ -48,16 +55,19 @@ def add(
     region: RegionOption = None,
     profile: ProfileOption = None,
     anonymous: AnonymousOption = False,
+    shared: SharedOption = None,
 ) -> None:
     """Give a store elsewhere a name.
 
     It is tried once: can it be reached, can it be written without losing another's writes? No
     credentials are kept: they are where the cloud's own tools, or ssh, look for them.
+
+    With --shared a folder, and all that any user makes in it later, is for its group to write.
     """
     address = session.address(url)
     access = Access(endpoint, region, profile, anonymous)
     remotes = session.repository.remotes
-    found = remotes.add(name, address, single_writer=single_writer, access=access)
+    found = remotes.add(name, address, single_writer=single_writer, access=access, shared=shared)
     session.done(
         found,
         lambda found: {

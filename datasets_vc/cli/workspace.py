@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from datasets_vc import repository as facade
+from datasets_vc.cli.access import SharedOption
 from datasets_vc.cli.author import author_of
 from datasets_vc.cli.conflicts import state_json, state_lines
 from datasets_vc.cli.failure import DONE, FAILED
@@ -30,7 +31,12 @@ Skipped = Sequence[tuple[str, str]]
 Paths = Annotated[list[str] | None, typer.Argument(metavar="PATH", help="Only what lies here.")]
 
 
-@verb(app, "init", "dsvc init photos\ndsvc init photos --store /data/store")
+@verb(
+    app,
+    "init",
+    "dsvc init photos\ndsvc init photos --store /data/store\n"
+    "dsvc init photos --store /srv/team/store --shared group",
+)
 def init(
     session: Session,
     directory: Annotated[str, typer.Argument(metavar="DIR", help="The folder.")] = ".",
@@ -38,13 +44,20 @@ def init(
         str | None,
         typer.Option(metavar="URL", help="Keep the versions here, not in DIR/.dsvc/store."),
     ] = None,
+    shared: SharedOption = None,
 ) -> None:
     """Make a workspace of a folder.
 
-    Its files stay as they are; 'dsvc commit' records them.
+    Its files stay as they are; 'dsvc commit' records them. With --shared the store, and all that
+    any user makes in it later, is for the group of its folder to write.
     """
+    if shared and store is None:
+        raise typer.BadParameter(
+            "it is for a store that several workspaces use: name it with --store.",
+            param_hint="--shared",
+        )
     repository = facade.Repository.init(
-        session.located(directory), store and session.address(store)
+        session.located(directory), store and session.address(store), shared=shared
     )
     session.done(
         repository,

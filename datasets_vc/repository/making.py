@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from datasets_vc.addresses import Access
@@ -20,9 +20,10 @@ from datasets_vc.config import (
     store_location,
 )
 from datasets_vc.digest import Digest
-from datasets_vc.errors import AlreadyExistsError, InvalidInputError
+from datasets_vc.errors import AlreadyExistsError, InvalidInputError, NotFoundError
 from datasets_vc.format.root import DEFAULT_BRANCH, Root
 from datasets_vc.paths import META_DIR
+from datasets_vc.permissions import Sharing
 from datasets_vc.progress import Progress
 from datasets_vc.repository.context import Context
 from datasets_vc.repository.exchange import ensure, fetch_all
@@ -39,13 +40,13 @@ from datasets_vc.workspace.git import hide_from_git
 from datasets_vc.workspace.part import Part
 
 
-def init(folder: Path, store_url: str | None) -> Context:
-    context = make_workspace(folder, store_url)
+def init(folder: Path, store_url: str | None, shared: Sharing | None = None) -> Context:
+    context = make_workspace(folder, store_url, shared)
     hide_from_git(folder)
     return context
 
 
-def make_workspace(folder: Path, store_url: str | None) -> Context:
+def make_workspace(folder: Path, store_url: str | None, shared: Sharing | None = None) -> Context:
     """Make a workspace of a folder; nothing is left of it if that fails."""
     _check_folder(folder)
     if (folder / META_DIR).exists():
@@ -54,7 +55,7 @@ def make_workspace(folder: Path, store_url: str | None) -> Context:
         Workspace.create(folder, DEFAULT_BRANCH)
         if store_url:
             set_store(folder, store_url)
-        _make_store(store_location(folder))
+        _make_store(store_location(folder), shared)
     return Context(folder)
 
 
@@ -124,12 +125,14 @@ def _admit(
     admission(context, None, "")(name, commit, tag)
 
 
-def _make_store(location: str) -> None:
+def _make_store(location: str, shared: Sharing | None) -> None:
     """Make an empty store, or use the one that is there."""
+    backend = open_backend(location, create=True, shared=shared)
     try:
-        Store.create(open_backend(location, create=True))
-    except AlreadyExistsError:
-        Store.open(open_backend(location))
+        Store.open(backend)  # who may only read it can look at it from here
+    except NotFoundError:
+        with suppress(AlreadyExistsError):  # another process was first
+            Store.create(backend)
 
 
 def as_tracked(revision: str, root: Root) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from datasets_vc.addresses import PLAIN, Access
 from datasets_vc.config import find_workspace
+from datasets_vc.permissions import Sharing
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.repository import families
 from datasets_vc.repository.choice import CURRENT, RefChoice
@@ -36,17 +37,21 @@ class Repository(Viewing):
     """A workspace, its store, and what can be done with them."""
 
     @classmethod
-    def init(cls, folder: Path, store_url: str | None = None) -> Repository:
+    def init(
+        cls, folder: Path, store_url: str | None = None, *, shared: Sharing | None = None
+    ) -> Repository:
         """Make a workspace of a folder, whose files stay as they are.
 
         Args:
             store_url: a store to keep versions in; one that exists is shared. By default the
                 workspace has its own.
+            shared: let the group of the store's folder write to it, "all": and others read it.
 
         Raises:
             AlreadyExistsError: it is a workspace already.
+            InvalidInputError, DatasetError: the store cannot be shared; see `open_backend`.
         """
-        return cls(families.making.init(folder, store_url))
+        return cls(families.making.init(folder, store_url, shared))
 
     @classmethod
     def open(cls, folder: Path, home: Path | None = None) -> Repository:

@@ -17,6 +17,7 @@ from datasets_vc.config import (
 )
 from datasets_vc.errors import MissingDataError, NotFoundError, RemoteError
 from datasets_vc.format.root import Root
+from datasets_vc.permissions import Sharing
 from datasets_vc.store import Store
 from datasets_vc.store.names import ROOT
 
@@ -45,11 +46,20 @@ class Remotes:
         return read_config(self._folder).remotes
 
     def add(
-        self, name: str, url: str, *, single_writer: bool = False, access: Access = PLAIN
+        self,
+        name: str,
+        url: str,
+        *,
+        single_writer: bool = False,
+        access: Access = PLAIN,
+        shared: Sharing | None = None,
     ) -> ProbeResult:
         """Try a remote and remember it.
 
         One that can only be read is remembered too: it is for fetching, pulling and cloning.
+
+        Args:
+            shared: let the group of a folder write to it, "all": and others read it.
 
         Returns:
             What was found out about it.
@@ -64,7 +74,7 @@ class Remotes:
         config = RemoteConfig(name, url, single_writer, access)
         check_new_remote(self._folder, config)
         # Not as the single writer: what it can do by itself is what has to be known.
-        backend = open_backend(url, create=True, access=access)
+        backend = open_backend(url, create=True, access=access, shared=shared)
         found = probe(backend, known=ROOT)
         if not (found.reachable and found.readable):
             raise RemoteError(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from datasets_vc.errors import DatasetError, LockedError
 from datasets_vc.paths import META_DIR
+from datasets_vc.permissions import lock_file
 
 LOCK_FILE = "lock"
 
@@ -26,27 +27,21 @@ def locked(folder: Path) -> Iterator[None]:
         LockedError: one is at it now.
         DatasetError: the workspace cannot be written to.
     """
-    # Takes 70 ms to import, and a status needs no lock.
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(folder / META_DIR / LOCK_FILE, timeout=0, thread_local=False)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise LockedError(
-            f"Another dsvc is at work in '{folder}'.",
-            "Wait until it is done, then try again.",
-        ) from error
-    except OSError as error:
-        raise DatasetError(
-            f"'{folder}' cannot be locked: {error.strerror or error}.",
-            "Changing it needs permission to write to it.",
-        ) from error
-    try:
+    with ExitStack() as stack:
+        try:
+            mine = stack.enter_context(lock_file(folder / META_DIR / LOCK_FILE, 0))
+        except OSError as error:
+            raise DatasetError(
+                f"'{folder}' cannot be locked: {error.strerror or error}.",
+                "Changing it needs permission to write to it.",
+            ) from error
+        if not mine:
+            raise LockedError(
+                f"Another dsvc is at work in '{folder}'.",
+                "Wait until it is done, then try again.",
+            )
         _sweep(folder / META_DIR / TEMPORARY_DIR)
         yield
-    finally:
-        lock.release()
 
 
 def _sweep(temporary: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -65,6 +67,36 @@ def test_a_lock_that_somebody_keeps(
     ):
         backend.swap(ROOT, b"2", b"1")
     backend.swap(ROOT, b"2", b"1")
+
+
+@pytest.mark.skipif(shutil.which("flock") is None, reason="there is no flock")
+@pytest.mark.parametrize(
+    ("folder", "lock"), [(0o755, 0o600), (0o2775, 0o660), (0o777, 0o666), (0o757, 0o666)]
+)
+def test_only_who_may_write_on_the_server_may_open_the_lock(
+    tmp_path: Path, folder: int, lock: int
+) -> None:
+    store = tmp_path / "a store"
+    store.mkdir()
+    store.chmod(folder)
+
+    def swap(data: bytes, expected: bytes | None) -> bytes:
+        new, root = store / "new", store / ROOT
+        new.write_bytes(data)
+        command = sftp_module.swap_command(str(root), str(new), first=expected is None)
+        done = subprocess.run(
+            command, shell=True, input=expected or b"", capture_output=True, check=True
+        )
+        return done.stdout.strip()
+
+    assert swap(b"1", None) == b"swapped"
+    file = store / f"{ROOT}.lock"
+    assert stat.S_IMODE(file.stat().st_mode) == lock
+    file.chmod(0o644)  # as versions of before made it
+    assert swap(b"2", b"1") == b"swapped"
+    assert stat.S_IMODE(file.stat().st_mode) == lock
+    assert swap(b"3", b"1") == b"changed"
+    assert (store / ROOT).read_bytes() == b"2"
 
 
 # Stops where a swap has the lock and waits for the state that it is to compare with.

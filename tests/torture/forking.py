@@ -12,7 +12,9 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -42,6 +44,8 @@ class Order:
         record: where to write what was changed; see `tests.torture.recording`.
         environment: added to that of the server.
         hurry: do not wait before something is tried again, and only a second for an answer.
+        user: as whom, by number, with the umask of most; 0: as we are.
+        groups: of that user, by number.
     """
 
     argv: list[str]
@@ -53,6 +57,8 @@ class Order:
     record: str = ""
     environment: dict[str, str] = field(default_factory=dict)
     hurry: bool = False
+    user: int = 0
+    groups: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +180,11 @@ def _child(order: Order, pipe: int) -> int:
         os.dup2(output.fileno(), 1)
         os.dup2(output.fileno(), 2)
     os.environ.update(order.environment)
+    if order.user:
+        os.umask(0o022)
+        os.setgroups(order.groups)
+        os.setgid(order.user)
+        os.setuid(order.user)
     os.chdir(order.folder)
     if order.hurry:
         RetryPolicy.delay = lambda *_: 0.0  # type: ignore[method-assign]
@@ -233,7 +244,7 @@ def _serve() -> None:
         import_module(f"datasets_vc.cli.{verb.family}")
     for module in ("filelock", "tomlkit", "pyarrow.compute", "pyarrow.csv", "pyarrow.json"):
         import_module(module)
-    for module in ("s3fs", "tests.torture.recording"):
+    for module in ("grp", "pwd", "s3fs", "tests.torture.recording"):
         import_module(module)
     for room in ("backends", "history", "repository", "signing", "store", "sync", "workspace"):
         package = import_module(f"datasets_vc.{room}")
@@ -241,9 +252,52 @@ def _serve() -> None:
             import_module(found.name)
     # Replies go where nothing else is printed.
     replies = os.fdopen(os.dup(1), "wb")
+    complete = False
     for line in sys.stdin.buffer:
-        replies.write(json.dumps(_run(Order(**json.loads(line)))).encode() + b"\n")
+        order = Order(**json.loads(line))
+        if order.user and not complete:
+            _load_what_verbs_load()
+            complete = True
+        replies.write(json.dumps(_run(order)).encode() + b"\n")
         replies.flush()
+
+
+def _load_what_verbs_load() -> None:
+    """Load every module that usual verbs load: another user may not be able to read these."""
+    with tempfile.TemporaryDirectory() as folder:
+        at = ["-C", f"{folder}/work"]
+        journey = (
+            ["init", f"{folder}/work", "--store", f"{folder}/store", "--shared", "group"],
+            [*at, "remote", "add", "origin", f"{folder}/remote"],
+            [*at, "commit", "-m", "first"],
+            [*at, "push"],
+            [*at, "pull"],
+            [*at, "status"],
+            [*at, "log"],
+            [*at, "fsck", "--repair"],
+            [*at, "gc", "--grace", "0s"],
+            ["clone", f"{folder}/remote", f"{folder}/copy"],
+        )
+        reading, writing = os.pipe()
+        child = os.fork()
+        if not child:
+            from datasets_vc.cli.main import main
+
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, 1)
+            for number, argv in enumerate(journey):
+                if number == 2:
+                    Path(folder, "work", "file").write_bytes(b"data")
+                main(argv)
+            os.write(writing, "\n".join(sys.modules).encode())
+            os._exit(0)
+        os.close(writing)
+        with os.fdopen(reading, "r") as pipe:
+            names = pipe.read().split()
+        os.waitpid(child, 0)
+    for name in names:
+        with suppress(ImportError):
+            import_module(name)
 
 
 if __name__ == "__main__":
