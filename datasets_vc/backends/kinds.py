@@ -95,6 +95,8 @@ _KINDS = {
     "oss": _OTHER_WHOLE,
     "hf": _OTHER_WHOLE,
 }
+SCHEMES = frozenset({*_KINDS, "file"})
+"""The addresses of stores that people use; fsspec knows more, which lead anywhere."""
 
 
 def kind_of(scheme: str) -> Kind:

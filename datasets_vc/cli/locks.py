@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from datasets_vc.addresses import without_secrets
 from datasets_vc.cli.render import short, shown
 from datasets_vc.cli.session import Session
 
@@ -37,12 +38,16 @@ def compared_json(found: PinStatus) -> dict[str, Any]:
         "lock": lock_json(found.file, found.lock),
         "relation": found.relation,
         "matches": found.matches,
+        "known_store": found.known,
     }
 
 
 def compared_lines(session: Session, found: PinStatus) -> Iterator[str]:
     file = shown(os.path.relpath(found.file, session.folder))
     yield f"{file} pins {named(found.lock)}: {_words(found)}"
+    if not found.known:
+        store = shown(without_secrets(found.lock.url))
+        yield f"Its store, {store}, is no remote here; it can be: dsvc remote add NAME URL"
 
 
 def _words(found: PinStatus) -> str:

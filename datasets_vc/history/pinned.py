@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +22,7 @@ from datasets_vc.format.location import RECIPE
 from datasets_vc.format.lock import Lock, decode_lock
 from datasets_vc.format.recipe import decode_recipe
 from datasets_vc.history.commits import read_commit
+from datasets_vc.history.confined import address_of, place_of
 from datasets_vc.history.manifest import Manifest
 from datasets_vc.paths import META_DIR
 from datasets_vc.store import Store
@@ -51,16 +51,15 @@ def read_lock(file: Path) -> Lock:
     return decode_lock(data, f"'{file}'")
 
 
-def pinned_url(file: Path, lock: Lock) -> str:
-    """The store that a lock names: a URL, or an absolute path."""
-    return lock.url if "://" in lock.url else _from(file, lock.url)
-
-
 def pinned_workspace(file: Path, lock: Lock) -> Path | None:
-    """The workspace that a lock names, if there is one."""
+    """The workspace that a lock names, if there is one.
+
+    Raises:
+        InvalidInputError: see `place_of`.
+    """
     if lock.path is None:
         return None
-    folder = Path(_from(file, lock.path))
+    folder = place_of(file, lock.path)
     return folder if (folder / META_DIR).is_dir() else None
 
 
@@ -94,7 +93,7 @@ def open_pinned(file: Path, access: Access = PLAIN) -> tuple[Store, Lock]:
     lock = read_lock(file)
     store = _local_store(file, lock)
     if store is None:
-        store = Store.open(open_backend(pinned_url(file, lock), access=access))
+        store = Store.open(open_backend(address_of(file, lock), access=access))
         if store.find(lock.commit) is None:
             raise NotFoundError(
                 f"There is no commit {lock.commit.hex()[:12]}, which '{file}' pins, in "
@@ -135,7 +134,3 @@ def _holds(store: Store, dataset: Digest) -> bool:
         for piece in decode_recipe(data, f"The recipe of file {digest.hex()}").digests
     ]
     return bool(store.index.contains(pieces).all())
-
-
-def _from(file: Path, path: str) -> str:
-    return os.path.normpath(file.absolute().parent / path)

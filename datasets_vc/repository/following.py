@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import Literal
 
 from datasets_vc.addresses import Access
-from datasets_vc.config import Head, RemoteConfig, add_remote, set_files
+from datasets_vc.config import Head, RemoteConfig, add_remote, set_files, store_location
 from datasets_vc.digest import Digest
-from datasets_vc.errors import DatasetError, NotFoundError
+from datasets_vc.errors import DatasetError, InvalidInputError, NotFoundError
 from datasets_vc.format.lock import Lock
 from datasets_vc.history.commits import is_ancestor
+from datasets_vc.history.confined import address_of, place_of
 from datasets_vc.history.cut import CutHistoryError
-from datasets_vc.history.pinned import check_pinned, pinned_url, read_lock
+from datasets_vc.history.manifest import Manifest
+from datasets_vc.history.pinned import check_pinned, pinned_workspace, read_lock
+from datasets_vc.paths import META_DIR
 from datasets_vc.progress import Progress
 from datasets_vc.repository import making
 from datasets_vc.repository.context import Context
@@ -25,6 +31,7 @@ from datasets_vc.repository.status import status
 from datasets_vc.sync.fetch import fetch_history
 from datasets_vc.sync.remotes import DEFAULT_REMOTE, Connection
 from datasets_vc.workspace.git import hide_from_git
+from datasets_vc.workspace.ignore import is_ignored
 
 Relation = Literal["same", "ahead", "behind", "diverged", "unknown"]
 
@@ -37,6 +44,7 @@ class PinStatus:
         relation: of the workspace's commit to the pinned one; `unknown` if that, or the history
             between the two, is not here.
         matches: the workspace has the pinned dataset, and no uncommitted changes.
+        known: the store that the lock file names is a remote of the workspace, or its own.
     """
 
     file: Path
@@ -44,18 +52,100 @@ class PinStatus:
     status: Status
     relation: Relation
     matches: bool
+    known: bool = True
+
+
+def place_for(file: Path) -> Path:
+    lock = read_lock(file)
+    name = lock.url.rstrip("/").rpartition("/")[2]
+    return place_of(file, lock.path or ("data" if name in ("", ".", "..") else name))
+
+
+def holds(context: Context, file: Path) -> bool:
+    """Whether a file is, or would be, one of the workspace's dataset; or lies in its `.dsvc`."""
+    folder, here = context.folder.resolve(), file.absolute().parent.resolve() / file.name
+    if not here.is_relative_to(folder):
+        return False
+    path = here.relative_to(folder).as_posix()
+    if path.startswith(f"{META_DIR}/") or not is_ignored(folder, path):
+        return True
+    # Who made the dataset may have had it ignored as well.
+    dataset = context.dataset_of(context.head.commit)
+    return dataset is not None and Manifest(context.store, dataset).get(path) is not None
+
+
+def check_own(context: Context, file: Path, lock: Lock) -> None:
+    """Check that a workspace is the one that follows a lock file.
+
+    Raises:
+        InvalidInputError: it names another, or one that it has no say in; or it is a file of the
+            dataset, whose author does not decide which version is used here.
+    """
+    if holds(context, file):
+        raise InvalidInputError(
+            f"'{file}' is a file of the dataset in '{context.folder}', and does not say which "
+            "version belongs there.",
+            f"If you want the version that it names: dsvc checkout {lock.commit.hex()}",
+        )
+    named = pinned_workspace(file, lock)
+    if named and named != context.folder.resolve():
+        raise InvalidInputError(
+            f"'{file}' pins the version of another workspace, '{named}', not of "
+            f"'{context.folder}'.",
+            f"Go there: dsvc -C {quote(str(named))} pull --lock; or to that version here: "
+            f"dsvc checkout {lock.commit.hex()}",
+        )
 
 
 def compare(context: Context, file: Path) -> PinStatus:
     lock = read_lock(file)
+    check_own(context, file, lock)
     found = status(context, ())
     same = context.dataset_of(found.commit) == lock.dataset
     relation = _relation(context, found.commit, lock.commit)
-    return PinStatus(file, lock, found, relation, same and found.clean)
+    known = _is_known(context, address_of(file, lock))
+    return PinStatus(file, lock, found, relation, same and found.clean, known)
 
 
 def fetch(context: Context, file: Path, progress: Progress) -> Fetched:
-    lock, fetched = read_lock(file), Fetched()
+    lock = read_lock(file)
+    check_own(context, file, lock)
+    return _bring(context, file, lock, progress)
+
+
+def pull(context: Context, file: Path, progress: Progress) -> SyncResult:
+    lock = read_lock(file)
+    check = partial(check_own, context, file, lock)
+    check()
+    return _go(context, file, lock, check, progress)
+
+
+def clone(
+    file: Path, folder: Path, *, checkout: bool, access: Access, progress: Progress
+) -> CloneResult:
+    lock = read_lock(file)
+    address = address_of(file, lock)
+    making.check_new(folder)
+    # Who names another folder than the lock file does is not asked what leads there.
+    check = partial(place_for, file) if folder == _place_or_none(file) else lambda: None
+    with making.whole_or_not_at_all(folder):
+        context = making.make_workspace(folder, None)
+        check()
+        add_remote(folder, RemoteConfig(DEFAULT_REMOTE, address, access=access))
+        set_files(folder, checkout)
+        branch = context.remotes.connect(DEFAULT_REMOTE).root.default_branch
+        context.workspace.set_head(Head(branch, None))
+        fetched = _bring(context, file, lock, progress)
+    hide_from_git(folder)
+    pulled = _go(context, file, lock, check, progress)
+    transfer = fetched.transfer + pulled.transfer
+    return CloneResult(
+        pulled.branch, lock.commit, lock.dataset, transfer, fetched.runs, fetched.damaged
+    )
+
+
+def _bring(context: Context, file: Path, lock: Lock, progress: Progress) -> Fetched:
+    fetched = Fetched()
     if context.store.find(lock.commit) is None:
         with context.workspace.lock():
             fetched = _fetch(context, file, lock, progress)
@@ -63,15 +153,18 @@ def fetch(context: Context, file: Path, progress: Progress) -> Fetched:
     return fetched
 
 
-def pull(context: Context, file: Path, progress: Progress) -> SyncResult:
-    lock = read_lock(file)
-    fetched = fetch(context, file, progress)
+def _go(
+    context: Context, file: Path, lock: Lock, check: Callable[[], object], progress: Progress
+) -> SyncResult:
+    """Bring what is pinned and go there; `check` may raise before anything is written there."""
+    fetched = _bring(context, file, lock, progress)
     with context.workspace.lock():
         head = context.head
         context.refuse_unfinished()
         transfer = fetched.transfer + ensure(context, lock.dataset, progress, Need())
         branch = _branch_for(context, lock.commit)
         tip = context.branches.get(branch) if branch else None
+        check()  # a link may have come meanwhile
         go_to(context, Head(branch, head.commit), tip, lock.commit, progress)
     return SyncResult(
         branch,
@@ -84,30 +177,17 @@ def pull(context: Context, file: Path, progress: Progress) -> SyncResult:
     )
 
 
-def clone(
-    file: Path, folder: Path, *, checkout: bool, access: Access, progress: Progress
-) -> CloneResult:
-    lock = read_lock(file)
-    making.check_new(folder)
-    with making.whole_or_not_at_all(folder):
-        context = making.make_workspace(folder, None)
-        add_remote(folder, RemoteConfig(DEFAULT_REMOTE, pinned_url(file, lock), access=access))
-        set_files(folder, checkout)
-        branch = context.remotes.connect(DEFAULT_REMOTE).root.default_branch
-        context.workspace.set_head(Head(branch, None))
-        fetched = fetch(context, file, progress)
-    hide_from_git(folder)
-    pulled = pull(context, file, progress)
-    transfer = fetched.transfer + pulled.transfer
-    return CloneResult(
-        pulled.branch, lock.commit, lock.dataset, transfer, fetched.runs, fetched.damaged
-    )
+def _place_or_none(file: Path) -> Path | None:
+    try:
+        return place_for(file)
+    except InvalidInputError:
+        return None
 
 
 def _fetch(context: Context, file: Path, lock: Lock, progress: Progress) -> Fetched:
     """Bring the pinned commit: from the remote that the lock names if it is known, or another."""
     fetched, trouble = Fetched(), None
-    url = _plain(pinned_url(file, lock))
+    url = _plain(address_of(file, lock))
     remotes = context.remotes.list()
     for name in sorted(remotes, key=lambda name: _plain(remotes[name].url) != url):
         try:
@@ -124,7 +204,7 @@ def _fetch(context: Context, file: Path, lock: Lock, progress: Progress) -> Fetc
         f"No remote has commit {lock.commit.hex()[:12]}, which '{file}' pins.",
         "Push it from the workspace that has it: dsvc push"
         if known
-        else f"Add the remote that has it: dsvc remote add NAME {url}",
+        else f"Add the remote that has it: dsvc remote add NAME {quote(url)}",
     )
 
 
@@ -136,6 +216,12 @@ def _fetch_from(
         # No branch leads there any more.
         fetch_history(context.store, connection.store, [commit])
     return fetched
+
+
+def _is_known(context: Context, url: str) -> bool:
+    remotes = context.remotes.list().values()
+    known = (store_location(context.folder), *(config.url for config in remotes))
+    return _plain(url) in map(_plain, known)
 
 
 def _plain(url: str) -> str:

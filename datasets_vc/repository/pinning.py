@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 from datasets_vc.addresses import PLAIN, Access
 from datasets_vc.config import find_workspace
@@ -21,6 +22,7 @@ from datasets_vc.errors import (
 )
 from datasets_vc.format.lock import Lock, encode_lock
 from datasets_vc.history.commits import walk
+from datasets_vc.history.confined import address_of, is_place_beside, is_store_beside
 from datasets_vc.history.pinned import pinned_workspace, read_lock
 from datasets_vc.paths import META_DIR
 from datasets_vc.progress import SILENT, Progress
@@ -59,25 +61,32 @@ class Pin:
 
         Args:
             file: by default the nearest `dataset.lock`, from the folder upwards to the top of the
-                git work tree; if there is none, the place for one: beside the workspace, or in it
-                if it is the top of a git work tree.
+                git work tree, that is no file of the dataset; if there is none, the place for one:
+                beside the workspace, or in it if it is the top of a git work tree.
 
         Raises:
             NotARepositoryError: neither leads to a workspace.
-            InvalidInputError, FormatError: see `read_lock`.
+            InvalidInputError: see `read_lock`; or the workspace that it names lies where a lock
+                file has no say.
+            FormatError: see `read_lock`.
         """
-        file = file or _nearest(folder)
+        found = list(_places(folder)) if file is None else [file]
+        there = [place for place in found if place.is_file()]
         try:
-            workspace = find_workspace(folder)
+            context = Context(find_workspace(folder))
         except NotARepositoryError as error:
-            if file is None or not file.exists():
+            if not there:
                 raise
-            named = pinned_workspace(file, read_lock(file))
+            named = pinned_workspace(there[0], read_lock(there[0]))
             if named is None:
-                hint = f"Get what it pins: dsvc clone --from {file}"
+                hint = f"Get what it pins: dsvc clone --from {quote(str(there[0]))}"
                 raise NotARepositoryError(error.message, hint) from error
-            workspace = named
-        return cls(Context(workspace), file or _place_beside(workspace))
+            return cls(Context(named), there[0])
+        if file is None:
+            # One that came with the dataset says nothing of the workspace that it lies in.
+            file = next((each for each in there if not following.holds(context, each)), None)
+            file = file or (there[0] if there else _place_beside(context.folder))
+        return cls(context, file)
 
     @property
     def folder(self) -> Path:
@@ -124,6 +133,7 @@ class Pin:
             revision=self._name_of(revision),
             path=self._place_of(self.folder),
         )
+        address_of(self.file, new)  # what nobody may follow is not written
         if new != old:
             _write(self.file, encode_lock(new))
         return PinResult(self.file, old, new)
@@ -133,6 +143,7 @@ class Pin:
 
         Raises:
             NotFoundError: there is no lock file.
+            InvalidInputError: it is not that of the workspace.
         """
         return following.compare(self._context, self.file)
 
@@ -143,6 +154,7 @@ class Pin:
             NotFoundError: no remote has it.
             RemoteError: the remote that should have it cannot be reached.
             IntegrityError: it names another dataset than the lock file.
+            InvalidInputError: the lock file is not that of the workspace.
         """
         following.fetch(self._context, self.file, progress)
         return self.read()
@@ -155,7 +167,7 @@ class Pin:
 
         Raises:
             UnsavedChangesError: it would overwrite changes; nothing was written.
-            NotFoundError, RemoteError, IntegrityError: see `fetch`.
+            NotFoundError, RemoteError, IntegrityError, InvalidInputError: see `fetch`.
         """
         return following.pull(self._context, self.file, progress)
 
@@ -164,11 +176,10 @@ class Pin:
         """Where to clone to what a lock file pins: where it has the workspace, if it says so.
 
         Raises:
-            InvalidInputError, NotFoundError, FormatError: see `read_lock`.
+            InvalidInputError: see `read_lock`; or a lock file has no say there.
+            NotFoundError, FormatError: see `read_lock`.
         """
-        lock = read_lock(file)
-        name = lock.url.rstrip("/").rpartition("/")[2] or "data"
-        return Path(os.path.normpath(file.parent / (lock.path or name)))
+        return following.place_for(file)
 
     @classmethod
     def clone(
@@ -191,6 +202,8 @@ class Pin:
         Raises:
             AlreadyExistsError: the folder exists and is not empty.
             NotFoundError: there is no such file, or the store that it names lacks the version.
+            InvalidInputError: it names a store, or the folder where it has the workspace, that it
+                has no say in.
             IntegrityError: the commit that it pins names another dataset.
         """
         return following.clone(file, folder, checkout=checkout, access=access, progress=progress)
@@ -215,11 +228,11 @@ class Pin:
             return None
         try:
             old = read_lock(self.file)
+            other = pinned_workspace(self.file, old)
         except DatasetError:
             if force:
                 return None
             raise
-        other = pinned_workspace(self.file, old)
         if other and not force and other.resolve() != self.folder.resolve():
             raise AlreadyExistsError(
                 f"'{self.file}' pins the version of another workspace, '{other}'.",
@@ -248,19 +261,20 @@ class Pin:
     def _url_of(self, url: str) -> str:
         if "://" in url:
             return url
-        folder = Path(url).absolute()
-        return self._place_of(folder) or str(folder)
+        folder = str(Path(url).absolute())
+        return self._seen_from_it(folder, is_store_beside) or folder
 
     def _place_of(self, folder: Path) -> str | None:
-        """A folder as seen from the lock file, if it moves along with it."""
-        top = git_top(self.file.parent) or self.file.parent
-        if not folder.is_relative_to(top):
+        """A workspace as seen from the lock file, if it moves along with it."""
+        return self._seen_from_it(str(folder), is_place_beside)
+
+    def _seen_from_it(self, folder: str, allowed: Callable[[Path, str], bool]) -> str | None:
+        try:
+            seen = os.path.relpath(os.path.realpath(folder), self.file.parent.resolve())
+        except ValueError:  # on another drive
             return None
-        return Path(os.path.relpath(folder, self.file.parent)).as_posix()
-
-
-def _nearest(folder: Path) -> Path | None:
-    return next((place for place in _places(folder) if place.is_file()), None)
+        path = Path(seen).as_posix()
+        return path if allowed(self.file, path) else None
 
 
 def _places(folder: Path) -> Iterator[Path]:

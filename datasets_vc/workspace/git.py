@@ -17,6 +17,8 @@ from datasets_vc.paths import GIT_DIR
 
 GITIGNORE = ".gitignore"
 
+_MAX_RULES = 1 << 20
+
 
 @dataclass(frozen=True, slots=True)
 class GitPlace:
@@ -64,10 +66,11 @@ def hide_from_git(folder: Path) -> None:
     top = git_top(folder)
     if top is None or top == folder or _verdict(top, folder)[0] is not None:
         return
-    # Not written to in place: it may have another name in another tree (`cp -al`). If it is a link,
-    # what that leads to is replaced.
-    gitignore = (folder.parent / GITIGNORE).resolve()
+    gitignore = folder.parent / GITIGNORE
+    if os.path.lexists(gitignore) and not _is_plain(gitignore):
+        return
     try:
+        # Not written to in place: it may have another name in another tree (`cp -al`).
         before = gitignore.read_bytes() if gitignore.exists() else b""
         newline = b"\r\n" if b"\r\n" in before else b"\n"
         gap = newline if before and not before.endswith(b"\n") else b""
@@ -77,6 +80,18 @@ def hide_from_git(folder: Path) -> None:
             gitignore.chmod(mode & 0o777)
     except OSError:
         return
+
+
+def _is_plain(gitignore: Path) -> bool:
+    """Whether it is a file that git reads: no link, which a stranger's code may have for a trap."""
+    return not gitignore.is_symlink() and gitignore.is_file()
+
+
+def _read(gitignore: Path) -> bytes:
+    if not _is_plain(gitignore):
+        return b""
+    with gitignore.open("rb") as file:
+        return file.read(_MAX_RULES)
 
 
 def _line(name: str) -> bytes:
@@ -96,7 +111,7 @@ def _verdict(top: Path, folder: Path) -> tuple[bool | None, Path]:
     for place in folder.parents:
         source = place / GITIGNORE
         with suppress(OSError):
-            spec = GitIgnoreSpec.from_lines(_rules(source.read_bytes()))
+            spec = GitIgnoreSpec.from_lines(_rules(_read(source)))
             below = os.fsencode(folder.relative_to(place)).decode("latin-1")
             found = spec.check_file(below + "/").include
             if found is not None:
