@@ -3,7 +3,8 @@
 `config.toml` belongs to its user and is edited in place, comments kept:
 
     author = "Ada <ada@example.org>"      # who commits, unless the command says otherwise
-    store = "/data/shared-store"          # the store, if it is not .dsvc/store
+    store = "/data/shared-store"          # the store, if it is not .dsvc/store; a path that is not
+                                          # absolute, here and below, counts from the workspace
     files = false                         # the workspace holds no files, only the store
     only = ["train/**", "!*.raw"]         # of each version only these are here; see `checkout`
 
@@ -31,7 +32,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from datasets_vc.addresses import PLAIN, Access, check_access, check_url
+from datasets_vc.addresses import PLAIN, Access, check_access
 from datasets_vc.digest import Digest, checksum_of, is_hex, parse_digest
 from datasets_vc.durable import replace_file
 from datasets_vc.errors import (
@@ -42,6 +43,7 @@ from datasets_vc.errors import (
     NotFoundError,
     UnreadableFileError,
 )
+from datasets_vc.locations import absolute_address
 from datasets_vc.paths import META_DIR
 
 if TYPE_CHECKING:
@@ -124,14 +126,15 @@ def read_config(folder: Path) -> Config:
     """The settings of the workspace `folder`; defaults where it has no `config.toml`.
 
     Raises:
-        InvalidInputError: the file is not TOML, or one of our keys has a wrong type or value.
+        InvalidInputError: the file is not TOML, or one of our keys has a wrong type or value, such
+            as an address that is none.
     """
     path = folder / META_DIR / CONFIG_FILE
     text = _read_text(path)
     if text is None:
         return Config()
     try:
-        return _parse(tomllib.loads(text))
+        return _parse(tomllib.loads(text), folder)
     except tomllib.TOMLDecodeError as error:
         raise InvalidInputError(f"'{path}' is not valid TOML: {error}.") from error
     except InvalidInputError as error:
@@ -144,8 +147,12 @@ def set_author(folder: Path, author: str) -> None:
 
 
 def set_store(folder: Path, store: str) -> None:
-    """Write the store's URL or path into `config.toml`."""
-    check_url(store)
+    """Write the store's URL or path into `config.toml`.
+
+    Raises:
+        InvalidInputError: it is no address; see `parse_address`.
+    """
+    absolute_address(store, folder)
     edit_config(folder, lambda document: document.update({"store": store}))
 
 
@@ -171,7 +178,7 @@ def check_new_remote(folder: Path, remote: RemoteConfig) -> None:
         InvalidInputError: the name, the URL or the access is not acceptable.
     """
     check_remote_name(remote.name)
-    check_url(remote.url)
+    absolute_address(remote.url, folder)
     check_access(remote.access)
     if remote.name in read_config(folder).remotes:
         raise AlreadyExistsError(
@@ -232,10 +239,7 @@ def store_location(folder: Path) -> str:
     store = read_config(folder).store
     if store is None:
         return str(folder / META_DIR / DEFAULT_STORE)
-    if "://" in store:
-        return store
-    # `/` keeps an absolute path as it is.
-    return str(folder / store)
+    return absolute_address(store, folder)
 
 
 def read_head(folder: Path) -> Head:
@@ -301,14 +305,14 @@ def edit_config(folder: Path, change: Callable[[TOMLDocument], object]) -> None:
     replace_file(path, tomlkit.dumps(document).encode())
 
 
-def _parse(document: dict[str, Any]) -> Config:
+def _parse(document: dict[str, Any], folder: Path) -> Config:
     store = _value(document, "store", str, None)
     author = _value(document, "author", str, None)
     by_name = _value(document, "remote", dict, {})
     if store is not None:
-        check_url(store)
+        absolute_address(store, folder)
     files = _value(document, "files", bool, True)
-    remotes = {name: _parse_remote(by_name, name) for name in by_name}
+    remotes = {name: _parse_remote(by_name, name, folder) for name in by_name}
     tables = _value(document, "tables", dict, {})
     listed = _value(document, "only", list, None)
     only = None if listed is None else tuple(listed)
@@ -316,7 +320,7 @@ def _parse(document: dict[str, Any]) -> Config:
     return Config(store, author, files, remotes, tables, only, signing)
 
 
-def _parse_remote(tables: dict[str, Any], name: str) -> RemoteConfig:
+def _parse_remote(tables: dict[str, Any], name: str, folder: Path) -> RemoteConfig:
     check_remote_name(name)
     table = _value(tables, name, dict, None, "remote.")
     prefix = f"remote.{name}."
@@ -330,7 +334,8 @@ def _parse_remote(tables: dict[str, Any], name: str) -> RemoteConfig:
         profile=_value(table, "profile", str, None, prefix),
         anonymous=_value(table, "anonymous", bool, False, prefix),
     )
-    return RemoteConfig(name, check_url(url), single_writer, check_access(access))
+    url = absolute_address(url, folder)
+    return RemoteConfig(name, url, single_writer, check_access(access))
 
 
 def _value(table: dict[str, Any], key: str, kind: type, default: Any, prefix: str = "") -> Any:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
-from datasets_vc.addresses import PLAIN, Access, check_access, check_url, without_secrets
+from datasets_vc.addresses import PLAIN, Access, check_access, without_secrets
 from datasets_vc.backends.base import Backend, ObjectInfo, Versioned
 from datasets_vc.backends.local import LocalBackend
 from datasets_vc.backends.oserrors import our_errors
@@ -16,6 +14,7 @@ from datasets_vc.backends.probe import ProbeResult, probe
 from datasets_vc.backends.remote import FsspecBackend
 from datasets_vc.backends.wrappers import CountingBackend, RetryingBackend, RetryPolicy
 from datasets_vc.errors import InvalidInputError, NotFoundError
+from datasets_vc.locations import Url, parse_address
 from datasets_vc.permissions import Sharing, share
 
 __all__ = [
@@ -32,9 +31,6 @@ __all__ = [
     "probe",
 ]
 
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.:-]+://")
-_DRIVE = re.compile(r"/[A-Za-z]:")
-
 
 def open_backend(
     url: str,
@@ -50,7 +46,7 @@ def open_backend(
     Args:
         url: a folder, "file:///folder", or the URL of a remote: "s3://bucket/prefix" and whatever
             else fsspec knows.
-        create: make a missing folder.
+        create: make a missing folder, in one that is there.
         access: how to get to a remote, where its URL does not say it.
         single_writer: nobody else writes there, which a remote without conditional writes needs.
         options: passed to the remote's file system, such as `{"endpoint_url": ...}`.
@@ -58,41 +54,32 @@ def open_backend(
             `permissions.share`.
 
     Raises:
-        NotFoundError: there is no such folder.
-        InvalidInputError: it is no folder; or the URL's scheme is unknown, it carries a secret, or
-            a way of access means nothing there; or no folder is to be shared.
+        NotFoundError: there is no such folder, or, to make it, none that it would lie in.
+        InvalidInputError: it is no folder, or no address at all (see `parse_address`); or the URL's
+            scheme is unknown, it carries a secret, or a way of access means nothing there; or no
+            folder is to be shared.
         DatasetError: a folder cannot be shared, as it or something in it is not ours.
     """
-    if not is_remote(url):
+    address = parse_address(url)
+    if not isinstance(address, Url):
         if access != PLAIN:
             raise InvalidInputError(
                 f"'{url}' is a folder, which has no endpoint, region or profile.",
                 "Leave them out, or give the URL of a remote.",
             )
-        return _open_folder(_folder_of(url), create, shared)
+        return _open_folder(Path(address.path), create, shared)
     if shared:
         raise InvalidInputError(
             f"'{without_secrets(url)}' is no folder: who may write there is its server's to say.",
             "Leave --shared out, and see docs/remotes.md.",
         )
-    check_url(url)
     check_access(access)
     return RetryingBackend(FsspecBackend(url, options, access=access, single_writer=single_writer))
 
 
 def is_remote(url: str) -> bool:
-    """Whether `url` names a remote rather than a local folder."""
-    return bool(_SCHEME.match(url)) and not url.startswith("file://")
-
-
-def _folder_of(url: str) -> Path:
-    if not url.startswith("file://"):
-        return Path(url)
-    parts = urlsplit(url)
-    if parts.netloc not in ("", "localhost"):
-        raise InvalidInputError(f"'{url}' names a folder of another machine.")
-    path = unquote(parts.path)
-    return Path(path[1:] if _DRIVE.match(path) else path)
+    """Whether an address names a remote rather than a local folder; raises as `parse_address`."""
+    return isinstance(parse_address(url), Url)
 
 
 def _open_folder(folder: Path, create: bool, shared: Sharing | None) -> LocalBackend:
@@ -100,6 +87,11 @@ def _open_folder(folder: Path, create: bool, shared: Sharing | None) -> LocalBac
         raise InvalidInputError(f"'{folder}' is not a folder.")
     if not create and not folder.exists():
         raise NotFoundError(f"There is no folder '{folder}'.", "Check the path, or make it first.")
+    if not folder.parent.is_dir():
+        raise NotFoundError(
+            f"There is no folder '{folder.parent}' in which '{folder.name}' could be made.",
+            "Check the path, and that the disk is mounted; or make that folder first.",
+        )
     backend = LocalBackend(folder, create=create)
     if shared:
         with our_errors("share", backend.folder):

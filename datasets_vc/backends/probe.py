@@ -25,6 +25,7 @@ class ProbeResult:
         ranges: parts of an object can be read, and cost no more than the part. Nobody knows where
             nothing can be written and there is nothing to read.
         problem: the first thing that went wrong, one sentence; empty if nothing did.
+        made: it is a folder that was made for this.
     """
 
     reachable: bool
@@ -33,6 +34,7 @@ class ProbeResult:
     conditional_writes: bool = False
     ranges: bool = False
     problem: str = ""
+    made: bool = False
 
 
 def probe(backend: Backend, known: str = "") -> ProbeResult:

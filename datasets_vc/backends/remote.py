@@ -40,6 +40,7 @@ from datasets_vc.errors import (
     LockedError,
     RemoteError,
 )
+from datasets_vc.locations import scheme_meant
 from datasets_vc.memory import ViewFile
 
 USUAL_SCHEMES = ("s3", "gs", "az", "abfs", "sftp", "https", "memory", "file")
@@ -258,9 +259,11 @@ def _client_class(scheme: str, kind: Kind, url: str) -> Any:
     except ImportError as error:
         raise opening_error(error, url, kind.extra) from error
     except ValueError:
+        meant = scheme_meant(scheme)
+        guess = f"Perhaps {meant}:// was meant. " if meant else ""
         raise InvalidInputError(
             f"'{without_secrets(url)}' is of an unknown kind.",
-            f"Known are, among others, {', '.join(USUAL_SCHEMES)}.",
+            f"{guess}Known are, among others, {', '.join(USUAL_SCHEMES)}.",
         ) from None
 
 

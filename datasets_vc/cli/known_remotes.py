@@ -86,11 +86,15 @@ def _found_json(found: ProbeResult) -> dict[str, bool]:
         "writable": found.writable,
         "conditional_writes": found.conditional_writes,
         "ranges": found.ranges,
+        "made": found.made,
     }
 
 
 def _found_lines(found: ProbeResult) -> Iterator[str]:
-    for word, able in _found_json(found).items():
+    abilities = _found_json(found)
+    if abilities.pop("made"):
+        yield "Made that folder: there was none."
+    for word, able in abilities.items():
         yield f"  {word.replace('_', ' '):18} {'yes' if able else 'no'}"
     if not found.writable:
         yield "Nothing can be pushed there: it is for clone, fetch and pull."

@@ -22,6 +22,7 @@ from datasets_vc.cli.render import shown
 from datasets_vc.cli.session import Session, new_app, verb
 from datasets_vc.cli.signatures import Key, Sign, Verify, signer_of
 from datasets_vc.cli.synced import Only, Paths, part_of, received_json, received_lines
+from datasets_vc.locations import Folder, parse_address
 
 if TYPE_CHECKING:
     from datasets_vc.repository import CloneResult, SyncResult
@@ -96,8 +97,8 @@ def clone(
     if lock is None:
         if url is None:
             raise typer.BadParameter("name a store, or a lock file with --from.", param_hint="URL")
-        folder = session.located(directory or _last_part(url))
         address = session.address(url)
+        folder = session.located(directory or _last_part(address))
         if plan:
             planned = facade.Planning.clone(
                 address, folder, revision=revision, only=only or None, access=access
@@ -136,9 +137,13 @@ def _clone_lines(session: Session, folder: Path, result: CloneResult) -> Iterato
     yield from received_lines(result)
 
 
-def _last_part(url: str) -> str:
-    parts = urlsplit(url)
-    name = parts.path.rstrip("/").rpartition("/")[2] or parts.netloc
+def _last_part(address: str) -> str:
+    found = parse_address(address)
+    if isinstance(found, Folder):
+        name = Path(found.path).name
+    else:
+        parts = urlsplit(address)
+        name = parts.path.rstrip("/").rpartition("/")[2] or parts.netloc
     if name in ("", ".", ".."):
         raise typer.BadParameter("it has no last part to name the folder by.", param_hint="DIR")
     return name

@@ -22,6 +22,7 @@ from datasets_vc.cli.progress import TerminalProgress
 from datasets_vc.cli.render import guarded
 from datasets_vc.cli.streams import answer_lost, is_work_done, work_is_done
 from datasets_vc.errors import InvalidInputError
+from datasets_vc.locations import absolute_address
 from datasets_vc.paths import check_path_length
 from datasets_vc.progress import SILENT, Progress
 
@@ -118,8 +119,13 @@ class Session:
         return facade.Pin.find(self.folder, self.located(file) if file else None)
 
     def address(self, url: str) -> str:
-        """Where a store is: a URL as typed, a folder from the root of the file system."""
-        return url if "://" in url else str(self.located(url))
+        """Where a store is: a URL as typed, a folder from the root of the file system.
+
+        Raises:
+            InvalidInputError: it is no address; see `parse_address`.
+        """
+        whole = absolute_address(url, self.folder)
+        return os.path.normpath(whole) if Path(whole).is_absolute() else whole
 
     def close_progress(self) -> None:
         """Take bars off the screen before something else is written."""

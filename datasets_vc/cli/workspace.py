@@ -57,7 +57,9 @@ def init(
             param_hint="--shared",
         )
     repository = facade.Repository.init(
-        session.located(directory), store and session.address(store), shared=shared
+        session.located(directory),
+        None if store is None else session.address(store),
+        shared=shared,
     )
     session.done(
         repository,

@@ -17,6 +17,7 @@ from datasets_vc.addresses import without_secrets
 from datasets_vc.backends.kinds import SCHEMES
 from datasets_vc.errors import InvalidInputError
 from datasets_vc.format.lock import Lock
+from datasets_vc.locations import Folder, Url, parse_address
 from datasets_vc.paths import GIT_DIR, META_DIR, reserved_in
 
 # An SSH client may hand the name of a host to a command, which takes a dash for an option.
@@ -59,10 +60,10 @@ def address_of(file: Path, lock: Lock) -> str:
     """The store that a lock names: a URL, or an absolute path.
 
     Raises:
-        InvalidInputError: it is of a kind that only who names it knows to be meant.
+        InvalidInputError: it is no address, or of a kind that only who names it knows to be meant.
     """
     url = lock.url
-    if "://" in url:
+    if isinstance(_parsed(file, url), Url) or url.startswith("file://"):
         _check_url(file, url)
         return url
     if url.startswith(("//", "\\\\")):
@@ -70,6 +71,15 @@ def address_of(file: Path, lock: Lock) -> str:
     if Path(url).is_absolute():
         return os.path.normpath(url)
     return str(_store_of(file, url))
+
+
+def _parsed(file: Path, url: str) -> Folder | Url:
+    if Path(url) == Path():  # the folder of the lock file
+        return Folder(url)
+    try:
+        return parse_address(url)
+    except InvalidInputError as error:
+        raise InvalidInputError(f"'{file}': {error.message}", error.hint) from error
 
 
 def is_place_beside(file: Path, path: str) -> bool:

@@ -19,6 +19,7 @@ from datasets_vc.format.lock import LOCK_SUFFIX
 from datasets_vc.history.manifest import Manifest
 from datasets_vc.history.pinned import open_pinned
 from datasets_vc.history.revisions import resolve
+from datasets_vc.locations import Folder, parse_address
 from datasets_vc.store import Store
 from datasets_vc.store.names import ROOT
 
@@ -62,7 +63,8 @@ class Snapshot:
             NotARepositoryError: there is no store or workspace at `location`.
             NotFoundError: the store has no such revision.
             IntegrityError: a lock file's commit and dataset do not belong together.
-            InvalidInputError, FormatError: a file is no lock file, or one of a newer format.
+            InvalidInputError, FormatError: a file is no lock file, or one of a newer format; or
+                the location is no address (see `parse_address`).
         """
         if _is_file(location):
             return cls._open_pinned(Path(location), revision, access)
@@ -174,8 +176,14 @@ def _is_file(location: str | Path) -> bool:
 def _find_store(location: str | Path) -> tuple[str, Digest | None]:
     """The store at a location, and the commit that a workspace there stands at."""
     text = str(location)
-    if "://" in text or (Path(text) / ROOT).is_file():
+    # A Path is no text that could mean anything else, and where one is there may be a workspace.
+    plain = isinstance(location, Path) or (text != "" and Path(text) == Path())
+    address = Folder(text) if plain else parse_address(text)
+    if not isinstance(address, Folder):
         return text, None
-    folder = find_workspace(Path(text))
+    place = Path(address.path).absolute()
+    if text.startswith("file://") or (place / ROOT).is_file():
+        return str(place), None
+    folder = find_workspace(place)
     url = store_location(folder)
     return url, read_head(folder).commit

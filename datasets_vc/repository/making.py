@@ -22,6 +22,7 @@ from datasets_vc.config import (
 from datasets_vc.digest import Digest
 from datasets_vc.errors import AlreadyExistsError, InvalidInputError, NotFoundError
 from datasets_vc.format.root import DEFAULT_BRANCH, Root
+from datasets_vc.locations import absolute_address
 from datasets_vc.paths import META_DIR
 from datasets_vc.permissions import Sharing
 from datasets_vc.progress import Progress
@@ -33,6 +34,7 @@ from datasets_vc.repository.results import CloneResult
 from datasets_vc.repository.signing import admission
 from datasets_vc.signing import trust_only
 from datasets_vc.store import Store
+from datasets_vc.store.nesting import check_new_place, check_new_workspace
 from datasets_vc.sync.fetch import fetch_history
 from datasets_vc.sync.remotes import DEFAULT_REMOTE, Connection
 from datasets_vc.workspace import Workspace
@@ -51,9 +53,12 @@ def make_workspace(folder: Path, store_url: str | None, shared: Sharing | None =
     _check_folder(folder)
     if (folder / META_DIR).exists():
         raise AlreadyExistsError(f"'{folder}' is a dataset repository already.")
+    check_new_workspace(folder)
+    if store_url is not None:
+        check_new_place(absolute_address(store_url, folder), folder)
     with whole_or_not_at_all(folder):
         Workspace.create(folder, DEFAULT_BRANCH)
-        if store_url:
+        if store_url is not None:
             set_store(folder, store_url)
         _make_store(store_location(folder), shared)
     return Context(folder)
@@ -72,6 +77,8 @@ def clone(
     progress: Progress,
 ) -> CloneResult:
     check_new(folder)
+    url = absolute_address(url, Path().absolute())
+    check_new_workspace(folder, url)
     part = Part(only)
     with whole_or_not_at_all(folder):
         context = make_workspace(folder, None)

@@ -24,6 +24,7 @@ from datasets_vc.format.lock import Lock, encode_lock
 from datasets_vc.history.commits import walk
 from datasets_vc.history.confined import address_of, is_place_beside, is_store_beside
 from datasets_vc.history.pinned import pinned_workspace, read_lock
+from datasets_vc.locations import Url, parse_address, relative_address
 from datasets_vc.paths import META_DIR
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.repository import following
@@ -259,10 +260,12 @@ class Pin:
         return None if base == "HEAD" or is_hex(base) else revision
 
     def _url_of(self, url: str) -> str:
-        if "://" in url:
+        address = parse_address(url)
+        if isinstance(address, Url):
             return url
-        folder = str(Path(url).absolute())
-        return self._seen_from_it(folder, is_store_beside) or folder
+        folder = str(Path(address.path).absolute())
+        place = self._seen_from_it(folder, is_store_beside)
+        return relative_address(place) if place else folder
 
     def _place_of(self, folder: Path) -> str | None:
         """A workspace as seen from the lock file, if it moves along with it."""

@@ -14,6 +14,7 @@ from datasets_vc.config import RemoteConfig, add_remote, find_workspace, set_onl
 from datasets_vc.digest import Digest
 from datasets_vc.errors import NotFoundError
 from datasets_vc.format.index import INDEX_ROW_SIZE
+from datasets_vc.locations import absolute_address
 from datasets_vc.paths import META_DIR
 from datasets_vc.repository.choice import CURRENT, RefChoice, chosen_refs
 from datasets_vc.repository.context import Context
@@ -22,6 +23,7 @@ from datasets_vc.repository.making import as_tracked, check_new, make_workspace
 from datasets_vc.repository.needed import EVERYTHING, Need, plan_needed
 from datasets_vc.repository.results import SyncPlan, Transfer
 from datasets_vc.store import Store
+from datasets_vc.store.nesting import check_new_workspace
 from datasets_vc.sync.plan import Receiving, plan_sending
 from datasets_vc.sync.push import to_push
 from datasets_vc.sync.remotes import DEFAULT_REMOTE, Connection
@@ -95,6 +97,8 @@ class Planning:
     ) -> SyncPlan:
         """What `Repository.clone` would receive; the folder is not made."""
         check_new(folder)
+        url = absolute_address(url, Path().absolute())
+        check_new_workspace(folder, url)
         part = Part(only)
         with _temporary(_existing(folder.absolute())) as place:
             context = make_workspace(place / "workspace", None)

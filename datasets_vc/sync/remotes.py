@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from datasets_vc.addresses import PLAIN, Access
@@ -17,9 +18,11 @@ from datasets_vc.config import (
 )
 from datasets_vc.errors import MissingDataError, NotFoundError, RemoteError
 from datasets_vc.format.root import Root
+from datasets_vc.locations import absolute_address
 from datasets_vc.permissions import Sharing
 from datasets_vc.store import Store
 from datasets_vc.store.names import ROOT
+from datasets_vc.store.nesting import check_new_place, local_folder
 
 DEFAULT_REMOTE = "origin"
 
@@ -56,7 +59,8 @@ class Remotes:
     ) -> ProbeResult:
         """Try a remote and remember it.
 
-        One that can only be read is remembered too: it is for fetching, pulling and cloning.
+        One that can only be read is remembered too: it is for fetching, pulling and cloning. A
+        folder is made if only it itself is missing.
 
         Args:
             shared: let the group of a folder write to it, "all": and others read it.
@@ -66,13 +70,28 @@ class Remotes:
 
         Raises:
             AlreadyExistsError: the name is taken.
-            InvalidInputError: the name, the URL or a way of access is not acceptable.
+            InvalidInputError: the name, the URL or a way of access is not acceptable; or it is a
+                folder where no store can be, see `check_new_place`.
             NotFoundError: there is no store there, and it cannot be written.
             RemoteError: it cannot be reached or read, or, unless `single_writer`, it ignores the
                 conditions of writes, so that two machines that push could undo each other's work.
         """
+        url = absolute_address(url, Path().absolute())
         config = RemoteConfig(name, url, single_writer, access)
         check_new_remote(self._folder, config)
+        check_new_place(url, self._folder)
+        folder = local_folder(url)
+        if folder is None or folder.exists():
+            return self._try(config, shared)
+        try:
+            return replace(self._try(config, shared), made=True)
+        except BaseException:
+            with suppress(OSError):
+                folder.rmdir()
+            raise
+
+    def _try(self, config: RemoteConfig, shared: Sharing | None) -> ProbeResult:
+        url, single_writer, access = config.url, config.single_writer, config.access
         # Not as the single writer: what it can do by itself is what has to be known.
         backend = open_backend(url, create=True, access=access, shared=shared)
         found = probe(backend, known=ROOT)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -10,9 +9,11 @@ from datasets_vc.backends import (
     LocalBackend,
     RetryingBackend,
     is_remote,
+    kinds,
     open_backend,
 )
 from datasets_vc.errors import InvalidInputError, NotFoundError
+from datasets_vc.locations import SCHEMES
 
 
 def test_a_folder_by_path_and_by_url(tmp_path: Path) -> None:
@@ -39,6 +40,11 @@ def test_a_missing_folder_is_made_only_on_request(tmp_path: Path) -> None:
         open_backend(str(folder))
     assert caught.value.hint
     assert not folder.parent.exists()
+    with pytest.raises(NotFoundError, match="in which 'b' could be made") as caught:
+        open_backend(str(folder), create=True)
+    assert "mounted" in caught.value.hint
+    assert not folder.parent.exists()
+    folder.parent.mkdir()
     open_backend(str(folder), create=True)
     assert folder.is_dir()
 
@@ -76,16 +82,20 @@ def test_a_folder_of_another_machine() -> None:
         open_backend("file://server/share")
 
 
-def test_drive_letters_are_paths() -> None:
-    assert not is_remote("C:\\data")
-    assert not is_remote("C://data")
+def test_what_is_a_remote() -> None:
     assert not is_remote("data")
     assert not is_remote("file:///data")
     assert is_remote("s3://bucket")
 
 
-def test_the_drive_of_a_file_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    folder = Path("C:", "data")
-    with pytest.raises(NotFoundError, match=f"'{folder}'".replace(os.sep, ".")):
-        open_backend("file:///C:/data")
+@pytest.mark.parametrize(
+    ("scheme", "meant"), [("s4", "s3"), ("htps", "https"), ("scp", "sftp"), ("sfpt", "sftp")]
+)
+def test_an_unknown_scheme_that_resembles_one(scheme: str, meant: str) -> None:
+    with pytest.raises(InvalidInputError, match="unknown kind") as caught:
+        open_backend(f"{scheme}://host/x", create=True)
+    assert f"{meant}://" in caught.value.hint
+
+
+def test_what_looks_like_a_scheme_is_what_can_be_reached() -> None:
+    assert frozenset(SCHEMES) == kinds.SCHEMES

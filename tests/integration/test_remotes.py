@@ -94,6 +94,7 @@ def test_sftp_without_commands_needs_a_promise(
 def site(request: pytest.FixtureRequest, work: Path, home: Path) -> Iterator[str]:
     """A store that a web server shows."""
     repository = Repository.open(work)
+    (home / "www").mkdir()
     repository.remotes.add("disk", str(home / "www" / "signs"))
     repository.push("disk")
     with web(home / "www", request.param) as url:

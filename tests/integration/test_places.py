@@ -1,0 +1,135 @@
+"""Where stores and workspaces may be: refused where they are named, in words that lead on."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from datasets_vc.config import CONFIG_FILE, read_config
+from datasets_vc.errors import InvalidInputError
+from datasets_vc.history.snapshot import Snapshot
+from datasets_vc.repository import Repository
+from tests.integration.conftest import Dsvc, Refused
+from tests.integration.trees import AUTHOR
+
+
+@pytest.fixture
+def work(home: Path) -> Path:
+    """A workspace with one commit; the current folder."""
+    folder = home / "work"
+    (folder / "sub").mkdir(parents=True)
+    repository = Repository.init(folder)
+    (folder / "f").write_text("one")
+    repository.commit("one", author=AUTHOR)
+    os.chdir(folder)
+    return folder
+
+
+def everything(folder: Path) -> dict[str, bytes | None]:
+    """All files and folders below one."""
+    return {str(path): path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
+
+
+MISTYPED = ["s3:/bucket/x", "ada@host:/x", "", "~/x", "rclone:r:p", ".", "/", "C:\\x", " s3://b"]
+
+
+@pytest.mark.parametrize("address", MISTYPED)
+def test_a_mistyped_address_becomes_no_folder(
+    address: str, home: Path, work: Path, refused: Refused
+) -> None:
+    before = everything(home)
+    refused(2, "remote", "add", "far", address)
+    refused(2, "clone", address, home / "new")
+    refused(2, "clone", "--plan", address, home / "new")
+    refused(2, "init", home / "new", "--store", address)
+    assert everything(home) == before
+    assert not read_config(work).remotes
+    if address != ".":  # which may be a workspace
+        with pytest.raises(InvalidInputError):
+            Snapshot.open(address)
+
+
+@pytest.mark.parametrize(
+    "address", ["backup", "./s3:/x", "sub/../backup", ".dsvc/backup", ".dsvc/store", ".."]
+)
+def test_no_remote_in_the_workspace(address: str, home: Path, work: Path, refused: Refused) -> None:
+    before = everything(home)
+    for words in ([address], ["-C", str(work / "sub"), f"../{address}"]):
+        options, (place,) = words[:-1], words[-1:]
+        if address != ".." or not options:
+            refused(2, *options, "remote", "add", "far", place)
+    assert everything(home) == before
+
+
+def test_no_store_in_a_workspace(home: Path, work: Path, refused: Refused) -> None:
+    for place in (home / "new" / "versions", work / "versions", work, work / ".dsvc" / "versions"):
+        refused(2, "init", home / "new", "--store", place)
+    assert not (home / "new").exists()
+    assert {path.name for path in work.iterdir()} == {".dsvc", "f", "sub"}
+
+
+def test_no_workspace_in_a_store(home: Path, work: Path, dsvc: Dsvc, refused: Refused) -> None:
+    assert dsvc("remote", "add", "origin", "../far").code == 0
+    assert dsvc("push").code == 0
+    before = everything(home / "far")
+    refused(2, "init", "../far")
+    refused(2, "init", "../far/work")
+    refused(2, "clone", "../far", "../far/work")
+    refused(2, "clone", "--plan", "../far", "../far/packs/work")
+    assert everything(home / "far") == before
+
+
+def test_a_folder_is_made_in_one_that_is_there_and_told(
+    home: Path, work: Path, dsvc: Dsvc, refused: Refused
+) -> None:
+    assert "could be made" in refused(2, "remote", "add", "far", "../disk/signs")
+    assert not (home / "disk").exists()
+    (home / "disk").mkdir()
+    added = dsvc("remote", "add", "far", "../disk/signs")
+    assert b"Made that folder" in added.out
+    again = dsvc("remote", "add", "again", "../disk/signs")
+    assert b"Made" not in again.out
+    assert dsvc("remote", "add", "new", "../disk/new", "--json").data["found"]["made"] is True
+
+
+def test_a_folder_that_looks_like_an_address_can_be_said(
+    home: Path, work: Path, dsvc: Dsvc
+) -> None:
+    os.chdir(home)
+    (home / "s3:").mkdir()
+    assert dsvc("-C", work, "remote", "add", "origin", "../s3:/x").code == 0
+    assert dsvc("-C", work, "push").code == 0
+    assert dsvc("clone", "./s3:/x", "new").code == 0
+    assert read_config(home / "new").remotes["origin"].url == str(home / "s3:" / "x")
+    assert bytes(Snapshot.open("./s3:/x").read("f")) == b"one"
+    assert bytes(Snapshot.open(Path("s3:/x")).read("f")) == b"one"
+    os.chdir(work / "sub")
+    assert bytes(Snapshot.open(".").read("f")) == b"one"
+
+
+def test_an_address_in_the_settings(home: Path, work: Path, dsvc: Dsvc, refused: Refused) -> None:
+    (home / "far").mkdir()
+    file = work / ".dsvc" / CONFIG_FILE
+    file.write_text('[remote.origin]\nurl = "../far"\n')
+    os.chdir(home)
+    assert dsvc("-C", work / "sub", "push").code == 0
+    assert (home / "far" / "root.json").exists()
+    for line in ('store = "~/x"\n', '[remote.origin]\nurl = "host:x"\n'):
+        file.write_text(line)
+        assert str(file) in refused(2, "-C", work, "status")
+
+
+def test_an_address_in_a_lock(home: Path, work: Path, dsvc: Dsvc, refused: Refused) -> None:
+    place = home / "code" / "a:b"
+    (home / "code").mkdir()
+    assert dsvc("remote", "add", "origin", place).code == 0
+    assert dsvc("push").code == 0
+    lock = home / "code" / "dataset.lock"
+    assert dsvc("pin", "-o", lock).code == 0
+    assert 'url = "./a:b"' in lock.read_text()
+    assert dsvc("clone", "--from", lock, home / "new").code == 0
+    lock.write_text(lock.read_text().replace("./a:b", "a:b"))
+    assert str(lock) in refused(2, "clone", "--from", lock, home / "other")
+    assert not (home / "other").exists()
