@@ -10,6 +10,7 @@
     ├── LockedError                another process is at work: wait, then try again
     ├── UnreadableFileError        a file could not be read whole: mend it, then try again
     ├── BadSampleError             a sample cannot be decoded: mend it, or skip bad samples
+    ├── WorkerError                a worker of a loader has died: give it more memory
     ├── IntegrityError             bytes do not match their digest: fetch them anew
     ├── UntrustedError             nobody who is trusted signed it: ask who made it
     ├── FormatError                written by a newer version: upgrade
@@ -79,6 +80,10 @@ class UnreadableFileError(DatasetError):
 
 class BadSampleError(DatasetError):
     kind = "bad_sample"
+
+
+class WorkerError(DatasetError):
+    kind = "worker_failed"
 
 
 class IntegrityError(DatasetError):

@@ -207,18 +207,21 @@ def _decode_frames(
 
 def _to_tensor(images: Sequence[Pixels], size: Size | None) -> Tensor:
     """(T, C, H, W) of images (H, W, C) or (H, W)."""
+    images = [pixels.reshape(*pixels.shape[:2], -1) for pixels in images]
     if size is not None:
-        images = [_scaled(pixels.squeeze(), size) for pixels in images]
-    stacked = np.stack([pixels.reshape(*pixels.shape[:2], -1) for pixels in images])
-    return torch.from_numpy(np.ascontiguousarray(stacked.transpose(0, 3, 1, 2)))
+        images = [_scaled(pixels, size) for pixels in images]
+    return torch.from_numpy(np.ascontiguousarray(np.stack(images).transpose(0, 3, 1, 2)))
 
 
 def _scaled(pixels: Pixels, size: Size) -> Pixels:
+    """(H, W, C), C being 1 or 3, scaled to `size`."""
     height, width = size
     if pixels.shape[:2] == (height, width):
         return pixels
-    scaled = Image.fromarray(pixels).resize((width, height), Image.Resampling.BILINEAR)
-    return np.asarray(scaled)
+    # By its axis and not by squeezing: a side of one pixel is no channel.
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    scaled = np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
+    return scaled.reshape(height, width, -1)
 
 
 def _reason(error: BaseException) -> str:

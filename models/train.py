@@ -14,6 +14,7 @@ import torch.nn.functional as F
 
 from datasets_vc.errors import InvalidInputError
 from loaders import DataLoader
+from loaders.workers import worker_failure
 from models.checkpoint import load_checkpoint, save_checkpoint
 from models.config import Config
 from models.curve import History
@@ -152,6 +153,7 @@ class Training:
                 f"The checkpoint '{path}' was written with another {', '.join(differing)}.",
                 "Resume with the settings of the training that wrote it.",
             )
+        # Refuses the state of another order.
         self._loader.load_state_dict(state["loader"])
         self._running = Running(**state["running"])
         batches = self._loader.plan.batches
@@ -175,6 +177,12 @@ class Training:
         except Interrupted:
             self._checkpoint()
             raise
+        except RuntimeError as error:
+            # torch's handler of dead children raises wherever the loop is just then.
+            failure = worker_failure(error)
+            if failure is None:
+                raise
+            raise failure from error
         if metrics is None:
             metrics = self._running.metrics() | self._evaluate()
         self._checkpoint()
@@ -185,12 +193,13 @@ class Training:
         return params_digest(self._model)
 
     def _train_epoch(self, end: int) -> dict[str, float] | None:
-        """Train from where the loader is to the end of its epoch, or to step `end`.
+        """Train from the present step to the end of its epoch, or to step `end`.
 
         Returns:
             The metrics, if the epoch is complete.
         """
         epoch, step = divmod(self.step, self._loader.plan.batches)
+        self._loader.load_state_dict(self._loader_state())
         before = self._running.samples
         started = time.perf_counter()
         self._model.train()
@@ -212,6 +221,11 @@ class Training:
         if (epoch + 1) % self.config.checkpoint_every == 0:
             self._checkpoint()
         return metrics
+
+    def _loader_state(self) -> dict[str, Any]:
+        """The loader's state after the steps that are done; it counts those handed out."""
+        epoch, step = divmod(self.step, self._loader.plan.batches)
+        return {"plan": self._loader.plan.digest, "epoch": epoch, "step": step}
 
     def _batches(self) -> Iterator[dict[str, Any]]:
         batches = iter(self._loader)
@@ -285,10 +299,9 @@ class Training:
         if self._saved_at == self.step:
             return
         task = self._task
-        epoch, step = divmod(self.step, self._loader.plan.batches)
         state = {
             "config": self._all_settings,
-            "loader": {"plan": self._loader.plan.digest, "epoch": epoch, "step": step},
+            "loader": self._loader_state(),
             "running": vars(self._running),
             "classes": task.classes,
             "vocabulary": list(task.vocabulary.tokens) if task.vocabulary else None,

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from typing import Literal
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -85,6 +87,51 @@ def test_images_are_scaled_to_a_size(image_file: Encode, pixels: Pixels, kind: s
     assert decode_image(data, size=(10, 20)).shape == (3, 10, 20)
     assert decode_image(data, "L", (10, 20)).shape == (1, 10, 20)
     assert torch.equal(decode_image(data, size=(24, 32)), decode_image(data))
+
+
+@pytest.mark.parametrize("size", [None, (8, 6), (1, 1), (1, 8)])
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+@pytest.mark.parametrize("kind", ["png", "jpeg", "gif"])
+def test_images_with_sides_of_one_pixel(
+    image_file: Encode, kind: str, mode: Literal["RGB", "L"], size: tuple[int, int] | None
+) -> None:
+    channels = 3 if mode == "RGB" else 1
+    for shape in ((1, 1), (1, 50), (50, 1), (3, 1), (1, 3), (2, 2)):
+        columns = np.linspace(50, 200, shape[1]).astype(np.uint8)
+        pixels = np.broadcast_to(columns[None, :, None], (*shape, 3)).copy()
+        tensor = decode_image(image_file(pixels, kind), mode, size)
+        assert tensor.shape == (channels, *(size or shape))
+        whole = Image.fromarray(pixels).resize(tensor.shape[:0:-1], Image.Resampling.BILINEAR)
+        expected = np.asarray(whole)[None, ..., 0].astype(int)
+        assert np.abs(tensor.numpy().astype(int) - expected).max() <= 8
+
+
+@pytest.mark.parametrize("size", [None, (8, 6), (1, 1)])
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_clips_with_sides_of_one_pixel(
+    frames: Pixels, mode: Literal["RGB", "L"], size: tuple[int, int] | None
+) -> None:
+    channels = 3 if mode == "RGB" else 1
+    for height, width in ((1, 1), (1, 7), (7, 1)):
+        data = raw_clip(np.ascontiguousarray(frames[:, :height, :width]))
+        clip = decode_clip(data, 4, mode, size)
+        assert clip.shape == (4, channels, *(size or (height, width)))
+        means = clip.float().mean((1, 2, 3)).round(decimals=-1).tolist()
+        assert means == [20, 80, 140, 200]
+
+
+def raw_clip(frames: Pixels) -> bytes:
+    """A clip of frames as they are: codecs that compress refuse such small ones."""
+    file = io.BytesIO()
+    with av.open(file, "w", format="avi") as container:
+        stream = container.add_stream("rawvideo", rate=25)
+        stream.height, stream.width = frames.shape[1:3]
+        stream.pix_fmt = "bgr24"
+        for pixels in frames:
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(format="bgr24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return file.getvalue()
 
 
 @pytest.mark.parametrize("kind", ["png", "jpeg", "webp", "bmp", "gif"])

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
 from types import ModuleType
@@ -10,11 +12,13 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from torch.utils import data as torch_data
 
 from datasets_vc import Snapshot
 from datasets_vc.digest import Hasher
 from datasets_vc.errors import BadSampleError, IntegrityError, InvalidInputError
 from loaders import DataLoader, ImageDataset, SampleDataset, TextDataset, Vocabulary
+from loaders.order import Order
 
 Encode = Callable[..., bytes]
 MakeSnapshot = Callable[..., Snapshot]
@@ -170,11 +174,139 @@ def test_a_state_fits_any_number_of_workers_and_ranks(images: ImageDataset) -> N
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_loop_that_was_left_goes_on(images: ImageDataset, workers: int) -> None:
-    expected = epochs(DataLoader(images, 5), 2)
+def test_each_iterator_is_an_epoch_from_its_start(images: ImageDataset, workers: int) -> None:
+    expected = epochs(DataLoader(images, 5), 4)
     loader = DataLoader(images, 5, num_workers=workers)
-    first = next(iter(loader))["path"]
-    assert [[first, *epochs(loader, 1)[0]], *epochs(loader, 1)] == expected
+    iter(loader)  # gives no batch, so it uses nothing up
+    assert next(iter(loader))["path"] == expected[0][0]
+    for step, batch in enumerate(loader):
+        assert batch["path"] == expected[1][step]
+        if step == 2:
+            break
+    assert epochs(loader, 2) == expected[2:]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_iterators_side_by_side_are_epochs_of_their_own(images: ImageDataset, workers: int) -> None:
+    expected = epochs(DataLoader(images, 5), 7)
+    loader = DataLoader(images, 5, num_workers=workers)
+    outer = []
+    for batch in loader:
+        outer.append(batch["path"])
+        (inner,) = epochs(loader, 1)
+        assert inner == expected[len(outer)]
+    assert outer == expected[0]
+    assert epochs(loader, 1) == [expected[6]]
+
+    pairs = zip(*(iter(DataLoader(images, 5, num_workers=workers)) for _ in range(2)), strict=True)
+    assert [[a["path"], b["path"]] for a, b in pairs] == [[e, e] for e in expected[0]]
+    pairs = zip(loader, loader, strict=True)
+    assert next(pairs)[0]["path"] != next(pairs)[1]["path"]
+
+
+def test_threads_share_a_loader(images: ImageDataset) -> None:
+    expected = epochs(DataLoader(images, 5), 6)
+    loader = DataLoader(images, 5)
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(lambda _: epochs(loader, 1)[0], range(6)))
+    assert sorted(found) == sorted(expected)
+
+
+def test_an_iterator_that_failed_before_its_first_batch_uses_nothing_up(
+    images: ImageDataset,
+) -> None:
+    calls: list[int] = []
+
+    def fails_once(samples: list[Any]) -> list[str]:
+        calls.append(1)
+        if len(calls) == 1:
+            raise OSError("away")
+        return [sample["path"] for sample in samples]
+
+    loader = DataLoader(images, 5, collate_fn=fails_once)
+    with pytest.raises(OSError, match="away"):
+        next(iter(loader))
+    assert list(loader) == epochs(DataLoader(images, 5), 1)[0]
+
+
+def test_a_state_is_that_of_the_iterator_that_gave_the_last_batch(images: ImageDataset) -> None:
+    loader = DataLoader(images, 5)
+    first, second = iter(loader), iter(loader)
+    next(first)
+    next(second)
+    next(first)
+    assert (loader.state_dict()["epoch"], loader.state_dict()["step"]) == (0, 2)
+    next(second)
+    assert (loader.state_dict()["epoch"], loader.state_dict()["step"]) == (1, 2)
+
+
+def test_only_the_iterator_after_a_state_was_loaded_starts_in_the_middle(
+    images: ImageDataset,
+) -> None:
+    expected = epochs(DataLoader(images, 5), 4)
+    loader = DataLoader(images, 5)
+    loader.load_state_dict({"plan": loader.plan.digest, "epoch": 1, "step": 3})
+    assert epochs(loader, 2) == [expected[1][3:], expected[2]]
+
+
+def test_loops_that_count_epochs_themselves(images: ImageDataset) -> None:
+    expected = epochs(DataLoader(images, 5), 4)
+    loader = DataLoader(images, 5)
+    found = []
+    for epoch in (3, 1, 1):
+        loader.set_epoch(epoch)
+        found += epochs(loader, 1)
+    assert found == [expected[3], expected[1], expected[1]]
+    loader.load_state_dict({"plan": loader.plan.digest, "epoch": 2, "step": 4})
+    loader.set_epoch(2)
+    assert epochs(loader, 1) == [expected[2][4:]]
+    loader.load_state_dict({"plan": loader.plan.digest, "epoch": 2, "step": 4})
+    loader.set_epoch(1)
+    assert epochs(loader, 1) == [expected[1]]
+    with pytest.raises(InvalidInputError, match="no epoch -1"):
+        loader.set_epoch(-1)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_loop_that_takes_the_loader_apart(augmented: ImageDataset, workers: int) -> None:
+    """As accelerate does: torch's loader is made anew of what ours consists of."""
+    ours = DataLoader(augmented, 5, seed=3)
+    expected = [list(ours) for _ in range(4)]
+    loader = DataLoader(augmented, 5, seed=3)
+    apart: torch_data.DataLoader[Any] = torch_data.DataLoader(
+        loader.dataset,
+        batch_sampler=loader.batch_sampler,
+        collate_fn=loader.collate_fn,
+        num_workers=workers,
+    )
+    assert_same(list(apart), expected[0])
+    assert_same(list(apart), expected[1])
+    order = loader.batch_sampler
+    assert isinstance(order, Order)
+    order.set_epoch(3)
+    assert_same(list(apart), expected[3])
+
+
+def test_a_loop_that_takes_the_loader_apart_leaves_out_bad_samples(damaged: Snapshot) -> None:
+    loader = DataLoader(ImageDataset(damaged, on_bad_sample="skip"), 3, shuffle=False)
+    apart: torch_data.DataLoader[Any] = torch_data.DataLoader(
+        loader.dataset, batch_sampler=loader.batch_sampler, collate_fn=loader.collate_fn
+    )
+    assert [batch["path"] for batch in apart] == [["0.png", "2.png"], ["4.png", "5.png"]]
+    loader = DataLoader(ImageDataset(damaged), 3, shuffle=False)
+    apart = torch_data.DataLoader(
+        loader.dataset, batch_sampler=loader.batch_sampler, collate_fn=loader.collate_fn
+    )
+    with pytest.raises(BadSampleError, match=r"^'1.png' of"):
+        list(apart)
+
+
+def test_a_copy_of_a_loader_is_a_loader_of_its_own(images: ImageDataset) -> None:
+    loader = DataLoader(images, 5)
+    expected = epochs(DataLoader(images, 5), 2)
+    assert epochs(loader, 1) == expected[:1]
+    other = copy.deepcopy(loader)
+    assert epochs(other, 1) == epochs(loader, 1) == expected[1:]
 
 
 def test_the_last_batch_leads_to_the_next_epoch(images: ImageDataset) -> None:
