@@ -18,9 +18,15 @@ SOURCES = sorted(
 # Reading what these write can call any function.
 EXECUTING_MODULES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "marshal", "shelve"}
 EXECUTING_MODULES |= {"joblib", "code", "codeop", "runpy", "yaml", "jsonpickle"}
+EXECUTING_MODULES |= {"multiprocessing.reduction"}
 EXECUTING_NAMES = {"eval", "exec", "compile", "__import__"}
 EXECUTING_CALLS = {"os.system", "os.popen", "torch.load", "torch.hub.load", "numpy.load", "np.load"}
 EXECUTING_CALLS |= {"pandas.read_pickle", "pd.read_pickle", "pa.deserialize", "pyarrow.deserialize"}
+
+PICKLING = {"imports pickle", "imports multiprocessing.reduction"}
+MAY_PICKLE = {
+    "loaders/workers.py": "a batch on its way from a worker that we started, as torch sends it",
+}
 
 MAY_START_PROCESSES = {
     "datasets_vc/cli/author.py": "git config, for the author's name",
@@ -31,7 +37,10 @@ MAY_START_PROCESSES = {
 
 @pytest.mark.parametrize("path", SOURCES, ids=str)
 def test_nothing_that_executes_data(path: Path) -> None:
-    assert list(_executing(ast.parse((PROJECT / path).read_text()))) == []
+    found = _executing(ast.parse((PROJECT / path).read_text()))
+    if path.as_posix() in MAY_PICKLE:
+        found = (what for what in found if what not in PICKLING)
+    assert list(found) == []
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=str)
@@ -67,7 +76,7 @@ def test_methods_that_are_called_alike_are_none() -> None:
 
 def _executing(tree: ast.Module) -> Iterator[str]:
     for name in _imported(tree):
-        if name.partition(".")[0] in EXECUTING_MODULES:
+        if {name, name.partition(".")[0]} & EXECUTING_MODULES:
             yield f"imports {name}"
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call):
