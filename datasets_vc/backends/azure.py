@@ -10,8 +10,8 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any, TypeVar
 
 from datasets_vc.addresses import Access
-from datasets_vc.backends.base import ObjectInfo, Versioned
-from datasets_vc.backends.failures import code_of, is_beyond_end
+from datasets_vc.backends.base import MAX_LISTED, MAX_OBJECT, MAX_ROOT, ObjectInfo, Versioned
+from datasets_vc.backends.failures import UnableError, code_of, is_beyond_end
 from datasets_vc.backends.loop import wait_for
 from datasets_vc.errors import InvalidInputError
 
@@ -19,7 +19,13 @@ from datasets_vc.errors import InvalidInputError
 _FOLDER = "hdi_isfolder"
 _CONNECTIONS = 4
 # RetryingBackend is where patience lies; the SDK's own waits for a quarter of a minute.
-_ONCE: dict[str, Any] = {"retry_total": 0, "connection_timeout": 20, "read_timeout": 60}
+# A redirection would be followed with what the request has in its URL and headers.
+_ONCE: dict[str, Any] = {
+    "retry_total": 0,
+    "connection_timeout": 20,
+    "read_timeout": 60,
+    "permit_redirects": False,
+}
 
 Result = TypeVar("Result")
 
@@ -100,7 +106,7 @@ class AzureFiles:
                 raise
 
     def read_root(self, path: str) -> Versioned:
-        return self._wait_for(self._download(path, None, None))
+        return self._wait_for(self._download(path, None, None, MAX_ROOT))
 
     def swap(self, path: str, data: bytes, expected: object | None) -> None:
         from azure.core import MatchConditions
@@ -116,10 +122,15 @@ class AzureFiles:
                 raise FileExistsError("the root was deleted") from error
             raise
 
-    async def _download(self, path: str, offset: int | None, length: int | None) -> Versioned:
+    async def _download(
+        self, path: str, offset: int | None, length: int | None, most: int = MAX_OBJECT
+    ) -> Versioned:
         stream = await self._blob(path).download_blob(
             offset=offset, length=length, max_concurrency=_CONNECTIONS, **_ONCE
         )
+        # Known once the first part is there; the SDK gathers all of it.
+        if stream.size > most:
+            raise UnableError(f"it has more than the {most:,} bytes that there can be")
         return Versioned(await stream.readall(), stream.properties.etag)
 
     async def _upload(self, path: str, data: bytes, **condition: Any) -> None:
@@ -128,11 +139,14 @@ class AzureFiles:
     async def _listed(self, container: str, start: str) -> Sequence[ObjectInfo]:
         client = self._filesystem.service_client.get_container_client(container)
         rows = client.list_blobs(name_starts_with=start, include=["metadata"], **_ONCE)
-        return [
-            ObjectInfo(f"{container}/{row.name}", row.size, row.last_modified.timestamp())
-            async for row in rows
-            if _FOLDER not in (row.metadata or {})
-        ]
+        found = []
+        async for row in rows:
+            if _FOLDER not in (row.metadata or {}):
+                modified = row.last_modified.timestamp()
+                found.append(ObjectInfo(f"{container}/{row.name}", row.size, modified))
+            if len(found) > MAX_LISTED:
+                break
+        return found
 
     def _blob(self, path: str) -> Any:
         container, _, name = path.partition("/")

@@ -14,6 +14,15 @@ from datasets_vc.permissions import LOCK_SUFFIX as LOCK_SUFFIX
 
 TEMPORARY_PREFIX = ".tmp-"
 
+MAX_OBJECT = 4 << 30
+"""Bytes of an object that is read whole without a known size: no more are ever taken."""
+
+MAX_ROOT = 64 << 20
+"""Bytes of a root: half a million branches and tags (docs/format.md, section 9)."""
+
+MAX_LISTED = 2_000_000
+"""Objects of a listing."""
+
 _BAD_NAME = re.compile(r"(?:^|/)\.{0,2}(?:/|$)|[\\\x00]")
 
 

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, Protocol
 
-from datasets_vc.backends.base import TEMPORARY_PREFIX, ObjectInfo, Readable, Versioned
+from datasets_vc.backends.base import (
+    MAX_LISTED,
+    TEMPORARY_PREFIX,
+    ObjectInfo,
+    Readable,
+    Versioned,
+)
+from datasets_vc.backends.failures import UnableError
 from datasets_vc.digest import Buffer
 
 _MODIFIED_KEYS = ("mtime", "LastModified", "last_modified", "updated", "created")
@@ -33,6 +40,28 @@ class StreamingFiles(Files, Protocol):
 
     def stream(self, path: str, start: int) -> Iterator[Buffer]: ...
     def write_from(self, path: str, file: Readable) -> None: ...
+
+
+def pages() -> Iterator[int]:
+    """The numbers of the pages of a listing.
+
+    Raises:
+        UnableError: there are more than any store needs, if each shows a thing.
+    """
+    yield from range(MAX_LISTED)
+    raise UnableError("its listing does not end")
+
+
+def bounded(rows: Iterable[ObjectInfo]) -> Iterator[ObjectInfo]:
+    """The rows of a listing, as many as there can be.
+
+    Raises:
+        UnableError: there are more.
+    """
+    for number, row in enumerate(rows):
+        if number == MAX_LISTED:
+            raise UnableError(f"its listing has more than {MAX_LISTED:,} objects")
+        yield row
 
 
 class PlainFiles:

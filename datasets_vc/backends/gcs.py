@@ -18,7 +18,8 @@ from typing import Any
 from urllib.parse import quote
 
 from datasets_vc.addresses import Access
-from datasets_vc.backends.base import ObjectInfo, Versioned
+from datasets_vc.backends.base import MAX_OBJECT, MAX_ROOT, ObjectInfo, Versioned
+from datasets_vc.backends.files import pages
 from datasets_vc.backends.loop import wait_for
 from datasets_vc.backends.web import Answer, StatusError, client_options, fetch, range_header
 
@@ -26,6 +27,7 @@ NO_BUCKET = "NoSuchBucket"
 
 _ABSENT = "0"
 _INFO = "name,size,updated"
+_MAX_SAID = 64 * 2**20
 
 
 def options_of(access: Access) -> dict[str, Any]:
@@ -51,8 +53,9 @@ class GcsFiles:
     def read(self, path: str, start: int, end: int | None) -> bytes:
         whole = (start, end) == (0, None)
         headers = {} if whole else {"Range": range_header(start, end)}
+        most = (MAX_OBJECT if end is None else end) - start
         try:
-            return self._get(path, headers).body
+            return self._get(path, headers, most).body
         except StatusError as error:
             if error.status == 416:
                 return b""
@@ -69,7 +72,7 @@ class GcsFiles:
         bucket, _, start = prefix.partition("/")
         url = f"{self._filesystem.base}b/{quote(bucket)}/o"
         parameters = {"prefix": start, "fields": f"items({_INFO}),nextPageToken"}
-        while True:
+        for _ in pages():
             page = json.loads(self._ask("GET", url, parameters).body)
             for row in page.get("items", ()):
                 yield _info(bucket, row)
@@ -85,15 +88,15 @@ class GcsFiles:
                 raise
 
     def read_root(self, path: str) -> Versioned:
-        answer = self._get(path, {})
+        answer = self._get(path, {}, MAX_ROOT)
         return Versioned(answer.body, answer.headers["X-Goog-Generation"])
 
     def swap(self, path: str, data: bytes, expected: object | None) -> None:
         generation = _ABSENT if expected is None else str(expected)
         self._upload(path, data, {"ifGenerationMatch": generation})
 
-    def _get(self, path: str, headers: Mapping[str, str]) -> Answer:
-        return self._ask("GET", self._object(path), {"alt": "media"}, headers=headers)
+    def _get(self, path: str, headers: Mapping[str, str], most: int) -> Answer:
+        return self._ask("GET", self._object(path), {"alt": "media"}, headers=headers, most=most)
 
     def _upload(self, path: str, data: bytes, condition: Mapping[str, str]) -> None:
         bucket, _, name = path.partition("/")
@@ -115,9 +118,10 @@ class GcsFiles:
         *,
         headers: Mapping[str, str] | None = None,
         data: io.BytesIO | None = None,
+        most: int = _MAX_SAID,
     ) -> Answer:
         return wait_for(
-            self._filesystem.loop, self._request(method, url, parameters, headers, data)
+            self._filesystem.loop, self._request(method, url, parameters, headers, data, most)
         )
 
     async def _request(
@@ -127,6 +131,7 @@ class GcsFiles:
         parameters: Mapping[str, str],
         headers: Mapping[str, str] | None,
         data: io.BytesIO | None,
+        most: int,
     ) -> Answer:
         import yarl
 
@@ -136,7 +141,7 @@ class GcsFiles:
         target = target.extend_query(self._filesystem._get_params(dict(parameters)))
         sent = self._filesystem._get_headers(dict(headers or {}))
         try:
-            return await fetch(session, method, target, headers=sent, data=data)
+            return await fetch(session, method, target, headers=sent, data=data, most=most)
         except StatusError as error:
             if error.status == 404 and "bucket does not exist" in str(error):
                 error.error_code = NO_BUCKET

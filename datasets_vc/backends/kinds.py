@@ -71,7 +71,7 @@ _SFTP = Kind(
 )
 _WEB = Kind(
     files=lambda connect: web.WebFiles(connect()),
-    options=lambda _: {"client_kwargs": web.client_options()},
+    options=web.options_of,
     swaps=False,
     writable=False,
 )

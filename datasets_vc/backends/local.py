@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, TypeVar
 
 from datasets_vc.backends.base import (
+    MAX_ROOT,
     TEMPORARY_PREFIX,
     Backend,
     ObjectInfo,
@@ -23,14 +24,10 @@ from datasets_vc.backends.base import (
     is_temporary,
 )
 from datasets_vc.backends.blocks import BLOCK, clone_range
-from datasets_vc.backends.oserrors import our_errors, translated
+from datasets_vc.backends.oserrors import opened, our_errors, translated
 from datasets_vc.digest import Buffer
 from datasets_vc.durable import make_folders, sync_folder
-from datasets_vc.errors import (
-    ConflictError,
-    LockedError,
-    NotFoundError,
-)
+from datasets_vc.errors import ConflictError, IntegrityError, LockedError, NotFoundError
 from datasets_vc.memory import map_file
 from datasets_vc.permissions import LOCK_SUFFIX, give, lock_file, permissions_in
 
@@ -85,7 +82,7 @@ class LocalBackend(Backend):
     def stream(self, name: str, start: int = 0) -> Iterator[Buffer]:
         path = self._path(name)
         check_range(name, start, None)
-        with our_errors("read", path), path.open("rb", buffering=0) as file:
+        with our_errors("read", path), opened(path) as file:
             file.seek(start)
             while piece := file.read(_PIECE):
                 yield piece
@@ -143,9 +140,11 @@ class LocalBackend(Backend):
 
     def read_root(self, name: str) -> Versioned | None:
         try:
-            data = self.get(name)
+            data = self.get(name, 0, MAX_ROOT + 1)
         except NotFoundError:
             return None
+        if len(data) > MAX_ROOT:
+            raise IntegrityError(f"'{self._path(name)}' is too long for the root of a store.")
         return Versioned(data, data)
 
     def swap(self, name: str, data: bytes, expected: object | None) -> None:
@@ -303,14 +302,14 @@ class _LocalWriter(ObjectWriter):
 
 
 def _read(path: Path, start: int, end: int | None) -> bytes:
-    with path.open("rb") as file:
+    with opened(path) as file:
         size = os.fstat(file.fileno()).st_size
         file.seek(start)
         return file.read(max(0, min(size, size if end is None else end) - start))
 
 
 def _map(path: Path) -> memoryview:
-    with path.open("rb") as file:
+    with opened(path) as file:
         return map_file(file)
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from datasets_vc.errors import DatasetError, NotFoundError, UnreadableFileError
 from datasets_vc.permissions import owner_of
@@ -57,3 +59,16 @@ def _permission_hint(act: str, path: Path) -> str:
         "owner: dsvc init --store FOLDER --shared group, or dsvc remote add NAME FOLDER --shared "
         "group."
     )
+
+
+def opened(path: Path) -> BinaryIO:
+    """A file to read. What a stranger's folder may have in its place is none: a pipe never ends.
+
+    Raises:
+        OSError: as `open`.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0))
+    if stat.S_ISREG(os.fstat(handle).st_mode):
+        return os.fdopen(handle, "rb")
+    os.close(handle)
+    raise IsADirectoryError(errno.EISDIR, "it is no file", str(path))

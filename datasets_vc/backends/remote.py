@@ -28,7 +28,7 @@ from datasets_vc.backends.failures import (
     opening_error,
     remote_error,
 )
-from datasets_vc.backends.files import Files, StreamingFiles
+from datasets_vc.backends.files import Files, StreamingFiles, bounded
 from datasets_vc.backends.kinds import Kind, check_understood, kind_of
 from datasets_vc.backends.sftp import RootLockedError
 from datasets_vc.backends.web import WebFiles
@@ -152,7 +152,7 @@ class FsspecBackend(Backend):
         with self._our_errors(prefix):
             found = [
                 row._replace(name=row.name[len(self._root) + 1 :])
-                for row in self._files().list(start)
+                for row in bounded(self._files().list(start))
                 if row.name.startswith(start)
             ]
         # Consoles leave empty objects behind that they show as folders.

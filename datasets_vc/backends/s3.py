@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from functools import partial
+from importlib import import_module
+from types import SimpleNamespace
 from typing import Any
 
 from datasets_vc.addresses import Access
-from datasets_vc.backends.base import ObjectInfo, Readable, Versioned
+from datasets_vc.backends.base import MAX_OBJECT, MAX_ROOT, ObjectInfo, Readable, Versioned
 from datasets_vc.backends.failures import UnableError, code_of, is_beyond_end
+from datasets_vc.backends.files import pages
 from datasets_vc.backends.loop import begin, result_of, wait_for
 from datasets_vc.backends.web import range_header
 from datasets_vc.digest import Buffer
@@ -40,7 +44,9 @@ _PIECE = 1 << 20
 
 def options_of(access: Access) -> dict[str, Any]:
     """What s3fs calls the ways of access."""
-    options: dict[str, Any] = {"config_kwargs": CLIENT_OPTIONS}
+    options: dict[str, Any] = {
+        "config_kwargs": {**CLIENT_OPTIONS, "http_session_cls": _session_class()}
+    }
     if access.endpoint:
         options["endpoint_url"] = access.endpoint
     if access.region:
@@ -50,6 +56,21 @@ def options_of(access: Access) -> dict[str, Any]:
     if access.anonymous:
         options["anon"] = True
     return options
+
+
+def _session_class() -> type[Any]:
+    """aiobotocore's session, but that it follows no redirection, as botocore's own does not.
+
+    aiohttp would follow with the token of a role in the headers. What S3 means by one, another
+    region, botocore finds out by itself.
+    """
+    theirs = import_module("aiobotocore.httpsession").AIOHTTPSession
+
+    async def get_session(self: Any, proxy_url: str | None) -> Any:
+        session = await theirs._get_session(self, proxy_url)
+        return SimpleNamespace(request=partial(session.request, allow_redirects=False))
+
+    return type("Session", (theirs,), {"_get_session": get_session})
 
 
 class S3Files:
@@ -65,14 +86,13 @@ class S3Files:
 
     def read(self, path: str, start: int, end: int | None) -> bytes:
         limits = {} if (start, end) == (0, None) else {"Range": range_header(start, end)}
+        most = (MAX_OBJECT if end is None else end) - start
         try:
-            data, answer = self._get(path, limits)
+            data, _ = self._get(path, limits, most)
         except OSError as error:
             if limits and is_beyond_end(error):
                 return b""
             raise
-        if limits and "ContentRange" not in answer:
-            raise UnableError("the server ignores ranges of bytes")
         return data
 
     def stream(self, path: str, start: int) -> Iterator[Buffer]:
@@ -115,7 +135,7 @@ class S3Files:
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         bucket, start = self._split(prefix)
         request = {"Bucket": bucket, "Prefix": start}
-        while True:
+        for _ in pages():
             page = self._filesystem.call_s3("list_objects_v2", **request)
             for row in page.get("Contents", ()):
                 modified = row["LastModified"].timestamp()
@@ -128,7 +148,7 @@ class S3Files:
         self._call("delete_object", path)
 
     def read_root(self, path: str) -> Versioned:
-        data, answer = self._get(path, {})
+        data, answer = self._get(path, {}, MAX_ROOT)
         return Versioned(data, answer["ETag"])
 
     def swap(self, path: str, data: bytes, expected: object | None) -> None:
@@ -147,11 +167,13 @@ class S3Files:
         if parameter not in model.input_shape.members:
             raise UnableError("the installed botocore has no conditional writes")
 
-    def _get(self, path: str, limits: dict[str, str]) -> tuple[bytes, dict[str, Any]]:
+    def _get(self, path: str, limits: dict[str, str], most: int) -> tuple[bytes, dict[str, Any]]:
         async def request() -> tuple[bytes, dict[str, Any]]:
             answer = await self._request(path, limits)
             try:
-                return await answer["Body"].read(), answer
+                if limits and "ContentRange" not in answer:
+                    raise UnableError("the server ignores ranges of bytes")
+                return await _body(answer["Body"], most), answer
             finally:
                 answer["Body"].close()
 
@@ -171,6 +193,22 @@ class S3Files:
     def _split(self, path: str) -> tuple[str, str]:
         bucket, key, _ = self._filesystem.split_path(path)
         return bucket, key
+
+
+async def _body(body: Any, most: int) -> bytes:
+    """An answer to its end.
+
+    Raises:
+        UnableError: it is longer than `most` bytes; no more than a piece beyond these is taken.
+    """
+    parts: list[bytes] = []
+    size = 0
+    while part := await body.read(_PIECE):
+        parts.append(part)
+        size += len(part)
+        if size > most:
+            raise UnableError(f"it sends more than the {most:,} bytes that there can be")
+    return b"".join(parts)
 
 
 async def _piece(body: Any) -> bytes:

@@ -20,7 +20,15 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from datasets_vc.addresses import Access
-from datasets_vc.backends.base import LOCK_SUFFIX, TEMPORARY_PREFIX, ObjectInfo, Versioned
+from datasets_vc.backends.base import (
+    LOCK_SUFFIX,
+    MAX_LISTED,
+    MAX_OBJECT,
+    MAX_ROOT,
+    TEMPORARY_PREFIX,
+    ObjectInfo,
+    Versioned,
+)
 from datasets_vc.backends.failures import UnableError, is_absent
 from datasets_vc.backends.local import LOCK_TIMEOUT
 from datasets_vc.backends.loop import wait_for
@@ -81,7 +89,8 @@ class SftpFiles:
         self._reconnecting = threading.Lock()
 
     def read(self, path: str, start: int, end: int | None) -> bytes:
-        return self._wait_for(self._read(_real(path), start, end))
+        most = (MAX_OBJECT if end is None else end) - start
+        return self._wait_for(self._read(_real(path), start, end, most))
 
     def write(self, path: str, data: bytes) -> None:
         self._wait_for(self._write(_real(path), data))
@@ -100,7 +109,7 @@ class SftpFiles:
                 raise
 
     def read_root(self, path: str) -> Versioned:
-        data = self.read(path, 0, None)
+        data = self._wait_for(self._read(_real(path), 0, None, MAX_ROOT))
         return Versioned(data, data)
 
     def swap(self, path: str, data: bytes, expected: object | None) -> None:
@@ -113,13 +122,15 @@ class SftpFiles:
             raise RootLockedError("another process keeps it locked")
         raise UnableError("the account can run no commands there, or there is no flock")
 
-    async def _read(self, path: str, start: int, end: int | None) -> bytes:
+    async def _read(self, path: str, start: int, end: int | None, most: int) -> bytes:
         async with self._channel() as channel, channel.open(path, "rb") as file:
             found = await file.stat()
             # A folder opens like a file, and then cannot be read.
             if not stat.S_ISREG(found.permissions):
                 raise FileNotFoundError(path)
             end = found.size if end is None else min(end, found.size)
+            if end - start > most:
+                raise UnableError(f"it has more than the {most:,} bytes that there can be")
             return bytes(await file.read(end - start, start)) if start < end else b""
 
     async def _write(self, path: str, data: bytes) -> None:
@@ -139,10 +150,10 @@ class SftpFiles:
         return ObjectInfo(path, found.size, float(found.mtime))
 
     async def _listed(self, prefix: str) -> Sequence[ObjectInfo]:
-        found = []
+        found: list[ObjectInfo] = []
         folders = [prefix]
         async with self._channel() as channel:
-            while folders:
+            while folders and len(found) + len(folders) <= MAX_LISTED:
                 folder = folders.pop()
                 for row in await _rows(channel, _real(folder)):
                     name = f"{folder}{row.filename}"

@@ -10,18 +10,22 @@ from __future__ import annotations
 import html
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urljoin, urlsplit
 
-from datasets_vc.backends.base import ObjectInfo, Versioned
+from datasets_vc.addresses import Access
+from datasets_vc.backends.base import MAX_OBJECT, MAX_ROOT, ObjectInfo, Versioned
 from datasets_vc.backends.failures import ReadOnlyError, UnableError
+from datasets_vc.backends.following import Guard, asked, following
 from datasets_vc.backends.loop import wait_for
 
 # A store has three levels; a server may make up any number.
 _DEPTH = 4
 _PIECE = 2**20
+_SAID = 4096
+_MAX_PAGE = 16 * 2**20
 _LINK = re.compile(r"<a\s[^<>]*?\bhref\s*=\s*[\"']?([^\"'\s>]+)", re.IGNORECASE)
 _RANGE = re.compile(r"bytes (\d+)-")
 # Ours to check and to cut, so as it lies there.
@@ -53,6 +57,25 @@ def client_options() -> dict[str, Any]:
     return {"timeout": aiohttp.ClientTimeout(total=None, sock_connect=20, sock_read=60)}
 
 
+def options_of(_: Access) -> dict[str, Any]:
+    """What fsspec's HTTP file system is told: to make its session as we need it."""
+    return {"get_client": _session, "client_kwargs": client_options()}
+
+
+async def _session(**arguments: Any) -> Any:
+    """An aiohttp session that keeps no cookies, unpacks nothing, and leads nowhere unasked."""
+    import aiohttp
+
+    guard = arguments.pop("guard")
+    del arguments["loop"]
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(resolver=guard),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+        **arguments,
+    )
+
+
 class WebFiles:
     """The objects below a URL.
 
@@ -64,11 +87,14 @@ class WebFiles:
     """
 
     def __init__(self, filesystem: Any) -> None:
+        self._guard = Guard()
+        filesystem.client_kwargs = {**filesystem.client_kwargs, "guard": self._guard}
         self._filesystem = filesystem
         self.ranges = True
 
     def read(self, path: str, start: int, end: int | None) -> bytes:
-        return wait_for(self._filesystem.loop, self._read(path, start, end))
+        most = (MAX_OBJECT if end is None else end) - start
+        return wait_for(self._filesystem.loop, self._read(path, start, end, most))
 
     def write(self, path: str, data: bytes) -> None:
         del path, data
@@ -105,19 +131,18 @@ class WebFiles:
         raise ReadOnlyError("a web server is only read")
 
     def read_root(self, path: str) -> Versioned:
-        data = self.read(path, 0, None)
+        data = wait_for(self._filesystem.loop, self._read(path, 0, None, MAX_ROOT))
         return Versioned(data, data)
 
     def swap(self, path: str, data: bytes, expected: object | None) -> None:
         del path, data, expected
         raise ReadOnlyError("a web server is only read")
 
-    async def _read(self, path: str, start: int, end: int | None) -> bytes:
+    async def _read(self, path: str, start: int, end: int | None, most: int) -> bytes:
         headers = dict(_AS_IT_IS)
         if (start, end) != (0, None):
             headers["Range"] = range_header(start, end)
-        session = await self._filesystem.set_session()
-        async with session.get(self._filesystem.encode_url(path), headers=headers) as answer:
+        async with self._asked("GET", path, headers) as answer:
             if answer.status == 416:
                 return b""
             refuse(answer.status, answer.reason or "")
@@ -125,27 +150,82 @@ class WebFiles:
                 raise FileNotFoundError(path)
             if answer.status == 206:
                 _check_range(answer.headers.get("Content-Range", ""), start)
-                return bytes(await answer.read())
+                return await body_of(answer, most)
             self.ranges = self.ranges and "Range" not in headers
+            if (start, end) == (0, None):
+                return await body_of(answer, most)
             return await _cut(answer, start, end)
 
     async def _fetch(self, method: str, path: str) -> Answer:
+        async with self._asked(method, path, _AS_IT_IS) as answer:
+            return await _answered(answer, _MAX_PAGE)
+
+    @asynccontextmanager
+    async def _asked(
+        self, method: str, path: str, headers: Mapping[str, str]
+    ) -> AsyncIterator[Any]:
         session = await self._filesystem.set_session()
         url = self._filesystem.encode_url(path)
-        return await fetch(session, method, url, headers=_AS_IT_IS, allow_redirects=True)
+        async with following(session, method, url, self._guard, headers) as answer:
+            if answer.headers.get("Content-Encoding", "identity") not in ("identity", ""):
+                raise UnableError("the server sends in another encoding than it was asked for")
+            yield answer
 
 
-async def fetch(session: Any, method: str, url: Any, **arguments: Any) -> Answer:
-    """One request of an aiohttp session.
+async def fetch(session: Any, method: str, url: Any, *, most: int, **arguments: Any) -> Answer:
+    """One request of an aiohttp session, through the proxy that is set, and never redirected.
+
+    Args:
+        most: how many bytes are taken, at most.
 
     Raises:
-        StatusError: the server refused.
+        StatusError: the server refused, or wants to redirect.
+        UnableError: it sends more.
     """
-    async with session.request(method, url, **arguments) as answer:
-        body = await answer.read()
-        if answer.status >= 400:
-            refuse(answer.status, body.decode(errors="replace") or answer.reason or "")
-        return Answer(answer.headers, body, answer.url.path)
+    answer = await asked(session, method, url, allow_redirects=False, **arguments)
+    async with answer:
+        if 300 <= answer.status < 400:
+            raise StatusError(answer.status, "the server redirects, which is not followed")
+        return await _answered(answer, most)
+
+
+async def _answered(answer: Any, most: int) -> Answer:
+    if answer.status >= 400:
+        body = await _beginning(answer)
+        refuse(answer.status, body.decode(errors="replace") or answer.reason or "")
+    return Answer(answer.headers, await body_of(answer, most), answer.url.path)
+
+
+async def body_of(answer: Any, most: int) -> bytes:
+    """The body of an answer of aiohttp.
+
+    Raises:
+        UnableError: it is longer than `most` bytes; no more than these were taken.
+    """
+    if (answer.content_length or 0) > most and answer.method != "HEAD":
+        answer.close()
+        raise _too_much(most)
+    pieces: list[bytes] = []
+    size = 0
+    async for piece in answer.content.iter_chunked(_PIECE):
+        pieces.append(piece)
+        size += len(piece)
+        if size > most:
+            answer.close()
+            raise _too_much(most)
+    return b"".join(pieces)
+
+
+def _too_much(most: int) -> UnableError:
+    return UnableError(f"the server sends more than the {most:,} bytes that there can be")
+
+
+async def _beginning(answer: Any) -> bytes:
+    """What a server says first of an error, which nobody reads to its end."""
+    body: bytes = await answer.content.read(_SAID)
+    if not answer.content.at_eof():
+        answer.close()
+    return body
 
 
 def refuse(status: int, reason: str) -> None:
@@ -166,6 +246,9 @@ async def _cut(answer: Any, start: int, end: int | None) -> bytes:
     async for piece in answer.content.iter_chunked(_PIECE):
         kept += piece[max(0, start - position) : None if end is None else max(0, end - position)]
         position += len(piece)
+        if position > MAX_OBJECT:
+            answer.close()
+            raise _too_much(MAX_OBJECT)
         if end is not None and position >= end:
             answer.close()
             break

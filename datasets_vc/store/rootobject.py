@@ -6,11 +6,12 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 
-from datasets_vc.backends.base import Backend
+from datasets_vc.backends.base import MAX_ROOT, Backend
 from datasets_vc.errors import (
     AlreadyExistsError,
     ConflictError,
     IntegrityError,
+    InvalidInputError,
     NotFoundError,
     RemoteError,
 )
@@ -83,8 +84,14 @@ class RootObject:
 
     def _swap(self, root: Root, token: object | None) -> bool:
         """Try once; whether the root now is this one."""
+        data = encode_root(root)
+        if len(data) > MAX_ROOT:
+            raise InvalidInputError(
+                f"The names of branches and tags take more than {MAX_ROOT:,} bytes together.",
+                "Delete some: dsvc branch -d, dsvc tag -d.",
+            )
         try:
-            self._backend.swap(ROOT, encode_root(root), token)
+            self._backend.swap(ROOT, data, token)
             return True
         except ConflictError:
             # A swap can succeed and lose its answer; a retry below us then conflicts with itself.
