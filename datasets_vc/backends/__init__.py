@@ -11,6 +11,7 @@ from datasets_vc.backends.base import Backend, ObjectInfo, Versioned
 from datasets_vc.backends.local import LocalBackend
 from datasets_vc.backends.oserrors import our_errors
 from datasets_vc.backends.probe import ProbeResult, probe
+from datasets_vc.backends.readonly import ReadOnlyBackend
 from datasets_vc.backends.remote import FsspecBackend
 from datasets_vc.backends.wrappers import CountingBackend, RetryingBackend, RetryPolicy
 from datasets_vc.errors import InvalidInputError, NotFoundError
@@ -24,6 +25,7 @@ __all__ = [
     "LocalBackend",
     "ObjectInfo",
     "ProbeResult",
+    "ReadOnlyBackend",
     "RetryPolicy",
     "RetryingBackend",
     "Versioned",

@@ -64,7 +64,9 @@ def fetch(
     if plan:
         if every or unshallow or depth is not None:
             raise typer.BadParameter("not with --all, --depth, --unshallow.", param_hint="--plan")
-        planned = facade.Planning(session.folder).fetch(remote, revisions or (), part=part)
+        planned = facade.Planning(session.folder, session.trusted).fetch(
+            remote, revisions or (), part=part
+        )
         answer_plan(session, planned, "received")
         return 0
     fetch_from = partial(

@@ -57,7 +57,9 @@ def push(
     """
     choice = facade.RefChoice(names or (), every_branch, every_tag, delete, force)
     if plan:
-        answer_plan(session, facade.Planning(session.folder).push(remote, choice), "sent")
+        answer_plan(
+            session, facade.Planning(session.folder, session.trusted).push(remote, choice), "sent"
+        )
         return
     result = session.repository.push(remote, choice=choice, progress=session.progress)
     changed = any(update.outcome != "unchanged" for update in result.refs)

@@ -190,7 +190,9 @@ def pull(
     if plan and lock:
         raise typer.BadParameter("not with --lock.", param_hint="--plan")
     if plan:
-        planned = facade.Planning(session.folder).fetch(remote or "origin", part=part)
+        planned = facade.Planning(session.folder, session.trusted).fetch(
+            remote or "origin", part=part
+        )
         answer_plan(session, planned, "received")
         return 0
     if lock:

@@ -109,7 +109,9 @@ def _version(session: Session, revision: str) -> tuple[Repository, str]:
     if not revision.endswith(LOCK_SUFFIX):
         return session.repository, revision
     pin = session.pin(revision)
-    return facade.Repository.open(pin.folder), pin.fetch(session.progress).commit.hex()
+    return facade.Repository.open(pin.folder, trusted=session.trusted), pin.fetch(
+        session.progress
+    ).commit.hex()
 
 
 def _settings(given: list[str] | None, **named: int | None) -> dict[str, str]:

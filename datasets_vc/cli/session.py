@@ -21,8 +21,10 @@ from datasets_vc.cli.options import Options, keep_options, keep_options_or_list,
 from datasets_vc.cli.progress import TerminalProgress
 from datasets_vc.cli.render import guarded
 from datasets_vc.cli.streams import answer_lost, is_work_done, work_is_done
+from datasets_vc.cli.user_settings import listed_folders
 from datasets_vc.errors import InvalidInputError
 from datasets_vc.locations import absolute_address
+from datasets_vc.ownership import Trusted
 from datasets_vc.paths import check_path_length
 from datasets_vc.progress import SILENT, Progress
 
@@ -47,7 +49,12 @@ class Session:
     @cached_property
     def repository(self) -> facade.Repository:
         """The repository that the folder lies in."""
-        return facade.Repository.open(self.folder, _home())
+        return facade.Repository.open(self.folder, _home(), trusted=self.trusted)
+
+    @cached_property
+    def trusted(self) -> Trusted:
+        """Whose workspaces are worked in: ours, and those that the user has listed."""
+        return Trusted(_users(), listed_folders())
 
     @cached_property
     def progress(self) -> Progress:
@@ -116,7 +123,8 @@ class Session:
 
     def pin(self, file: str | None = None) -> facade.Pin:
         """A lock file as typed, or the one that counts here, and the workspace that follows it."""
-        return facade.Pin.find(self.folder, self.located(file) if file else None)
+        located = self.located(file) if file else None
+        return facade.Pin.find(self.folder, located, trusted=self.trusted)
 
     def address(self, url: str) -> str:
         """Where a store is: a URL as typed, a folder from the root of the file system.
@@ -205,6 +213,14 @@ def _home() -> Path | None:
         return Path.home()
     except RuntimeError:  # in a container, a user may be a number only
         return None
+
+
+def _users() -> frozenset[int]:
+    """Who runs this; with sudo, also who asked for it, as for git."""
+    if os.name == "nt":
+        return frozenset()
+    asked = os.environ.get("SUDO_UID", "") if os.geteuid() == 0 else ""
+    return frozenset({os.geteuid(), *([int(asked)] if asked.isdecimal() else [])})
 
 
 def _is_terminal(stream: TextIO) -> bool:

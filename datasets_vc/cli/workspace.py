@@ -124,6 +124,9 @@ def _status_json(status: Status) -> dict[str, Any]:
 def _status_lines(session: Session, status: Status) -> Iterator[str]:
     place = f"On branch {status.branch}" if status.branch else "On no branch"
     yield f"{place}, at {short(status.commit)}." if status.commit else f"{place}, no commit yet."
+    if not session.repository.is_safe:
+        folder = shown(str(session.repository.folder))
+        yield f"It is somebody else's: its settings are not followed ('dsvc safe add {folder}')."
     if status.merging:
         yield from state_lines(status.merging)
     if not status.files:

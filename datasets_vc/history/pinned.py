@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from datasets_vc.addresses import PLAIN, Access
-from datasets_vc.backends import open_backend
+from datasets_vc.backends import is_remote, open_backend
 from datasets_vc.config import store_location
 from datasets_vc.digest import Digest
 from datasets_vc.errors import (
@@ -24,6 +24,7 @@ from datasets_vc.format.recipe import decode_recipe
 from datasets_vc.history.commits import read_commit
 from datasets_vc.history.confined import address_of, place_of
 from datasets_vc.history.manifest import Manifest
+from datasets_vc.ownership import OURS
 from datasets_vc.paths import META_DIR
 from datasets_vc.store import Store
 
@@ -110,7 +111,10 @@ def _local_store(file: Path, lock: Lock) -> Store | None:
     if folder is None:
         return None
     try:
-        store = Store.open(open_backend(store_location(folder)))
+        location = store_location(folder)
+        if is_remote(location) and not OURS.has(folder):
+            return None
+        store = Store.open(open_backend(location))
         return store if _holds(store, lock.dataset) else None
     except DatasetError:  # what is wrong with it is no concern of who reads elsewhere
         return None

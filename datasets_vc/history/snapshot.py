@@ -14,12 +14,13 @@ from datasets_vc.addresses import PLAIN, Access
 from datasets_vc.backends import is_remote, open_backend
 from datasets_vc.config import find_workspace, read_head, store_location
 from datasets_vc.digest import Buffer, Digest
-from datasets_vc.errors import InvalidInputError, MissingDataError, NotFoundError
+from datasets_vc.errors import InvalidInputError, MissingDataError, NotFoundError, UnsafeFolderError
 from datasets_vc.format.lock import LOCK_SUFFIX
 from datasets_vc.history.manifest import Manifest
 from datasets_vc.history.pinned import open_pinned
 from datasets_vc.history.revisions import resolve
 from datasets_vc.locations import Folder, parse_address
+from datasets_vc.ownership import OURS
 from datasets_vc.store import Store
 from datasets_vc.store.names import ROOT
 
@@ -65,6 +66,7 @@ class Snapshot:
             IntegrityError: a lock file's commit and dataset do not belong together.
             InvalidInputError, FormatError: a file is no lock file, or one of a newer format; or
                 the location is no address (see `parse_address`).
+            UnsafeFolderError: the workspace of somebody else has its versions at a remote.
         """
         if _is_file(location):
             return cls._open_pinned(Path(location), revision, access)
@@ -186,4 +188,10 @@ def _find_store(location: str | Path) -> tuple[str, Digest | None]:
         return str(place), None
     folder = find_workspace(place)
     url = store_location(folder)
+    if is_remote(url) and not OURS.has(folder):
+        raise UnsafeFolderError(
+            f"The workspace '{folder}' belongs to somebody else, and sends whoever reads it to "
+            f"'{url}'.",
+            "If you trust it, open that address itself.",
+        )
     return url, read_head(folder).commit

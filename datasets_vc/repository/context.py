@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from datasets_vc.backends import open_backend
+from datasets_vc.backends import ReadOnlyBackend, is_remote, open_backend
 from datasets_vc.config import CONFIG_FILE, Head, read_config, store_location
 from datasets_vc.deferred import Deferred
 from datasets_vc.digest import Buffer, Digest
@@ -22,6 +22,7 @@ from datasets_vc.history.commits import read_commit
 from datasets_vc.history.manifest import Manifest
 from datasets_vc.history.revisions import Revision, resolve
 from datasets_vc.history.tags import Tags
+from datasets_vc.ownership import OURS, Trusted, refusal
 from datasets_vc.paths import META_DIR
 from datasets_vc.store import Store
 from datasets_vc.store.compact import compact
@@ -42,16 +43,32 @@ class Context:
 
     Args:
         home: what `~/` means in its settings, if they may say that.
+        trusted: whose settings are followed; the workspace of others can only be looked at.
     """
 
-    def __init__(self, folder: Path, home: Path | None = None) -> None:
+    def __init__(self, folder: Path, home: Path | None = None, trusted: Trusted = OURS) -> None:
         self.folder = folder
         self.home = home
-        self.workspace = Workspace(folder)
+        self.is_safe = trusted.has(folder)
+        self.workspace = Workspace(folder, None if self.is_safe else refusal(folder))
+
+    def check_safe(self) -> None:
+        """Refuse to do more than look at the workspace of somebody else.
+
+        Raises:
+            UnsafeFolderError: it is one.
+        """
+        if not self.is_safe:
+            raise refusal(self.folder)
 
     @cached_property
     def store(self) -> Store:
-        return Store.open(open_backend(store_location(self.folder)))
+        location = store_location(self.folder)
+        if self.is_safe:
+            return Store.open(open_backend(location))
+        if is_remote(location):
+            self.check_safe()
+        return Store.open(ReadOnlyBackend(open_backend(location), refusal(self.folder)))
 
     @cached_property
     def branches(self) -> Branches:
@@ -63,6 +80,7 @@ class Context:
 
     @cached_property
     def remotes(self) -> Remotes:
+        self.check_safe()
         return Remotes(self.folder, self.store)
 
     @property

@@ -15,6 +15,7 @@ from datasets_vc.digest import Digest
 from datasets_vc.errors import NotFoundError
 from datasets_vc.format.index import INDEX_ROW_SIZE
 from datasets_vc.locations import absolute_address
+from datasets_vc.ownership import OURS, Trusted
 from datasets_vc.paths import META_DIR
 from datasets_vc.repository.choice import CURRENT, RefChoice, chosen_refs
 from datasets_vc.repository.context import Context
@@ -42,8 +43,9 @@ class Planning:
     temporary folder and counted as part of the plan: the command itself will read it again.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, trusted: Trusted = OURS) -> None:
         self._folder = find_workspace(folder)
+        trusted.check(self._folder)
 
     def push(self, remote: str = DEFAULT_REMOTE, choice: RefChoice = CURRENT) -> SyncPlan:
         """What `Repository.push` would send; raises what that does before it sends anything."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from datasets_vc.addresses import PLAIN, Access
 from datasets_vc.config import find_workspace
+from datasets_vc.ownership import OURS, Trusted
 from datasets_vc.permissions import Sharing
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.repository import families
@@ -54,16 +55,20 @@ class Repository(Viewing):
         return cls(families.making.init(folder, store_url, shared))
 
     @classmethod
-    def open(cls, folder: Path, home: Path | None = None) -> Repository:
+    def open(cls, folder: Path, home: Path | None = None, *, trusted: Trusted = OURS) -> Repository:
         """The repository that a folder lies in.
+
+        One of somebody else can be looked at: what would write, fetch or send by its settings
+        raises UnsafeFolderError.
 
         Args:
             home: what `~/` means in its settings; without it they must not say that.
+            trusted: whose settings are followed; see `ownership`.
 
         Raises:
             NotARepositoryError: neither it nor a folder above it is a workspace.
         """
-        return cls(Context(find_workspace(folder), home))
+        return cls(Context(find_workspace(folder), home, trusted))
 
     @classmethod
     def clone(
@@ -116,6 +121,7 @@ class Repository(Viewing):
             resolve=self.resolve,
             ensure=partial(families.exchange.ensure, self._context),
             fetch_runs=partial(families.exchange.fetch_runs, self._context),
+            check_safe=self._context.check_safe,
         )
 
     @cached_property

@@ -42,6 +42,11 @@ class Viewing:
         return self._context.folder
 
     @property
+    def is_safe(self) -> bool:
+        """Whether its settings are followed; else it can only be looked at."""
+        return self._context.is_safe
+
+    @property
     def git(self) -> GitPlace | None:
         """How the workspace lies in a git work tree, if it does."""
         return families.git.git_place(self.folder)

@@ -97,6 +97,7 @@ class Runs:
         resolve: Callable[[str], Revision],
         ensure: Callable[[Digest, Progress], object],
         fetch_runs: Callable[[], None],
+        check_safe: Callable[[], None] = lambda: None,
     ) -> None:
         self._meta = folder / META_DIR
         self._store = store
@@ -104,6 +105,7 @@ class Runs:
         self._resolve = resolve
         self._ensure = ensure
         self._fetch_runs = fetch_runs
+        self._check_safe = check_safe
 
     def list(self) -> list[RunRecord]:
         """All runs, the oldest first."""
@@ -126,6 +128,7 @@ class Runs:
             DatasetError: what the training process failed with; what there is of the run is kept.
             KeyboardInterrupt: it was interrupted; what there is of the run is kept.
         """
+        self._check_safe()
         version = self._resolve(request.revision)
         self._ensure(version.dataset, progress)
         folder = code_root()
@@ -157,6 +160,7 @@ class Runs:
         Raises:
             NotRestorableError: its dataset or code cannot be had.
         """
+        self._check_safe()
         overrides = overrides or Overrides()
         original = self._find_anywhere(prefix)
         other = self._resolve(overrides.data) if overrides.data else None

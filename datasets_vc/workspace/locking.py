@@ -20,13 +20,18 @@ CHECKOUT_PREFIX = "checkout-"
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, refusal: DatasetError | None = None) -> Iterator[None]:
     """Keep other processes, and other threads, from changing the workspace `folder`.
+
+    Args:
+        refusal: raised instead, where the workspace can only be looked at.
 
     Raises:
         LockedError: one is at it now.
         DatasetError: the workspace cannot be written to.
     """
+    if refusal:
+        raise refusal
     with ExitStack() as stack:
         try:
             mine = stack.enter_context(lock_file(folder / META_DIR / LOCK_FILE, 0))

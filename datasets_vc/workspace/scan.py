@@ -18,12 +18,16 @@ from datasets_vc.workspace.status import Comparison
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scan:
-    """A workspace as it was listed after `moment`, by the clock of its own file system."""
+    """A workspace as it was listed after `moment`, by the clock of its own file system.
+
+    One that is not `writable` is not remembered.
+    """
 
     selection: Selection
     listing: Listing
     cache: Remembered
     moment: int
+    writable: bool = True
 
     def known(self, comparison: Comparison, gone: Rows | None = None) -> StatCache:
         """What is known now of the listed files, but for the rows `gone`.
@@ -39,7 +43,8 @@ class Scan:
 
     def save(self, folder: Path, known: StatCache) -> None:
         """Remember what is known of the files that were selected."""
-        save_cache(folder, known, self.cache, self.selection)
+        if self.writable:
+            save_cache(folder, known, self.cache, self.selection)
 
     def check_matched(self, *columns: pa.StringArray) -> None:
         """Check that each selected path occurs in one of these columns of paths.

@@ -44,15 +44,16 @@ class Workspace:
     """The files of the folder that holds `.dsvc/`. A version is a table of entries.
 
     Paths given to a method narrow it to them and what lies below; none means everything. The stat
-    cache is looked after by every method that reads or writes files.
+    cache is looked after by every method that reads or writes files. `refusal`: raised by writes.
 
     Raises:
         InvalidInputError: this process reads the names of files in another encoding than UTF-8.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, refusal: DatasetError | None = None) -> None:
         check_encoding()
         self.folder = folder
+        self._refusal = refusal
 
     @classmethod
     def create(cls, folder: Path, branch: str) -> Workspace:
@@ -86,7 +87,7 @@ class Workspace:
 
     def lock(self) -> AbstractContextManager[None]:
         """Keep other processes, and other threads, from changing the workspace; see `locked`."""
-        return locked(self.folder)
+        return locked(self.folder, self._refusal)
 
     @property
     def head(self) -> Head:
@@ -117,7 +118,7 @@ class Workspace:
         listing = walk(self.folder, selection)
         if len(listing) > _MANY:
             give_back()
-        return Scan(selection, listing, load_cache(self.folder), moment)
+        return Scan(selection, listing, load_cache(self.folder), moment, not self._refusal)
 
     def status(self, version: pa.Table, paths: Sequence[str] = ()) -> Changes:
         """What differs from `version`; reads only files that may be alike and are not remembered.

@@ -50,9 +50,9 @@ def dsvc(
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """What `Repository.open` gives in this test: give it the methods that the verb calls."""
     signing = SimpleNamespace(signer=lambda *_, **__: None)
-    fake = SimpleNamespace(folder=tmp_path, opened=[], signing=signing)
+    fake = SimpleNamespace(folder=tmp_path, opened=[], signing=signing, is_safe=True)
 
-    def open_(folder: Path, home: Path | None = None) -> SimpleNamespace:
+    def open_(folder: Path, home: Path | None = None, **_: object) -> SimpleNamespace:
         fake.opened.append(folder)
         return fake
 

@@ -24,6 +24,7 @@ EXPECTED = {
     errors.BadSampleError: 1,
     errors.IntegrityError: 13,
     errors.UntrustedError: 1,
+    errors.UnsafeFolderError: 1,
     errors.FormatError: 1,
     errors.MissingDataError: 16,
     errors.RemoteError: 14,

@@ -9,7 +9,11 @@ import pytest
 import datasets_vc
 from datasets_vc.cli.main import FAMILIES, VERBS, load_verb
 
-GROUPS = {"remote": ["add", "list", "remove"], "runs": ["list", "show"]}
+GROUPS = {
+    "remote": ["add", "list", "remove"],
+    "runs": ["list", "show"],
+    "safe": ["add", "list", "remove"],
+}
 COMMANDS = [[name] for name in VERBS if name not in GROUPS] + [
     [group, name] for group, names in GROUPS.items() for name in names
 ]

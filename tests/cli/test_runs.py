@@ -77,7 +77,7 @@ def test_train_by_default(dsvc, runs) -> None:
 def test_train_on_what_a_lock_file_pins(dsvc, runs, monkeypatch, tmp_path) -> None:
     pin = SimpleNamespace(folder=tmp_path / "data", fetch=lambda _: SimpleNamespace(commit=OTHER))
     asked = []
-    monkeypatch.setattr(Pin, "find", lambda *given: asked.append(given) or pin)
+    monkeypatch.setattr(Pin, "find", lambda *given, **_: asked.append(given) or pin)
 
     assert dsvc("train", "cnn", "--data", "code/dataset.lock:digits").code == 0
     assert asked == [(tmp_path, tmp_path / "code" / "dataset.lock")]

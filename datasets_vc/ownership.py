@@ -1,0 +1,74 @@
+"""Whose workspaces are worked in: those that are ours, and those that the user has listed.
+
+A workspace is found by looking upwards, and what its `config.toml` says leads to servers and to
+keys. So one that somebody else has put there (`/tmp/.dsvc`) is looked at, and its settings are not
+followed; git's `safe.directory` (CVE-2022-24765) is the same for repositories.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from datasets_vc.errors import UnsafeFolderError
+from datasets_vc.paths import META_DIR
+from datasets_vc.permissions import owner_of
+
+EVERYWHERE = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Trusted:
+    """Users, and folders, whose workspaces are worked in.
+
+    Attributes:
+        users: their numbers; none: who runs this.
+        folders: workspaces of others, by absolute path; "/path/*" is all below, "*" is all.
+    """
+
+    users: frozenset[int] = frozenset()
+    folders: Sequence[str] = ()
+
+    def has(self, workspace: Path) -> bool:
+        """Whether a workspace is one of theirs, or listed."""
+        if os.name == "nt":
+            return True
+        users = self.users or {os.geteuid()}
+        meta = workspace / META_DIR
+        # A link is as good as what it leads to only if it is of the same people.
+        if {meta.lstat().st_uid, meta.stat().st_uid} <= users:
+            return True
+        return any(_names(listed, workspace.resolve()) for listed in self.folders)
+
+    def check(self, workspace: Path) -> None:
+        """Refuse to do more than look at a workspace that is neither.
+
+        Raises:
+            UnsafeFolderError: it is neither.
+        """
+        if not self.has(workspace):
+            raise refusal(workspace)
+
+
+OURS = Trusted()
+"""Who runs this, and nobody else."""
+
+
+def refusal(workspace: Path) -> UnsafeFolderError:
+    """What is said to whoever wants to do more than look at a workspace of somebody else."""
+    owner = owner_of(workspace / META_DIR) or "somebody else"
+    return UnsafeFolderError(
+        f"The workspace '{workspace}' belongs to {owner}: it can be looked at, but nothing is "
+        "written, fetched or sent by its settings.",
+        f"If you trust them, list it: dsvc safe add {workspace}",
+    )
+
+
+def _names(listed: str, workspace: Path) -> bool:
+    if listed == EVERYWHERE:
+        return True
+    if listed.endswith("/*"):
+        return workspace.is_relative_to(Path(listed[:-2]).resolve())
+    return Path(listed).is_absolute() and Path(listed).resolve() == workspace
