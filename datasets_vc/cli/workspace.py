@@ -117,6 +117,7 @@ def _status_json(status: Status) -> dict[str, Any]:
         "skipped": _skipped_json(status.skipped),
         "only": None if status.only is None else list(status.only),
         "left_out": status.left_out,
+        "bad_links": _skipped_json(status.bad_links),
         "merging": state_json(status.merging) if status.merging else None,
     }
 
@@ -139,6 +140,11 @@ def _status_lines(session: Session, status: Status) -> Iterator[str]:
         left_out = count(status.left_out, "file")
         yield f"Only part of the version is here: {part}; {left_out} left out."
     yield from _skipped_lines(status.skipped)
+    limit = None if session.options.verbose else _LISTED
+    for path, problem in status.bad_links[:limit]:
+        yield f"Cannot be committed: the link {shown(path)} {shown(problem)}."
+    if limit and status.bad_links[limit:]:
+        yield f"Cannot be committed: {len(status.bad_links) - limit:,} more links (-v lists them)."
     if status.clean:
         yield "Nothing changed."
         return
@@ -147,7 +153,6 @@ def _status_lines(session: Session, status: Status) -> Iterator[str]:
         ("modified", status.modified, "yellow"),
         ("deleted", status.deleted, "red"),
     ]
-    limit = None if session.options.verbose else _LISTED
     for word, paths, colour in changes:
         for path in paths[:limit]:
             yield session.paint(f"  {word + ':':<10}{shown(path)}", colour)
@@ -185,7 +190,8 @@ def commit(
     """Record the changes as a new version.
 
     All of them, or those under PATH. Files that .dsvcignore names (as .gitignore would) are left
-    out. What --consume removes counts as unchanged; 'dsvc restore PATH' brings it back.
+    out, unless the version before has them. Modes and empty folders are not recorded. What
+    --consume removes counts as unchanged; 'dsvc restore PATH' brings it back.
     """
     repository = session.repository
     result = repository.commit(
@@ -216,6 +222,7 @@ def _commit_json(result: CommitResult) -> dict[str, Any]:
             "kept": result.consumed.kept,
         },
         "skipped": _skipped_json(result.skipped),
+        "warnings": list(result.warnings),
     }
 
 
@@ -235,6 +242,7 @@ def _commit_lines(result: CommitResult) -> Iterator[str]:
         kept = count(consumed.kept, "file")
         yield f"Kept: {kept} that the store lacks, or that were written to meanwhile."
     yield from _skipped_lines(result.skipped)
+    yield from (f"Note: {warning}" for warning in result.warnings)
 
 
 def _skipped_json(skipped: Skipped) -> list[dict[str, str]]:

@@ -27,7 +27,8 @@ class Status:
     `moved_on` is true if another workspace on the same store has moved the branch on. `skipped` are
     (path, reason) of what cannot be part of a dataset, such as pipes. `merging` is what is not
     finished, if anything is. `only` are the patterns of a partial workspace, and `left_out` is how
-    many files of the version are therefore not here.
+    many files of the version are therefore not here. `bad_links` are (path, reason) of links that
+    a commit would refuse.
     """
 
     branch: str | None
@@ -41,6 +42,7 @@ class Status:
     merging: MergeState | None = None
     only: Sequence[str] | None = None
     left_out: int = 0
+    bad_links: Sequence[tuple[str, str]] = ()
 
     @property
     def clean(self) -> bool:
@@ -52,7 +54,8 @@ class CommitResult:
     """A new commit: its whole size, and how many files differ from the one before.
 
     `bytes_written` counts what the store grew by; `skipped` is as in `Status`. `consumed` are the
-    files that were removed from the workspace afterwards.
+    files that were removed from the workspace afterwards. `warnings` say, once in a workspace, what
+    no dataset records.
     """
 
     commit: Digest
@@ -65,6 +68,7 @@ class CommitResult:
     bytes_written: int
     skipped: Sequence[tuple[str, str]] = ()
     consumed: Consumed = field(default_factory=Consumed)
+    warnings: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,4 +26,5 @@ def status(context: Context, paths: Sequence[str]) -> Status:
         merging=merging,
         only=context.workspace.part.patterns,
         left_out=changes.left_out,
+        bad_links=changes.bad_links,
     )

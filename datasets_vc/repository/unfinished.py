@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+import pyarrow as pa
+
 from datasets_vc.config import Head
 from datasets_vc.digest import Digest
 from datasets_vc.errors import (
@@ -44,6 +46,7 @@ from datasets_vc.workspace.mergestate import (
     remove_state,
     write_state,
 )
+from datasets_vc.workspace.tracked import Tracked
 
 _SHOWN = 10
 _MOVE_AWAY = "Commit them or move them away, then try again."
@@ -222,7 +225,8 @@ def _resolved_dataset(
         changes = dict.fromkeys(changes)
         if found:
             none = ENTRY_SCHEMA.empty_table()
-            made = context.workspace.ingest(none, writer, found, progress=progress)
+            tracked = Tracked(pa.array(found))
+            made = context.workspace.ingest(none, writer, found, tracked=tracked, progress=progress)
             changes |= {entry.path: entry for entry in rows_of(made.entries)}
     entries = Manifest(context.store, state.dataset).entries()
     return write_manifest(writer, with_changes(entries, changes))

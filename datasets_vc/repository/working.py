@@ -31,6 +31,7 @@ from datasets_vc.store.writer import ChunkWriter
 from datasets_vc.workspace import CheckedOut, Ingested
 from datasets_vc.workspace.consume import Consumed
 from datasets_vc.workspace.part import Part
+from datasets_vc.workspace.unrecorded import warnings_once
 
 
 def commit(
@@ -110,6 +111,7 @@ def _record(
         deleted=made.deleted,
         bytes_written=written.bytes,
         skipped=made.skipped,
+        warnings=warnings_once(context.folder, made.unrecorded),
     )
 
 

@@ -13,11 +13,12 @@ from datasets_vc.workspace.change import CheckedOut
 from datasets_vc.workspace.checkout import FileSource
 from datasets_vc.workspace.columns import gather, table_of
 from datasets_vc.workspace.status import compare, settle
+from datasets_vc.workspace.tracked import Tracked
 from datasets_vc.workspace.workspace import Workspace
 
 
 def found_at(workspace: Workspace, paths: Iterable[str]) -> dict[str, Entry]:
-    """The files that lie at exactly these paths; ignored ones are as if not there.
+    """The files that lie at exactly these paths, ignored or not.
 
     Raises:
         UnreadableFileError: one cannot be read, or changes while it is.
@@ -25,7 +26,7 @@ def found_at(workspace: Workspace, paths: Iterable[str]) -> dict[str, Entry]:
     wanted = frozenset(paths)
     if not wanted:
         return {}
-    scan = workspace.scan(sorted(wanted))
+    scan = workspace.scan(sorted(wanted), Tracked(pa.array(sorted(wanted))))
     listing = scan.listing
     comparison = compare(listing, scan.cache, ENTRY_SCHEMA.empty_table(), scan.selection)
     here = np.array([path in wanted for path in listing.path.to_pylist()], np.bool_)

@@ -1,9 +1,8 @@
 """`.dsvcignore`: which paths are no part of the dataset, with the syntax and rules of gitignore.
 
 As in git, a file of rules speaks for its folder and those below, the rule nearest to a path wins,
-of one file's rules the last, and nothing below an ignored folder is looked at. Unlike in git, which
-leaves tracked files tracked, an ignored path is no part of the dataset even if an earlier version
-has it: what a dataset holds depends on the tree and its rules, not on what was added when.
+of one file's rules the last, and nothing below an ignored folder is looked at. And as in git the
+rules say what is not added: a file that the version before has stays in it until it is removed.
 """
 
 from __future__ import annotations

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pyarrow as pa
 from xxhash import xxh3_64_intdigest
 
-from datasets_vc.digest import DIGEST_SIZE, Buffer, Digest
+from datasets_vc.digest import DIGEST_SIZE, Buffer, Digest, digest_of
+from datasets_vc.errors import UnreadableFileError
 from datasets_vc.format.columns import Rows
-from datasets_vc.format.entries import SYMLINK
+from datasets_vc.format.entries import FILE, SYMLINK
 from datasets_vc.memory import give_back
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.workspace.ahead import LARGE, THREADS, ahead, busy_threads, spans
 from datasets_vc.workspace.columns import Digests, paths_at
-from datasets_vc.workspace.links import check_link
-from datasets_vc.workspace.listing import Listing, Skipped
+from datasets_vc.workspace.links import problem_with_link, refuse_links
+from datasets_vc.workspace.listing import Listing, Skipped, Unrecorded
 from datasets_vc.workspace.reading import (
     CAN_ASK,
     Listed,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from datasets_vc.store.writer import Prepared
 
 _ROWS_AT_ONCE = 1 << 16
+_FEW = 16
 
 
 class FileSink(Protocol):
@@ -64,6 +66,7 @@ class Ingested:
     modified: int
     deleted: int
     skipped: tuple[Skipped, ...] = ()
+    unrecorded: Unrecorded = field(default_factory=Unrecorded)
 
     @property
     def changed(self) -> bool:
@@ -109,7 +112,16 @@ def ingest(
         modified=len(comparison.rows) - added - int(comparison.equal.sum()),
         deleted=len(comparison.missing),
         skipped=listing.skipped,
+        unrecorded=_worth_a_word(listing),
     )
+
+
+def _worth_a_word(listing: Listing) -> Unrecorded:
+    """What no dataset records; where all files can be executed it is the file system that says so,
+    and says nothing."""
+    found = listing.unrecorded
+    all_can = found.executables == int((listing.kind == FILE).sum()) > _FEW
+    return replace(found, executables=0) if all_can else found
 
 
 def read_order(listing: Listing, rows: Rows) -> Rows:
@@ -144,15 +156,47 @@ def _stem(path: str) -> str:
     return path[:dot] if dot > start else path
 
 
+def bad_links(root: str, comparison: Comparison) -> tuple[Skipped, ...]:
+    """The links that differ from the version and cannot be committed, and why."""
+    listing = comparison.listing
+    links = np.flatnonzero(listing.kind == SYMLINK)
+    if not len(links):
+        return ()
+    rows = links[~comparison.equal[links]]
+    found = (
+        Skipped(link.path, problem)
+        for link in _listed(listing, rows)
+        if (problem := _problem_with(root, listing, link))
+    )
+    return tuple(found)
+
+
+def _problem_with(root: str, listing: Listing, link: Listed) -> str:
+    try:
+        target = read_whole(root, link)
+    except UnreadableFileError:
+        return ""  # it is going away
+    return problem_with_link(link.path, target, root, listing.folders)
+
+
+def _listed(listing: Listing, rows: Rows) -> Iterator[Listed]:
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        yield from listed_at(listing, rows[start : start + _ROWS_AT_ONCE])
+
+
 def _store_links(
     root: str, listing: Listing, rows: Rows, sink: FileSink, progress: Progress
 ) -> Iterator[Sequence[Digest]]:
-    for start in range(0, len(rows), _ROWS_AT_ONCE):
-        for link in listed_at(listing, rows[start : start + _ROWS_AT_ONCE]):
-            target = read_whole(root, link)
-            check_link(link.path, target, root)
-            yield [sink.add_meta(target)]
-            progress.advance(link.size)
+    problems: list[tuple[str, str]] = []
+    for link in _listed(listing, rows):
+        target = read_whole(root, link)
+        problem = problem_with_link(link.path, target, root, listing.folders)
+        if problem:
+            problems.append((link.path, problem))
+        # Once one cannot be committed nothing will be, and the others are only looked at.
+        yield [digest_of(target) if problems else sink.add_meta(target)]
+        progress.advance(link.size)
+    refuse_links(sorted(problems))
 
 
 def _store_files(

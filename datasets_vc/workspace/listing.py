@@ -44,6 +44,24 @@ class Skipped(NamedTuple):
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Unrecorded:
+    """How much of what a walk has seen is no part of any dataset: no fault, but worth a word.
+
+    Attributes:
+        executables: files that may be executed.
+        empty_folders: folders in which nothing is.
+    """
+
+    executables: int = 0
+    empty_folders: int = 0
+
+    def __add__(self, other: Unrecorded) -> Unrecorded:
+        return Unrecorded(
+            self.executables + other.executables, self.empty_folders + other.empty_folders
+        )
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Listing:
     """The files and symbolic links of a tree: columns of equal length, in byte order of the paths.
@@ -60,6 +78,7 @@ class Listing:
     inode: NDArray[np.int64]
     folders: frozenset[str] = field(default=frozenset(), kw_only=True)
     skipped: tuple[Skipped, ...] = field(default=(), kw_only=True)
+    unrecorded: Unrecorded = field(default_factory=Unrecorded, kw_only=True)
 
     def __len__(self) -> int:
         return len(self.path)
@@ -77,17 +96,12 @@ def make_run(prefix: str, names: Sequence[str], rows: NDArray[np.int64]) -> Run:
     """The run of the files `prefix + name`; `rows` has the columns FIELDS.
 
     Raises:
-        InvalidInputError: a name is not UTF-8.
+        UnicodeEncodeError: a name is not UTF-8.
     """
     if not names:
         return Run(b"", np.zeros(0, np.int64), rows)
     joined = prefix + prefix.join(names)
-    try:
-        text = joined.encode()
-    except UnicodeEncodeError:
-        for name in names:
-            check_name(prefix, name)
-        raise
+    text = joined.encode()
     parts = [prefix, *names]
     # Where a letter is a byte, and mostly it is, nothing needs to be encoded one by one.
     sizes = map(len, parts if len(text) == len(joined) else [part.encode() for part in parts])
@@ -110,24 +124,25 @@ def check_encoding() -> None:
         )
 
 
-def check_name(prefix: str, name: str) -> None:
-    """Refuse a name that came from the file system and is not UTF-8.
-
-    Raises:
-        InvalidInputError: it is not; the message has its bytes in escaped form.
-    """
+def problem_with_name(name: str) -> str:
+    """Why a name that came from the file system can be none of a dataset's, or an empty string."""
     try:
         name.encode()
-    except UnicodeEncodeError as error:
-        shown = os.fsencode(name).decode(errors="backslashreplace")
-        raise InvalidInputError(
-            f"In the folder '{prefix or './'}' the name '{shown}' is not valid UTF-8.",
-            "Rename it or ignore it in .dsvcignore.",
-        ) from error
+    except UnicodeEncodeError:
+        return "its name is not valid UTF-8: rename it, or ignore it in .dsvcignore"
+    return ""
+
+
+def escaped(name: str) -> str:
+    """A name that came from the file system as text; bytes that are not UTF-8 as `\\xff`."""
+    return os.fsencode(name).decode(errors="backslashreplace")
 
 
 def make_listing(
-    runs: Iterable[Run], folders: frozenset[str], skipped: tuple[Skipped, ...]
+    runs: Iterable[Run],
+    folders: frozenset[str],
+    skipped: tuple[Skipped, ...],
+    unrecorded: Unrecorded,
 ) -> Listing:
     """The listing of runs that come in order of path.
 
@@ -144,7 +159,7 @@ def make_listing(
     paths = _string_array(texts, lengths)
     # Column by column: memory for all of them twice would be much of what a command may use.
     columns = [np.concatenate([run[:, column] for run in rows]) for column in range(len(FIELDS))]
-    return Listing(paths, *columns, folders=folders, skipped=skipped)
+    return Listing(paths, *columns, folders=folders, skipped=skipped, unrecorded=unrecorded)
 
 
 def _string_array(texts: list[bytes], lengths: list[NDArray[np.int64]]) -> pa.StringArray:

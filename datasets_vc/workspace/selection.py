@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from datasets_vc.format.columns import position, rows_below
 from datasets_vc.paths import check_path, check_path_length, folders_of, is_under
 
+_FEW = 4096
+"""Paths that are looked for one by one; for more all files are listed."""
+
 
 class Selection:
     """The given paths and everything below them; no paths, or ".", is everything.
@@ -63,6 +66,13 @@ EVERYTHING = Selection()
 def _checked(path: str) -> str:
     check_path_length(path)
     return check_path(path)
+
+
+def few_paths(*tables: pa.Table) -> list[str]:
+    """The paths of some entries, unless they are so many that one rather looks at all files."""
+    if sum(table.num_rows for table in tables) > _FEW:
+        return []
+    return [path for table in tables for path in table.column("path").to_pylist()]
 
 
 def _occurs(path: str, column: pa.StringArray) -> bool:

@@ -37,7 +37,8 @@ from datasets_vc.workspace.selection import Selection
 class Changes:
     """Paths that differ from a version, in order of path; and what can be part of none.
 
-    `left_out` is how many files are not there because they are outside the workspace's part.
+    `left_out` is how many files are not there because they are outside the workspace's part;
+    `bad_links` are those that a commit would refuse, and why.
     """
 
     added: list[str]
@@ -45,6 +46,7 @@ class Changes:
     deleted: list[str]
     skipped: tuple[Skipped, ...] = ()
     left_out: int = 0
+    bad_links: tuple[Skipped, ...] = ()
 
     @property
     def clean(self) -> bool:

@@ -24,13 +24,16 @@ from datasets_vc.workspace.listing import (
     Listing,
     Run,
     Skipped,
-    check_name,
+    Unrecorded,
+    escaped,
     make_listing,
     make_run,
+    problem_with_name,
     stat_row,
 )
 from datasets_vc.workspace.reading import KINDS
 from datasets_vc.workspace.selection import Selection
+from datasets_vc.workspace.tracked import NOTHING_TRACKED, Tracked
 from datasets_vc.workspace.waiting import waits
 
 THREADS = min(8, 2 * (os.cpu_count() or 1))
@@ -43,6 +46,8 @@ _FILES_A_WAIT = 500
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _RULES_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _TYPE_BITS = 0o170000
+_MODE_BITS = _TYPE_BITS | stat.S_IXUSR
+_EXECUTABLE = stat.S_IFREG | stat.S_IXUSR
 _name_of = attrgetter("name")
 _OTHER_KINDS = {
     stat.S_IFIFO: "it is a named pipe",
@@ -52,24 +57,35 @@ _OTHER_KINDS = {
 }
 
 
-def walk(root: Path, selection: Selection | None = None, threads: int = THREADS) -> Listing:
+def walk(
+    root: Path,
+    selection: Selection | None = None,
+    threads: int = THREADS,
+    tracked: Tracked = NOTHING_TRACKED,
+) -> Listing:
     """List what is selected in the workspace `root`, leaving out what its rules ignore.
 
     Left out are also the workspace's own `.dsvc`, everything called `.git`, and (told in `skipped`)
-    what is neither file, folder nor link, and folders that are workspaces of their own: like a git
-    repository inside another, they have a history of their own.
+    what is neither file, folder nor link, names that are not UTF-8, and folders that are workspaces
+    of their own: like a git repository inside another, they have a history of their own.
+
+    Args:
+        tracked: which files are listed whatever the rules say.
 
     Raises:
-        InvalidInputError: a name is not UTF-8, or a line of `.dsvcignore` is no pattern.
+        InvalidInputError: a line of `.dsvcignore` is no pattern.
         UnreadableFileError: a folder or a file of rules cannot be read.
     """
-    return _Walk(root, selection or Selection()).run(threads)
+    return _Walk(root, selection or Selection(), tracked).run(threads)
 
 
 class _Folder(NamedTuple):
+    """A folder to be listed; of one that is `ignored` only tracked files count."""
+
     path: str
     rules: IgnoreRules | None
     selected: bool
+    ignored: bool = False
 
     @property
     def prefix(self) -> str:
@@ -84,11 +100,13 @@ class _Found(NamedTuple):
 
 
 class _Walk:
-    def __init__(self, root: Path, selection: Selection) -> None:
+    def __init__(self, root: Path, selection: Selection, tracked: Tracked) -> None:
         self._root = str(root)
         self._selection = selection
+        self._tracked = tracked
         self._found: dict[str, _Found] = {}
         self._skipped: list[Skipped] = []
+        self._unrecorded: list[Unrecorded] = []
         self._todo = [_Folder("", None, selection.everything)]
         self._busy = 0
         self._listed = 0
@@ -103,7 +121,9 @@ class _Walk:
         if self._failure is not None:
             raise self._failure
         folders = frozenset(self._found) - {""}
-        return make_listing(self._runs_in_order(), folders, tuple(sorted(self._skipped)))
+        skipped = tuple(sorted(self._skipped))
+        unrecorded = sum(self._unrecorded, Unrecorded())
+        return make_listing(self._runs_in_order(), folders, skipped, unrecorded)
 
     def _work(self, helpers: int = 0, waits_before: int = 0) -> None:
         """What each thread does: take folders from the stack until there are none to come."""
@@ -158,11 +178,13 @@ class _Walk:
 
     def _list_open(self, folder: _Folder, handle: int, where: str) -> list[_Folder]:
         prefix = folder.prefix
-        rules = _rules_of(folder, handle, where)
+        rules = folder.rules if folder.ignored else _rules_of(folder, handle, where)
         files: list[os.DirEntry[str]] = []
         below: list[_Folder] = []
+        empty = True
         with os.scandir(handle) as entries:
             for entry in entries:
+                empty = False
                 name = entry.name
                 if not entry.is_dir(follow_symlinks=False):
                     if name != GIT_DIR:
@@ -171,51 +193,68 @@ class _Walk:
                 if name == META_DIR and prefix:
                     self._skipped.append(Skipped(folder.path, "it is a workspace of its own"))
                     return []
-                child = self._enter(prefix + name, folder.selected, rules)
-                if child and name != GIT_DIR:
-                    check_name(prefix, name)
+                child = self._enter(prefix + name, folder, rules)
+                if child and name != GIT_DIR and self._is_text(prefix, name):
                     below.append(child)
-        if not (folder.selected and rules is None and prefix):
-            selected = folder.selected
-            files = [file for file in files if self._wants(prefix + file.name, selected, rules)]
+        if folder.ignored or not (folder.selected and rules is None and prefix):
+            files = self._chosen(files, folder, rules)
         files.sort(key=_name_of)
         below.sort(key=lambda child: child.prefix)
-        names, rows = self._stat_all(files, prefix)
-        self._found[folder.path] = _found(prefix, names, rows, below)
-        self._listed += len(names)
+        self._found[folder.path] = self._stat_all(files, prefix, below)
+        if empty and prefix:
+            self._unrecorded.append(Unrecorded(empty_folders=1))
         return below
 
-    def _wants(self, path: str, selected: bool, rules: IgnoreRules | None) -> bool:
-        if not selected and not self._selection.takes(path):
-            return False
-        if rules is not None and rules.ignores(path, folder=False):
-            return False
-        return not self._is_reserved(path)
+    def _chosen(
+        self, files: list[os.DirEntry[str]], folder: _Folder, rules: IgnoreRules | None
+    ) -> list[os.DirEntry[str]]:
+        """The files of a folder that are selected, and not ignored or tracked all the same."""
+        prefix = folder.prefix
+        chosen: list[os.DirEntry[str]] = []
+        ignored: list[os.DirEntry[str]] = []
+        for file in files:
+            path = prefix + file.name
+            if not folder.selected and not self._selection.takes(path):
+                continue
+            if folder.ignored or (rules is not None and rules.ignores(path, folder=False)):
+                ignored.append(file)
+            elif not self._is_reserved(path):
+                chosen.append(file)
+        tracked = self._tracked.among(prefix, [file.name for file in ignored]) if ignored else ()
+        return chosen + [file for file in ignored if file.name in tracked]
 
-    def _enter(self, path: str, selected: bool, rules: IgnoreRules | None) -> _Folder | None:
-        selected = selected or self._selection.holds(path)
-        if not selected and not self._selection.enters(path):
+    def _enter(self, path: str, above: _Folder, rules: IgnoreRules | None) -> _Folder | None:
+        selected = above.selected or self._selection.holds(path)
+        if path == META_DIR or not (selected or self._selection.enters(path)):
             return None
-        if path == META_DIR or (rules and rules.ignores(path, folder=True)):
+        ignored = above.ignored or (rules is not None and rules.ignores(path, folder=True))
+        if ignored and not self._tracked.any_below(path):
             return None
-        return None if self._is_reserved(path) else _Folder(path, rules, selected)
+        return None if self._is_reserved(path) else _Folder(path, rules, selected, ignored)
 
-    def _stat_all(
-        self, files: list[os.DirEntry[str]], prefix: str
-    ) -> tuple[list[str], NDArray[np.int64]]:
-        """Names and stat data of what may be part of a dataset, in the order given."""
+    def _is_text(self, prefix: str, name: str) -> bool:
+        """Whether a name is UTF-8; notes what is left out because it is not."""
+        problem = problem_with_name(name)
+        if problem:
+            self._skipped.append(Skipped(prefix + escaped(name), problem))
+        return not problem
+
+    def _stat_all(self, files: list[os.DirEntry[str]], prefix: str, below: list[_Folder]) -> _Found:
+        """What of some files may be part of a dataset, in the order given, and the folders."""
         names: list[str] = []
         stats = array("q")
+        executable = 0
         # Most of a status is spent in this loop: it calls nothing of ours for an ordinary file.
         for file in files:
             try:
                 found = file.stat(follow_symlinks=False)
             except FileNotFoundError:
                 continue  # it was removed while we looked
-            kind = KINDS.get(found.st_mode & _TYPE_BITS)
+            mode = found.st_mode
+            kind = KINDS.get(mode & _TYPE_BITS)
             if kind is None:
-                reason = _OTHER_KINDS.get(stat.S_IFMT(found.st_mode), "its kind is unknown")
-                self._skipped.append(Skipped(prefix + file.name, reason))
+                reason = _OTHER_KINDS.get(stat.S_IFMT(mode), "its kind is unknown")
+                self._skipped.append(Skipped(prefix + escaped(file.name), reason))
                 continue
             inode = found.st_ino & INODE_MASK
             try:
@@ -224,7 +263,18 @@ class _Walk:
                 del stats[len(names) * len(FIELDS) :]
                 stats.extend(stat_row(kind, found))
             names.append(file.name)
-        return names, np.frombuffer(stats, np.int64).reshape(-1, len(FIELDS))
+            if mode & _MODE_BITS == _EXECUTABLE:
+                executable += 1
+        self._listed += len(names)
+        if executable:
+            self._unrecorded.append(Unrecorded(executables=executable))
+        rows = np.frombuffer(stats, np.int64).reshape(-1, len(FIELDS))
+        try:
+            return _found(prefix, names, rows, below)
+        except UnicodeEncodeError:
+            kept = [self._is_text(prefix, name) for name in names]
+            names = [name for name, keep in zip(names, kept, strict=True) if keep]
+            return _found(prefix, names, rows[np.array(kept, np.bool_)], below)
 
     def _is_reserved(self, path: str) -> bool:
         if path.lower() != META_DIR:

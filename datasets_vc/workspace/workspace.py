@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,19 +23,17 @@ from datasets_vc.workspace.change import CheckedOut, Order, Ready, Versions, cha
 from datasets_vc.workspace.checkout import FileSource
 from datasets_vc.workspace.consume import Consumed, consumable, consume
 from datasets_vc.workspace.git import GITIGNORE
-from datasets_vc.workspace.ingest import FileSink, Ingested, ingest
+from datasets_vc.workspace.ingest import FileSink, Ingested, bad_links, ingest
 from datasets_vc.workspace.listing import Listing, check_encoding
 from datasets_vc.workspace.locking import TEMPORARY_DIR, locked
 from datasets_vc.workspace.part import Part
 from datasets_vc.workspace.remembered import load_cache
 from datasets_vc.workspace.scan import Scan
-from datasets_vc.workspace.selection import Selection
+from datasets_vc.workspace.selection import Selection, few_paths
 from datasets_vc.workspace.statcache import clock_of
 from datasets_vc.workspace.status import Changes, Comparison, compare, settle
+from datasets_vc.workspace.tracked import NOTHING_TRACKED, Tracked
 from datasets_vc.workspace.walk import walk
-
-_FEW = 4096
-"""Paths that are looked for one by one; for more all files are listed."""
 
 _MANY = 100_000
 """Files whose listing leaves memory worth giving back."""
@@ -106,16 +105,19 @@ class Workspace:
         """
         return Part(read_config(self.folder).only)
 
-    def scan(self, paths: Sequence[str] = ()) -> Scan:
+    def scan(self, paths: Sequence[str] = (), tracked: Tracked = NOTHING_TRACKED) -> Scan:
         """List the files, and load what is remembered of them.
 
+        Args:
+            tracked: which files count even if they are ignored.
+
         Raises:
-            InvalidInputError: a path is none, a name is not UTF-8, an ignore rule is malformed.
+            InvalidInputError: a path is none, an ignore rule is malformed.
             UnreadableFileError: a folder cannot be read.
         """
         selection = Selection(paths)
         moment = clock_of(self.folder)
-        listing = walk(self.folder, selection)
+        listing = walk(self.folder, selection, tracked=tracked)
         if len(listing) > _MANY:
             give_back()
         return Scan(selection, listing, load_cache(self.folder), moment, not self._refusal)
@@ -131,7 +133,7 @@ class Workspace:
         found, comparison = self._compare(version, paths)
         if settle(str(self.folder), comparison):
             found.save(self.folder, found.known(comparison))
-        return comparison.changes()
+        return replace(comparison.changes(), bad_links=bad_links(str(self.folder), comparison))
 
     def entries(self, version: pa.Table, paths: Sequence[str] = ()) -> pa.Table:
         """The version that a commit on top of `version` would make; stores nothing.
@@ -155,7 +157,8 @@ class Workspace:
             UnreadableFileError, InvalidInputError: see `entries`.
         """
         if head is None or self.part.whole:
-            return self._fully_compared(version, ()).differing()
+            tracked = None if head is None else Tracked.of(head)
+            return self._fully_compared(version, tracked=tracked).differing()
         return differing(version.to_batches(), self.entries(head).to_batches())
 
     def ingest(
@@ -164,6 +167,7 @@ class Workspace:
         sink: FileSink,
         paths: Sequence[str] = (),
         *,
+        tracked: Tracked | None = None,
         progress: Progress = SILENT,
     ) -> Ingested:
         """Store what differs from `version`, and make the version that has it.
@@ -171,12 +175,15 @@ class Workspace:
         The digests are remembered even if nobody records that version: they say what the files
         are, not where their bytes lie.
 
+        Args:
+            tracked: which files count even if they are ignored, if not those of `version`.
+
         Raises:
             UnreadableFileError: a file cannot be read, or changes while it is.
             InvalidInputError: see `scan`; or a symbolic link leaves the workspace.
             NotFoundError: see `status`.
         """
-        found, comparison = self._compare(version, paths)
+        found, comparison = self._compare(version, paths, tracked)
         result = ingest(str(self.folder), comparison, sink, progress)
         found.save(self.folder, found.known(comparison))
         return result
@@ -219,12 +226,12 @@ class Workspace:
         """
         order = Order(
             versions=versions,
-            scan=lambda *_: self.scan(paths),
+            scan=lambda *versions: self.scan(paths, Tracked.of(*versions)),
             part=self.part,
             wanted=lambda entries, listing: self.wanted(entries, paths, part, listing),
             source=source,
             names=names,
-            clock=self._clock,
+            clock=lambda: clock_of(self.folder),
             force=force,
             progress=progress,
             ready=ready,
@@ -250,12 +257,12 @@ class Workspace:
         """
         order = Order(
             versions=versions,
-            scan=lambda old, new: self.scan(_if_few(old, new)),
+            scan=lambda *versions: self.scan(few_paths(*versions), Tracked.of(*versions)),
             part=self.part,
             wanted=lambda entries, listing: self.wanted(entries, (), None, listing),
             source=source,
             names=names,
-            clock=self._clock,
+            clock=lambda: clock_of(self.folder),
             progress=progress,
             ready=ready,
         )
@@ -283,14 +290,16 @@ class Workspace:
         else:
             wanted = chosen.mask(here)
             if part is None:
-                present = self.scan().listing if listing is None else listing
+                present = self.scan((), Tracked(here)).listing if listing is None else listing
                 wanted |= align(here, present.path) >= 0
         return target if wanted.all() else target.filter(pa.array(wanted)).combine_chunks()
 
     def left_out(self, paths: Iterable[str]) -> set[str]:
         """Those of some paths that are outside the part and absent: they count as unchanged."""
         part = self.part
-        return {path for path in paths if not part.has(path) and not self._is_there(path)}
+        return {
+            path for path in paths if not part.has(path) and not os.path.lexists(self.folder / path)
+        }
 
     def consume(
         self,
@@ -311,7 +320,7 @@ class Workspace:
             IntegrityError: the store has damaged bytes.
             UnreadableFileError, DatasetError: a file cannot be read, or removed.
         """
-        found = self.scan(paths)
+        found = self.scan(paths, Tracked.of(version))
         comparison = compare(found.listing, found.cache, version, found.selection)
         settle(str(self.folder), comparison)
         rows = consumable(comparison)
@@ -323,28 +332,19 @@ class Workspace:
         found.save(self.folder, found.known(comparison, gone))
         return Consumed(len(gone), int(found.listing.size[gone].sum()), len(rows) - len(gone))
 
-    def _compare(self, version: pa.Table, paths: Sequence[str]) -> tuple[Scan, Comparison]:
-        found = self.scan(paths)
+    def _compare(
+        self, version: pa.Table, paths: Sequence[str], tracked: Tracked | None = None
+    ) -> tuple[Scan, Comparison]:
+        found = self.scan(paths, tracked or Tracked.of(version))
         found.check_matched(found.listing.path, whole_column(version, "path"))
         return found, compare(found.listing, found.cache, version, found.selection, self.part)
 
-    def _fully_compared(self, version: pa.Table, paths: Sequence[str]) -> Comparison:
+    def _fully_compared(
+        self, version: pa.Table, paths: Sequence[str] = (), tracked: Tracked | None = None
+    ) -> Comparison:
         """A comparison in which the digest of every file is known."""
-        found, comparison = self._compare(version, paths)
+        found, comparison = self._compare(version, paths, tracked)
         everything = np.ones(len(found.listing), np.bool_)
         if settle(str(self.folder), comparison, everything, strict=True):
             found.save(self.folder, found.known(comparison))
         return comparison
-
-    def _is_there(self, path: str) -> bool:
-        return os.path.lexists(self.folder / path)
-
-    def _clock(self) -> int:
-        return clock_of(self.folder)
-
-
-def _if_few(*tables: pa.Table) -> list[str]:
-    """The paths of some entries, unless they are so many that one rather looks at all files."""
-    if sum(table.num_rows for table in tables) > _FEW:
-        return []
-    return [path for table in tables for path in table.column("path").to_pylist()]

@@ -79,6 +79,7 @@ def test_status(dsvc, repository) -> None:
         "skipped": [],
         "only": None,
         "left_out": 0,
+        "bad_links": [],
         "merging": None,
     }
 
@@ -121,6 +122,7 @@ def test_commit(dsvc, repository) -> None:
             bytes_written=1024,
             skipped=[("pipe", "a pipe")],
             consumed=Consumed(2, 2048, 1),
+            warnings=["1 file is executable."],
         )
 
     repository.commit = commit
@@ -137,6 +139,7 @@ def test_commit(dsvc, repository) -> None:
         "bytes_written": 1024,
         "consumed": {"files": 2, "bytes": 2048, "kept": 1},
         "skipped": [{"path": "pipe", "reason": "a pipe"}],
+        "warnings": ["1 file is executable."],
     }
     assert (asked["message"], asked["paths"], asked["author"]) == ("Add", ["a"], "Ada")
     assert asked["time"].tzinfo is UTC
@@ -149,6 +152,7 @@ def test_commit(dsvc, repository) -> None:
         "Removed from the workspace, as the store has them: 2 files, 2.0 KiB.",
         "Kept: 1 file that the store lacks, or that were written to meanwhile.",
         "Left out: pipe (a pipe).",
+        "Note: 1 file is executable.",
     ]
 
 

@@ -7,12 +7,14 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datasets_vc.errors import InvalidInputError, UnreadableFileError
 from datasets_vc.workspace.ignore import is_ignored
+from datasets_vc.workspace.tracked import Tracked
 from datasets_vc.workspace.walk import walk
 
 
@@ -174,3 +176,19 @@ def test_one_path_is_asked_about_as_the_walk_decides(tmp_path: Path) -> None:
     make(tmp_path, dict.fromkeys(paths, ""))
     assert told == {path: path not in ours(tmp_path) for path in paths}
     assert set(told.values()) == {True, False}
+
+
+@settings(max_examples=15)
+@given(
+    top=st.lists(st.sampled_from(["*.tmp", "foo", "/bar", "build/", "deep/**", "!keep", "*", "a"])),
+    tracked=st.sets(st.sampled_from(PATHS)),
+)
+def test_tracked_files_are_listed_as_git_does(top: list[str], tracked: set[str]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        make(root, {**TREE, ".dsvcignore": "\n".join(top)})
+        column = pa.array(sorted(tracked), pa.string())
+
+        listed = set(walk(root, tracked=Tracked(column)).path.to_pylist())
+
+        assert listed == gits(root) | tracked

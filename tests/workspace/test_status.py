@@ -5,7 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from datasets_vc.errors import InvalidInputError, NotFoundError, UnreadableFileError
+from datasets_vc.errors import (
+    InvalidInputError,
+    NotFoundError,
+    UnreadableFileError,
+    UnsavedChangesError,
+)
+from datasets_vc.format.entries import FILE
 from datasets_vc.workspace import workspace
 from datasets_vc.workspace.remembered import load_cache
 from tests.workspace.bench import CLEAN, Bench
@@ -175,11 +181,61 @@ def test_what_cannot_be_part_of_a_dataset_is_told(bench: Bench) -> None:
     assert [skipped.path for skipped in changes.skipped] == ["pipe"]
 
 
-def test_an_ignored_file_of_the_version_counts_as_deleted(bench: Bench) -> None:
-    bench.put("a.tmp", b"1")
+def test_an_ignored_file_of_the_version_stays_in_it(bench: Bench) -> None:
+    for path in ("a.tmp", "b.tmp", "c.tmp", "big/x", "big/sub/y"):
+        bench.put(path, b"1")
     bench.commit()
+    bench.put(".dsvcignore", b"*.tmp\nbig\n")
+    bench.put("new.tmp")
+    bench.put("big/new")
+    bench.put("b.tmp", b"22")
+    (bench.folder / "c.tmp").unlink()
+    bench.put("big/sub/y", b"333")
+
+    assert bench.status() == ([".dsvcignore"], ["b.tmp", "big/sub/y"], ["c.tmp"])
+    bench.commit()
+    assert bench.status() == CLEAN
+    paths = bench.version.column("path").to_pylist()
+    assert paths == [".dsvcignore", "a.tmp", "b.tmp", "big/sub/y", "big/x"]
+
+
+def test_an_ignored_file_that_was_removed_does_not_come_back(bench: Bench) -> None:
+    bench.put("a.tmp", b"1")
     bench.put(".dsvcignore", b"*.tmp\n")
-    assert bench.status() == ([".dsvcignore"], [], ["a.tmp"])
+    bench.commit()
+    assert bench.version.column("path").to_pylist() == [".dsvcignore"]
+    bench.put("a.tmp", b"2")
+    assert bench.status() == CLEAN
+
+
+def test_an_ignored_file_of_the_version_is_not_looked_for_through_a_link(bench: Bench) -> None:
+    bench.put("real/x", b"1")
+    bench.put("big/x", b"1")
+    bench.commit()
+    bench.put(".dsvcignore", b"big\n")
+    (bench.folder / "big/x").unlink()
+    (bench.folder / "big").rmdir()
+    bench.link("big", "real")
+
+    assert bench.status() == ([".dsvcignore"], [], ["big/x"])
+
+
+def test_a_checkout_takes_ignored_files_of_its_versions_for_what_they_are(bench: Bench) -> None:
+    bench.put("a.tmp", b"1")
+    first = bench.commit()
+    bench.put(".dsvcignore", b"*.tmp\n")
+    bench.put("a.tmp", b"2")
+    second = bench.commit()
+
+    bench.checkout(first)
+    assert bench.tree() == {"a.tmp": (FILE, b"1")}
+    bench.checkout(second)
+    assert bench.status() == CLEAN
+    bench.put("a.tmp", b"mine")
+    with pytest.raises(UnsavedChangesError, match=r"'a\.tmp'"):
+        bench.checkout(first)
+    bench.checkout(second, ["a.tmp"], force=True)
+    assert bench.status() == CLEAN
 
 
 def test_a_file_that_changes_while_it_is_read_is_modified(

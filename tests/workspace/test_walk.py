@@ -12,7 +12,7 @@ import pytest
 from datasets_vc.errors import InvalidInputError, UnreadableFileError
 from datasets_vc.format.entries import FILE, SYMLINK
 from datasets_vc.workspace import walk as walk_module
-from datasets_vc.workspace.listing import Skipped, as_int64
+from datasets_vc.workspace.listing import Skipped, Unrecorded, as_int64
 from datasets_vc.workspace.reading import check_same, listed_at
 from datasets_vc.workspace.selection import Selection
 from datasets_vc.workspace.walk import walk
@@ -191,19 +191,23 @@ def test_pipes_and_sockets_are_skipped_and_told(
 
 
 @pytest.mark.parametrize("folder", [False, True])
-def test_names_that_are_not_utf_8_are_named(tmp_path: Path, folder: bool) -> None:
+def test_names_that_are_not_utf_8_are_left_out_and_named(tmp_path: Path, folder: bool) -> None:
+    put(tmp_path, "sub/fine", "sub/zebra", "sub/\u00e4")
     place = os.fsencode(tmp_path) + b"/sub/caf\xe9"
-    (tmp_path / "sub").mkdir()
-    put(tmp_path, "sub/fine")
     if folder:
         os.mkdir(place)  # noqa: PTH102
     else:
         os.close(os.open(place, os.O_CREAT))
-    with pytest.raises(InvalidInputError) as caught:
-        walk(tmp_path)
-    assert "'sub/'" in caught.value.message
-    assert "'caf\\xe9'" in caught.value.message
-    assert ".dsvcignore" in caught.value.hint
+
+    listing = walk(tmp_path)
+
+    assert listing.path.to_pylist() == ["sub/fine", "sub/zebra", "sub/\u00e4"]
+    sizes = [len(path.encode()) for path in listing.path.to_pylist()]
+    assert listing.size.tolist() == sizes
+    ((path, reason),) = listing.skipped
+    assert path == "sub/caf\\xe9"
+    assert "not valid UTF-8" in reason
+    assert ".dsvcignore" in reason
 
 
 def test_names_that_are_not_utf_8_can_be_ignored(tmp_path: Path) -> None:
@@ -301,3 +305,14 @@ def test_files_of_any_time_are_listed(tmp_path: Path) -> None:
     assert [row.mtime_ns for row in listed_at(listing, np.arange(5))] == listing.mtime_ns.tolist()
     for file in listed_at(listing, np.arange(5)):
         check_same(file, os.lstat(tmp_path / file.path))
+
+
+def test_what_no_dataset_records_is_counted(tmp_path: Path) -> None:
+    put(tmp_path, "a", "b", "c.tmp", "d/e", "f/g.tmp")
+    for name in ("a", "c.tmp", "d/e"):
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "l").symlink_to("a")
+    (tmp_path / "empty/also empty").mkdir(parents=True)
+    (tmp_path / ".dsvcignore").write_text("*.tmp\n")
+
+    assert walk(tmp_path).unrecorded == Unrecorded(executables=2, empty_folders=1)
