@@ -27,6 +27,7 @@ MAX_NAME = 1024
 Refs = Mapping[str, Digest]
 
 _REF_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+_ID = re.compile(r"[0-9a-f]{32}")
 _ALL_HEX = re.compile(r"[0-9a-f]{8,}")
 
 
@@ -34,6 +35,7 @@ _ALL_HEX = re.compile(r"[0-9a-f]{8,}")
 class Root:
     """Refs, live chunk indexes and gc generation; `extra` keeps members of later versions.
 
+    `id` says which store it is; it is empty in one that was not written since there are such ids.
     `shallow` are the commits before others that are deliberately not here: history is cut there.
     `garbage` is the note of the last collection, `doomed` what one is deleting.
     """
@@ -48,6 +50,7 @@ class Root:
     shallow: frozenset[Digest] = frozenset()
     garbage: Digest | None = None
     doomed: tuple[Digest, ...] = ()
+    id: str = ""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -67,7 +70,8 @@ def encode_root(root: Root) -> bytes:
             "indexes": [digest.hex() for digest in root.indexes],
         }
         | ({"garbage": root.garbage.hex()} if root.garbage else {})
-        | ({"doomed": [digest.hex() for digest in root.doomed]} if root.doomed else {}),
+        | ({"doomed": [digest.hex() for digest in root.doomed]} if root.doomed else {})
+        | ({"id": root.id} if root.id else {}),
     )
 
 
@@ -82,11 +86,14 @@ def decode_root(data: Buffer, what: str) -> Root:
     generation = members.pop("gc_generation", None)
     indexes = members.pop("indexes", None)
     shallow = members.pop("shallow", [])
+    store_id = members.pop("id", "")
     garbage, doomed = members.pop("garbage", None), members.pop("doomed", [])
     if type(generation) is not int or generation < 0 or not isinstance(indexes, list):
         raise IntegrityError(f"{what} is malformed: it lacks its generation or its indexes.")
     if not (isinstance(shallow, list) and isinstance(doomed, list)):
         raise IntegrityError(f"{what} is malformed: 'shallow' or 'doomed' is no list.")
+    if store_id != "" and not (isinstance(store_id, str) and _ID.fullmatch(store_id)):
+        raise IntegrityError(f"{what} is malformed: {store_id!r} is not the id of a store.")
     default_branch = text(members.pop("default_branch", None), what)
     _check_name(default_branch, what)
     return Root(
@@ -100,6 +107,7 @@ def decode_root(data: Buffer, what: str) -> Root:
         shallow=frozenset(hex_digest(digest, what) for digest in shallow),
         garbage=None if garbage is None else hex_digest(garbage, what),
         doomed=tuple(hex_digest(digest, what) for digest in doomed),
+        id=store_id,
         extra=members,
     )
 

@@ -29,12 +29,16 @@ from datasets_vc.store.names import (
     GARBAGE,
     INDEX,
     PACKS,
+    PROBE,
     digest_in,
     garbage_name,
 )
 from datasets_vc.store.store import Store
 
 _PARALLEL = 8
+
+_PROBE_GRACE = 3600
+"""Seconds that the probe of a process at work is left alone, whatever the grace period is."""
 
 
 @dataclass(frozen=True)
@@ -151,14 +155,20 @@ def collect(store: Store, marking: Marking, age: Age) -> Plan:
 
 
 def delete_leftovers(store: Store, age: Age, *, dry_run: bool = False) -> list[Gone]:
-    """Delete what crashed writers have left: temporary files, marks of packs that are gone."""
+    """Delete what crashed writers have left: temporary files, probes, marks of gone packs."""
     backend = store.backend
     gone = [
         Gone(info.name, info.size, "left by a writer that was cut short")
         for info in backend.leftovers("")
         if age.grace <= 0 or age.now - info.modified >= age.grace
     ]
-    names = {info.name for info in backend.list(PACKS)}
+    packs = list(backend.list(PACKS))
+    gone += [
+        Gone(info.name, info.size, "left by a probe that was cut short")
+        for info in packs
+        if info.name.endswith(PROBE) and age.now - info.modified >= max(age.grace, _PROBE_GRACE)
+    ]
+    names = {info.name for info in packs}
     gone += [
         Gone(name, 0, "marks a pack that is gone")
         for name in sorted(names)

@@ -14,6 +14,7 @@ RUN_HEAD = "head.json"
 RUN_LOG = "log.jsonl"
 RUN_PACKS = "packs.json"
 DAMAGED = ".damaged"
+PROBE = ".probe"
 
 
 def pack_name(digest: Digest) -> str:
@@ -42,6 +43,11 @@ def run_part(run: str, part: str) -> str:
 def quarantined_run_part(run: str, part: str) -> str:
     """Where a damaged part of a run is kept."""
     return f"{QUARANTINE}{run}.{part}"
+
+
+def probe_name(nonce: str) -> str:
+    """An object that is written by one way and looked for by another; see `sync.identity`."""
+    return f"{PACKS}{nonce}{PROBE}"
 
 
 def digest_in(name: str, folder: str) -> Digest | None:

@@ -42,7 +42,7 @@ class RootObject:
         Raises:
             AlreadyExistsError: there is one already.
         """
-        root = Root(write_id=_new_write_id())
+        root = Root(write_id=_new_write_id(), id=new_store_id())
         if not self._swap(root, None):
             raise AlreadyExistsError(f"There already is a store at {self._backend.url}.")
 
@@ -50,7 +50,8 @@ class RootObject:
         """Replace the root by `change(root)`, trying again when another writer was first.
 
         `change` is called once a try, with the current root; what it raises is passed on, but for
-        the lack of an index object, which another writer may just have replaced.
+        the lack of an index object, which another writer may just have replaced. A store that has
+        no id yet gets one with the first change.
 
         Raises:
             ConflictError: others were first too many times.
@@ -65,7 +66,7 @@ class RootObject:
                 continue
             if changed == old:
                 return old
-            new = replace(changed, write_id=_new_write_id())
+            new = replace(changed, write_id=_new_write_id(), id=changed.id or new_store_id())
             if self._swap(new, token):
                 return new
         if missing:
@@ -108,6 +109,16 @@ class RootObject:
     def _is(self, write_id: str) -> bool:
         found = self._backend.read_root(ROOT)
         return found is not None and decode_root(found.data, "The root").write_id == write_id
+
+
+def with_id(root: Root) -> Root:
+    """The root of a store that has an id."""
+    return root if root.id else replace(root, id=new_store_id())
+
+
+def new_store_id() -> str:
+    """An id for a store that has none, or is to have another one."""
+    return os.urandom(16).hex()
 
 
 def _new_write_id() -> str:

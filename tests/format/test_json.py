@@ -190,6 +190,13 @@ def test_a_root_from_before_there_were_checks_is_read_and_written() -> None:
     check_writable(encode_root(ROOT_WITH_REFS), "it")
 
 
+@pytest.mark.parametrize("store_id", [7, None, "f" * 31, "F" * 32, "g" * 32, "f" * 33, ["f" * 32]])
+def test_an_id_that_no_store_can_have(store_id: object) -> None:
+    data = encode_object(ROOT, _members(ROOT_WITH_REFS) | {"id": store_id})
+    with pytest.raises(IntegrityError, match="not the id of a store"):
+        decode_root(data, "it")
+
+
 def test_a_flipped_bit_in_what_a_run_pins_is_found() -> None:
     for damaged in _flips(encode_run_packs([ONE])):
         with pytest.raises((IntegrityError, FormatError)):

@@ -120,6 +120,15 @@ def tag_of(commit: Digest) -> Tag:
     return Tag(commit, "v1.0", "Zoë <zoe@example.org>", SECOND_TIME, "Checked\n\nby two.")
 
 
+def root_with_id() -> Root:
+    return Root(
+        write_id="00112233445566778899aabbccddeeff",
+        branches={"main": digest_of(b"one")},
+        indexes=(digest_of(b"index"),),
+        id="ffeeddccbbaa99887766554433221100",
+    )
+
+
 def signed_commit() -> Commit:
     """Signed with SIGNER, whose private half was thrown away: the signature is of these values."""
     plain = Commit(
@@ -216,6 +225,7 @@ def single_objects() -> Iterator[tuple[str, bytes]]:
             )
         ),
     )
+    yield "root-with-id.json", encode_root(root_with_id())
     members = encode_run_input(run_input())
     yield "run-input.json", members
     yield (

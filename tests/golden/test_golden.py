@@ -41,7 +41,14 @@ from datasets_vc.history.tags import Tags
 from datasets_vc.runs.record import RunFiles
 from datasets_vc.signing import Verifier
 from datasets_vc.store import Store
-from tests.golden.make import SIGNER, first_version, second_version, signed_commit, tag_of
+from tests.golden.make import (
+    SIGNER,
+    first_version,
+    root_with_id,
+    second_version,
+    signed_commit,
+    tag_of,
+)
 from tests.golden.reader import Reader, pack_rows, signed_by
 from tests.signing.keys import problem_with_ssh
 
@@ -157,6 +164,19 @@ def test_root() -> None:
     assert root.extra == {"note_of_later": {"kept": [1, "two", None]}}
     # What is written now has a check, too.
     assert decode_root(encode_root(root), "root") == root
+
+
+def test_root_with_an_id() -> None:
+    data = golden("root-with-id.json")
+    assert decode_root(data, "root") == root_with_id()
+    assert encode_root(root_with_id()) == data
+
+
+def test_a_store_of_before_gets_an_id_with_its_next_write_and_keeps_it(store: Store) -> None:
+    assert store.root().id == ""
+    first = store.swap_root(lambda root: replace(root, gc_generation=1))
+    assert len(first.id) == 32
+    assert store.swap_root(lambda root: replace(root, gc_generation=2)).id == first.id
 
 
 def test_run() -> None:

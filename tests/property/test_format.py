@@ -152,6 +152,7 @@ extras = st.dictionaries(texts.map(lambda name: f"later {name}"), values, max_si
         tags=ref_maps,
         tracking=ref_maps,
         indexes=st.lists(digests, max_size=3).map(tuple),
+        id=st.just("") | st.from_regex("[0-9a-f]{32}", fullmatch=True),
         extra=extras,
     )
 )
