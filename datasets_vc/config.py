@@ -15,6 +15,7 @@
     region = "eu-central-1"
     profile = "team"                      # which credentials of those that the cloud's tools keep
     anonymous = false                     # true: ask without credentials
+    id = "5f0c…"                          # kept by dsvc: of the store seen there; or "none"
 
     [tables]                              # which column tells a table's rows apart, as in dsvc.toml
     "labels/*.csv" = "image_id"
@@ -66,12 +67,14 @@ class RemoteConfig:
         url: where it is.
         single_writer: a promise that only one machine pushes there at a time.
         access: how to get there, where the URL does not say it.
+        id: of the store seen there, or "none"; None if nobody looked. No part of what it is.
     """
 
     name: str
     url: str
     single_writer: bool = False
     access: Access = PLAIN
+    id: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +192,7 @@ def check_new_remote(folder: Path, remote: RemoteConfig) -> None:
 def add_remote(folder: Path, remote: RemoteConfig) -> None:
     """Write a remote into `config.toml`; raises what `check_new_remote` does."""
     check_new_remote(folder, remote)
-    values = {"url": remote.url, "single_writer": remote.single_writer, **asdict(remote.access)}
+    values = asdict(remote) | asdict(remote.access) | {"name": None, "access": None}
 
     def add(document: TOMLDocument) -> None:
         import tomlkit
@@ -335,7 +338,8 @@ def _parse_remote(tables: dict[str, Any], name: str, folder: Path) -> RemoteConf
         anonymous=_value(table, "anonymous", bool, False, prefix),
     )
     url = absolute_address(url, folder)
-    return RemoteConfig(name, url, single_writer, check_access(access))
+    seen = _value(table, "id", str, None, prefix)
+    return RemoteConfig(name, url, single_writer, check_access(access), seen)
 
 
 def _value(table: dict[str, Any], key: str, kind: type, default: Any, prefix: str = "") -> Any:

@@ -22,6 +22,7 @@ from datasets_vc.cli.session import Session, new_listing_app, verb
 if TYPE_CHECKING:
     from datasets_vc.backends import ProbeResult
     from datasets_vc.config import RemoteConfig
+    from datasets_vc.sync.remotes import Added
 
 app = new_listing_app("Name the stores elsewhere that versions move to and from.")
 
@@ -56,6 +57,10 @@ def add(
     profile: ProfileOption = None,
     anonymous: AnonymousOption = False,
     shared: SharedOption = None,
+    new_id: Annotated[
+        bool,
+        typer.Option("--new-id", help="Give the store there an id of its own: it is a copy."),
+    ] = False,
 ) -> None:
     """Give a store elsewhere a name.
 
@@ -63,19 +68,34 @@ def add(
     credentials are kept: they are where the cloud's own tools, or ssh, look for them.
 
     With --shared a folder, and all that any user makes in it later, is for its group to write.
+
+    The workspace's own store is refused, by whatever way it is reached. A copy of it, as of a
+    folder or a bucket, is another store; with --new-id that is written down there.
     """
     address = session.address(url)
     access = Access(endpoint, region, profile, anonymous)
     remotes = session.repository.remotes
-    found = remotes.add(name, address, single_writer=single_writer, access=access, shared=shared)
+    found = remotes.add(
+        name,
+        address,
+        single_writer=single_writer,
+        access=access,
+        shared=shared,
+        new_id=new_id,
+    )
     session.done(
         found,
         lambda found: {
             "remote": name,
             **_remote_json(remotes.list()[name]),
+            "store": found.relation,
             "found": _found_json(found),
         },
-        lambda found: [f"Added remote {shown(name)}: {shown(address)}", *_found_lines(found)],
+        lambda found: [
+            f"Added remote {shown(name)}: {shown(address)}",
+            *_found_lines(found),
+            *_store_lines(found, name, address),
+        ],
     )
 
 
@@ -102,6 +122,24 @@ def _found_lines(found: ProbeResult) -> Iterator[str]:
         yield "Only one machine may push there at a time: two could undo each other's work."
     if not found.ranges:
         yield "Objects come only whole: a part of a pack costs all that lies before it."
+
+
+def _store_lines(found: Added, name: str, address: str) -> Iterator[str]:
+    if found.relation is None and found.writable:
+        yield "There is no store there yet: the first push makes it."
+    if found.renewed:
+        yield "The store there has a new id."
+    elif found.relation == "copy":
+        yield (
+            "It is a copy of this workspace's store, and has the same id. Give it one of its own: "
+            f"dsvc remote remove {shown(name)}, then dsvc remote add {shown(name)} "
+            f"{shown(address)} --new-id"
+        )
+    elif found.relation == "unknown":
+        yield (
+            "It may be this workspace's own store: nothing could be written to find out. 'drop' "
+            "does not count it."
+        )
 
 
 @verb(app, "list", "dsvc remote list\ndsvc remote list -v")

@@ -132,6 +132,7 @@ def drop(
             "packs": done.packs,
             "bytes_freed": done.freed,
             "bytes_only_here": done.only_here,
+            "not_counted": dict(done.not_counted),
         },
         lambda done: _dropped_lines(done, dry_run),
     )
@@ -145,6 +146,8 @@ def _dropped_lines(result: Dropped, dry_run: bool) -> Iterator[str]:
     )
     if result.only_here:
         yield f"{size(result.only_here)} stay: no remote has them for sure. Send them: dsvc push"
+    for problem in result.not_counted.values():
+        yield f"Not counted: {shown(problem)}"
 
 
 def _fraction(text: str | None) -> float | None:

@@ -48,20 +48,28 @@ def push(
             help="Give up what a branch has there, if it is what was last fetched.",
         ),
     ] = False,
+    new: Annotated[
+        bool,
+        typer.Option("--new", help="Begin a new store where the remote's is not there any more."),
+    ] = False,
     plan: Plan = False,
 ) -> None:
     """Send branches and tags with their versions to a remote.
 
     The tags on a branch go along. All move at once, or none does. A branch that somebody else has
     moved there is left alone, and the exit code is 12.
+
+    The first push makes the remote's store. If that was there before and is not now, as where its
+    disk is not mounted, nothing is done, and the exit code is 14: --new makes another one.
     """
+    if new and delete:
+        raise typer.BadParameter("not with --delete.", param_hint="--new")
     choice = facade.RefChoice(names or (), every_branch, every_tag, delete, force)
     if plan:
-        answer_plan(
-            session, facade.Planning(session.folder, session.trusted).push(remote, choice), "sent"
-        )
+        planning = facade.Planning(session.folder, session.trusted)
+        answer_plan(session, planning.push(remote, choice, new=new), "sent")
         return
-    result = session.repository.push(remote, choice=choice, progress=session.progress)
+    result = session.repository.push(remote, choice=choice, new=new, progress=session.progress)
     changed = any(update.outcome != "unchanged" for update in result.refs)
     session.done(
         result,

@@ -26,12 +26,12 @@ from datasets_vc.store.collect import (
     Marking,
     Plan,
     collect,
-    delete_leftovers,
     plan,
     sparse_packs,
 )
 from datasets_vc.store.compact import HISTORY_BELOW, pinned_packs, rewrite
 from datasets_vc.store.index import ChunkIndex
+from datasets_vc.store.leftovers import delete_leftovers
 from datasets_vc.store.marks import Marks, Rows
 from datasets_vc.workspace.mergestate import MergeState
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -22,6 +22,8 @@ from datasets_vc.store.index import ChunkIndex
 from datasets_vc.store.marks import Marks, Mask
 from datasets_vc.store.names import PACKS, RUN_PACKS, damaged_name, pack_name, run_part
 from datasets_vc.sync.fetch import update_tracking
+from datasets_vc.sync.identity import itself_error, relation_to, shared_packs
+from datasets_vc.sync.remotes import Connection, connect
 
 _FOREVER = 1 << 40
 _AT_ONCE = 1 << 16
@@ -37,6 +39,7 @@ class Dropped:
         packs: how many were deleted, or written again without them, and
         freed: how many bytes that makes.
         only_here: bytes that no remote has for sure; they stay.
+        not_counted: remotes that were left out, and why, in a sentence.
     """
 
     chunks: int
@@ -44,6 +47,7 @@ class Dropped:
     packs: int
     freed: int
     only_here: int
+    not_counted: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,7 @@ def drop(
         raise InvalidInputError("Nothing is named to drop.", "Name versions, or give --all.")
     with context.workspace.lock():
         datasets = [context.resolve(revision).dataset for revision in revisions]
-        there = _remotes(context)
+        there, not_counted = _remotes(context)
         dropping = _Dropping(
             context.store,
             there,
@@ -82,7 +86,8 @@ def drop(
             kept=_needed(context, datasets),
             keep_pinned=keep_pinned,
         )
-        return _drop(context, dropping, dry_run=dry_run)
+        dropped = _drop(context, dropping, dry_run=dry_run)
+        return replace(dropped, not_counted=not_counted)
 
 
 def _drop(context: Context, dropping: _Dropping, *, dry_run: bool) -> Dropped:
@@ -166,37 +171,64 @@ class _Dropping:
         return found
 
 
-def _remotes(context: Context) -> list[_There]:
-    """What the remotes have; those that cannot be asked have nothing.
+def _remotes(context: Context) -> tuple[list[_There], Mapping[str, str]]:
+    """What the remotes have, and why some do not count.
 
     Raises:
-        RemoteError: none can be asked.
+        RemoteError: none counts.
     """
-    found, trouble = [], "there is none."
-    for name in context.remotes.list():
+    found, not_counted = [], {}
+    for name, config in context.remotes.list().items():
         try:
-            connection = context.remotes.connect(name)
-            sizes = {info.name: info.size for info in connection.store.backend.list(PACKS)}
+            connection = connect(config, context.store)
+            _check_elsewhere(context.store, connection)
+            found.append(_what_is(context.store, connection))
         except DatasetError as error:
             if type(error) is DatasetError:
                 raise  # it is this machine that has no room, or may not write
-            trouble = error.message
+            not_counted[name] = error.message
             continue
-        index = connection.store.index
-        sound = [
-            sizes.get(pack_name(pack.digest)) == pack.size
-            and damaged_name(pack.digest) not in sizes
-            for pack in index.packs
-        ]
-        found.append(_There(index, np.array(sound, np.bool_)))
         # From now on this store is one that lacks what a remote has.
         update_tracking(context.store, name, connection.root, tags=False)
     if not found:
+        trouble = " ".join(not_counted.values()) or "There is none."
         raise RemoteError(
-            f"No remote could say what it has: {trouble}",
+            f"No remote could say what it has. {trouble}",
             "Only what a remote has is dropped: dsvc remote add NAME URL, then dsvc push",
         )
-    return found
+    return found, not_counted
+
+
+def _check_elsewhere(store: Store, connection: Connection) -> None:
+    """Make sure that a remote is another store than the one here.
+
+    Raises:
+        InvalidInputError: it is not, or nobody can find out.
+    """
+    config = connection.config
+    relation = relation_to(store, connection.backend, connection.root, thorough=True)
+    if relation == "itself":
+        raise itself_error(config.name, config.url)
+    if relation == "unknown":
+        raise InvalidInputError(
+            f"The remote '{config.name}' ({config.url}) may be this workspace's own store: nothing "
+            "could be written to find out."
+        )
+
+
+def _what_is(store: Store, connection: Connection) -> _There:
+    """What a remote has: listed in packs that are there, whole, and no links to files here."""
+    remote = connection.store
+    sizes = {info.name: info.size for info in remote.backend.list(PACKS)}
+    packs = remote.index.packs
+    shared = shared_packs(store, connection.backend, {pack.digest for pack in packs})
+    sound = [
+        sizes.get(pack_name(pack.digest)) == pack.size
+        and damaged_name(pack.digest) not in sizes
+        and pack.digest not in shared
+        for pack in packs
+    ]
+    return _There(remote.index, np.array(sound, np.bool_))
 
 
 def _needed(context: Context, dropped: Sequence[Digest]) -> list[Digest]:

@@ -77,14 +77,17 @@ def fetch(
     )
 
 
-def push(context: Context, remote: str, choice: RefChoice, progress: Progress) -> SyncResult:
+def push(
+    context: Context, remote: str, choice: RefChoice, progress: Progress, *, new: bool
+) -> SyncResult:
     refs = chosen_refs(context, choice, remote)
-    connection = context.remotes.connect(remote, create=not choice.delete)
+    connection = context.remotes.connect(remote, create=not choice.delete, new=new)
     local, there = context.store, connection.store
     runs = Outgoing() if choice.delete else outgoing(local, there)
     pushed = push_refs(local, there, refs, extra=runs.extra, progress=progress)
     send_runs(local, there, runs.ids)
     update_tracking(local, remote, pushed.root, tags=False)
+    context.remotes.remember(remote, pushed.root)
     counted = connection.backend
     moved = pushed.moved
     current = context.head.branch
@@ -123,6 +126,7 @@ def fetch_all(
     local, remote, root = context.store, connection.store, connection.root
     moved = receive(local, remote, [lost for lost in heal(local) if remote.find(lost)], progress)
     moved += bring_history(context, connection, name, depth)
+    context.remotes.remember(name, root)
     check(root.branches)
     received = receive_runs(local, remote)
     moved += received.moved

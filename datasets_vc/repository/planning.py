@@ -12,7 +12,7 @@ from datasets_vc.backends import LocalBackend
 from datasets_vc.backends.layered import LayeredBackend
 from datasets_vc.config import RemoteConfig, add_remote, find_workspace, set_only
 from datasets_vc.digest import Digest
-from datasets_vc.errors import NotFoundError
+from datasets_vc.errors import NotFoundError, RemoteError
 from datasets_vc.format.index import INDEX_ROW_SIZE
 from datasets_vc.locations import absolute_address
 from datasets_vc.ownership import OURS, Trusted
@@ -47,11 +47,13 @@ class Planning:
         self._folder = find_workspace(folder)
         trusted.check(self._folder)
 
-    def push(self, remote: str = DEFAULT_REMOTE, choice: RefChoice = CURRENT) -> SyncPlan:
+    def push(
+        self, remote: str = DEFAULT_REMOTE, choice: RefChoice = CURRENT, *, new: bool = False
+    ) -> SyncPlan:
         """What `Repository.push` would send; raises what that does before it sends anything."""
         with _trial(self._folder) as context:
             refs = chosen_refs(context, choice, remote)
-            connection = _connect_or_none(context, remote)
+            connection = _connect_or_none(context, remote, new=new)
             local, there = context.store, connection.store if connection else _nothing(context)
             root = connection.root if connection else there.root()
             runs = Outgoing() if choice.delete else outgoing(local, there)
@@ -169,14 +171,18 @@ def _existing(folder: Path) -> Path:
     return next(parent for parent in folder.parents if parent.is_dir())
 
 
-def _connect_or_none(context: Context, remote: str) -> Connection | None:
+def _connect_or_none(context: Context, remote: str, *, new: bool) -> Connection | None:
     """The remote; None if there is no store yet, which a push makes."""
     if remote not in context.remotes.list():
         return context.remotes.connect(remote)  # which says so
     try:
-        return context.remotes.connect(remote)
+        return context.remotes.connect(remote, new=new)
     except NotFoundError:
         return None
+    except RemoteError as error:
+        if new and isinstance(error.__cause__, NotFoundError):
+            return None  # not even its folder is there
+        raise
 
 
 def _nothing(context: Context) -> Store:

@@ -266,6 +266,7 @@ class Repository(Viewing):
         branch: str | None = None,
         *,
         choice: RefChoice = CURRENT,
+        new: bool = False,
         progress: Progress = SILENT,
     ) -> SyncResult:
         """Bring branches, the tags on them, and finished runs to a remote.
@@ -273,9 +274,13 @@ class Repository(Viewing):
         Args:
             branch: a single one.
             choice: or any of them; all move at once, or none.
+            new: make a store there even though the remote was one before and is not there now, and
+                push to another one than was there before.
 
         Raises:
             ConflictError: a branch has commits there that ours does not build on.
+            RemoteError: it cannot be reached; or it was a store before, and is none now.
+            InvalidInputError: it is the store here.
         """
         choice = RefChoice([branch]) if branch else choice
-        return families.exchange.push(self._context, remote, choice, progress)
+        return families.exchange.push(self._context, remote, choice, progress, new=new)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -25,20 +24,15 @@ from datasets_vc.store.index import ChunkIndex, merge_tables
 from datasets_vc.store.indexes import MissingIndexError
 from datasets_vc.store.marks import Marks, Mask, Rows
 from datasets_vc.store.names import (
-    DAMAGED,
     GARBAGE,
     INDEX,
     PACKS,
-    PROBE,
     digest_in,
     garbage_name,
 )
 from datasets_vc.store.store import Store
 
 _PARALLEL = 8
-
-_PROBE_GRACE = 3600
-"""Seconds that the probe of a process at work is left alone, whatever the grace period is."""
 
 
 @dataclass(frozen=True)
@@ -152,33 +146,6 @@ def collect(store: Store, marking: Marking, age: Age) -> Plan:
         _delete(store, made)
     _delete_other_notes(store, root.garbage)
     return made
-
-
-def delete_leftovers(store: Store, age: Age, *, dry_run: bool = False) -> list[Gone]:
-    """Delete what crashed writers have left: temporary files, probes, marks of gone packs."""
-    backend = store.backend
-    gone = [
-        Gone(info.name, info.size, "left by a writer that was cut short")
-        for info in backend.leftovers("")
-        if age.grace <= 0 or age.now - info.modified >= age.grace
-    ]
-    packs = list(backend.list(PACKS))
-    gone += [
-        Gone(info.name, info.size, "left by a probe that was cut short")
-        for info in packs
-        if info.name.endswith(PROBE) and age.now - info.modified >= max(age.grace, _PROBE_GRACE)
-    ]
-    names = {info.name for info in packs}
-    gone += [
-        Gone(name, 0, "marks a pack that is gone")
-        for name in sorted(names)
-        if name.endswith(DAMAGED) and name.removesuffix(DAMAGED) not in names
-    ]
-    if not dry_run:
-        for each in gone:
-            with suppress(DatasetError):
-                backend.delete(each.name)
-    return gone
 
 
 def sparse_packs(marks: Marks, picked: Mask, pinned: Collection[Digest]) -> dict[PackInfo, int]:

@@ -208,11 +208,13 @@ def test_a_sample_that_is_no_part_is_refused(dsvc, repository, text) -> None:
 
 
 def test_drop_says_what_is_free_and_what_stays(dsvc, repository) -> None:
-    calls = asked(repository, Dropped(1000, 2048, 2, 4096, 512))
+    left_out = {"old": "The remote 'old' cannot be reached."}
+    calls = asked(repository, Dropped(1000, 2048, 2, 4096, 512, left_out))
     outcome = dsvc("drop", "v1", "--keep-pinned")
     assert outcome.out.splitlines() == [
         "Dropped 1,000 chunks, 2.0 KiB: 4.0 KiB freed in 2 packs.",
         "512 B stay: no remote has them for sure. Send them: dsvc push",
+        "Not counted: The remote 'old' cannot be reached.",
     ]
     expected = {"everything": False, "keep_pinned": True, "dry_run": False}
     assert calls.asked == {**expected, "arguments": (["v1"],)}
@@ -223,6 +225,7 @@ def test_drop_says_what_is_free_and_what_stays(dsvc, repository) -> None:
         "packs": 2,
         "bytes_freed": 4096,
         "bytes_only_here": 512,
+        "not_counted": left_out,
     }
 
 

@@ -20,9 +20,10 @@ from datasets_vc.history.commits import read_commit
 from datasets_vc.history.manifest import write_manifest
 from datasets_vc.history.reachable import Holder, mark_held
 from datasets_vc.store import Store
-from datasets_vc.store.collect import Age, delete_leftovers, plan, sparse_packs
+from datasets_vc.store.collect import Age, plan, sparse_packs
 from datasets_vc.store.compact import pinned_packs, rewrite
 from datasets_vc.store.counted import CollectedError
+from datasets_vc.store.leftovers import delete_leftovers
 from datasets_vc.store.names import damaged_name, index_name, pack_name
 from tests.fault.faults import Crash, FailingBackend
 from tests.history.collecting import GRACE, collect_at, errors_of, has, marking_of
