@@ -45,7 +45,7 @@ def test_push_and_clone(
     added = dsvc("remote", "add", "origin", url, *how, "--json").data
     assert added["found"] == dict.fromkeys(
         ("reachable", "readable", "writable", "conditional_writes", "ranges"), True
-    )
+    ) | {"made": False}
     assert dsvc("push").code == 0
 
     assert dsvc("clone", url, home / "new", *how).code == 0
