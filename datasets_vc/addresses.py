@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from datasets_vc.errors import InvalidInputError
 
 _WEB = frozenset({"http", "https"})
-_END = r"[^\s'\"<>]"
-# A secret key may have slashes in it, so that a password reaches up to the last "@".
-_PASSWORD = re.compile(rf"(://[^/@:\s'\"]*):(?!\d+(?:/|\?|$)){_END}*@")
-_WEB_USER = re.compile(r"(https?://)[^/@\s'\"]+@")
-_QUERY = re.compile(rf"(://[^?\s'\"<>]*)\?{_END}+")
+_WORD = re.compile(r"[^\s'\"<>]+")
+# What begins a query, a fragment, or parameters of a path; also as it is written inside of a URL.
+_PARAMETERS = re.compile(r"[?#;]|%(?:25)*(?:3[fb]|23)", re.IGNORECASE)
+_VALUE = re.compile(r"=|%(?:25)*3d", re.IGNORECASE)
+_AT = re.compile(r".*(?:@|%40)", re.IGNORECASE | re.DOTALL)
+# What looks like a port is the beginning of a password that has a slash in it, as secret keys do.
+_PASSWORD = re.compile(r"([^/@:\[]*)(?::|%3a)(?!\d*(?:/|$))", re.IGNORECASE)
+_NAMED = re.compile(
+    r"((?:sig|signature|token|credential|password|passwd|secret|(?:account|access|api)_?key)"
+    r"(?:=|%(?:25)*3d))[^\s'\"<>&;,)]+",
+    re.IGNORECASE,
+)
 _PORT = re.compile(r"\d{0,5}")
 
 
@@ -49,13 +56,15 @@ def check_url(url: str) -> str:
     if "://" not in url:
         return url
     try:
-        parts = urlsplit(url)
+        urlsplit(url)
     except ValueError as error:
         raise InvalidInputError(f"{without_secrets(url)!a} is not a URL: {error}.") from error
-    if _has_password(url):
-        raise _carries(url, "a password")
-    if parts.query and parts.scheme != "file":
-        raise _carries(url, "a query, as signatures and tokens are written")
+    for said in _readings(url):
+        if _has_password(said):
+            raise _carries(url, "a password")
+        what = _carried(said, whole=said == url)
+        if what:
+            raise _carries(url, f"{what}, as signatures and tokens are written")
     return url
 
 
@@ -81,10 +90,65 @@ def check_access(access: Access) -> Access:
 
 
 def without_secrets(text: str) -> str:
-    """`text` as it may be shown: URLs in it have no password and no query."""
-    text = _PASSWORD.sub(r"\1:***@", text)
-    text = _WEB_USER.sub(r"\1***@", text)
-    return _QUERY.sub(r"\1?***", text)
+    """`text` as it may be shown.
+
+    URLs in it have no password, no query, and no other parameters; what is called a token, a
+    signature, a key or the like has no value.
+    """
+    return _NAMED.sub(r"\1***", _WORD.sub(lambda word: _masked(word[0]), text))
+
+
+def _masked(word: str) -> str:
+    """A word without secrets, if it is a URL or ends with one."""
+    before, separator, rest = word.partition("://")
+    if not separator:
+        return word
+    web = before.lower().endswith(tuple(_WEB))
+    found = _PARAMETERS.search(rest)
+    place, tail = (rest[: found.start()], rest[found.start() :]) if found else (rest, "")
+    if found and _is_secret(tail, web=web):
+        tail = f"{found[0]}***"
+    return f"{before}://{_without_password(place, web=web)}{tail}"
+
+
+def _is_secret(tail: str, *, web: bool) -> bool:
+    """Whether what follows a path may be one: a query, or anything that has values."""
+    mark, more = tail[0], tail[1:]
+    return bool(more) and (mark == "?" or (mark == "#" and web) or _VALUE.search(more) is not None)
+
+
+def _without_password(place: str, *, web: bool) -> str:
+    found = _PASSWORD.match(place)
+    if found:
+        at = _AT.match(place, found.end())
+        end = at.end() if at else (place + "/").index("/", found.end())
+        name = "" if web and at else f"{found[1]}:"
+        return f"{name}***{'@' if at else ''}{place[end:]}"
+    host, slash, path = place.partition("/")
+    at = _AT.match(host) if web else None
+    return f"***@{host[at.end() :]}{slash}{path}" if at else place
+
+
+def _readings(url: str) -> list[str]:
+    """A URL as it is, and as those may read it who decode what is written as %XX in it."""
+    once = unquote(url)
+    return list(dict.fromkeys((url, once, unquote(once))))
+
+
+def _carried(url: str, *, whole: bool) -> str:
+    """What a URL carries besides a place that may be a secret; empty if there is nothing.
+
+    Args:
+        whole: it is as it was written: a query is one, whatever is in it.
+    """
+    parts = urlsplit(url)
+    if parts.scheme == "file":
+        return ""
+    if parts.query and (whole or "=" in parts.query):
+        return "a query"
+    if parts.fragment and (parts.scheme in _WEB or "=" in parts.fragment):
+        return "a fragment"
+    return "parameters" if "=" in parts.path.partition(";")[2] else ""
 
 
 def _has_password(url: str) -> bool:

@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Mapping
 
 from datasets_vc import errors
+from datasets_vc.addresses import without_secrets
 from datasets_vc.cli.render import shown
 from datasets_vc.cli.streams import answer_lost
 
@@ -22,6 +23,7 @@ NOT_RESTORABLE = 16
 INTERRUPTED = 130
 
 _LONGEST = 4000
+_MOST = 1 << 20
 
 # The most special class decides; `dsvc --help` prints the words below.
 EXIT_CODES: Mapping[type[Exception], int] = {
@@ -114,7 +116,8 @@ def _tell(kind: str, message: str, hint: str, code: int, as_json: bool) -> int:
 
 
 def _brief(text: str) -> str:
-    """A sentence that may quote a store or a server, which may have said very much."""
+    """A sentence that may quote a store, a server or a user, who may have said too much."""
+    text = without_secrets(text[:_MOST])
     if len(text) <= _LONGEST:
         return text
     return f"{text[: _LONGEST // 2]} … {text[-_LONGEST // 2 :]}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from datasets_vc.addresses import Access
+from datasets_vc.addresses import Access, without_secrets
 from datasets_vc.cli.access import (
     AnonymousOption,
     EndpointOption,
@@ -156,20 +156,24 @@ def _json(remotes: Mapping[str, RemoteConfig]) -> dict[str, Any]:
 def _remote_json(known: RemoteConfig) -> dict[str, Any]:
     return {
         "name": known.name,
-        "url": known.url,
+        # Whoever wrote the file by hand may have written more into it than we would.
+        "url": without_secrets(known.url),
         "single_writer": known.single_writer,
         **asdict(known.access),
+        "endpoint": known.access.endpoint and without_secrets(known.access.endpoint),
     }
 
 
 def _lines(remotes: Mapping[str, RemoteConfig]) -> Iterator[str]:
-    rows = [(shown(name), shown(known.url)) for name, known in sorted(remotes.items())]
+    rows = [
+        (shown(name), shown(without_secrets(known.url))) for name, known in sorted(remotes.items())
+    ]
     return table(("NAME", "URL"), rows) if rows else iter(["No remotes."])
 
 
 def _detailed_lines(remotes: Mapping[str, RemoteConfig]) -> Iterator[str]:
     rows = [
-        (shown(name), shown(known.url), shown(", ".join(_details(known))))
+        tuple(map(shown, (name, without_secrets(known.url), ", ".join(_details(known)))))
         for name, known in sorted(remotes.items())
     ]
     return table(("NAME", "URL", "HOW"), rows) if rows else iter(["No remotes."])
@@ -178,7 +182,7 @@ def _detailed_lines(remotes: Mapping[str, RemoteConfig]) -> Iterator[str]:
 def _details(known: RemoteConfig) -> Iterator[str]:
     for word in ("endpoint", "region", "profile"):
         if value := getattr(known.access, word):
-            yield f"{word} {value}"
+            yield f"{word} {without_secrets(value)}"
     if known.access.anonymous:
         yield "anonymous"
     if known.single_writer:

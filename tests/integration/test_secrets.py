@@ -139,6 +139,15 @@ def test_nothing_that_a_session_writes_or_says_has_a_secret(
         for more in ([], ["--json"], ["-v"]):
             session.append(dsvc(*words, *more))
             assert session[-1].code in (2, 14), (words, session[-1])
+    for words in (
+        ("remote", "add", "x", f"https://host/x;sig={SIGNED}"),
+        ("remote", "add", "x", f"https://host/x#token={SIGNED}"),
+        ("remote", "add", "x", f"https://ada%3A{SIGNED}%40host/x"),
+        ("clone", f"AccountName=signs;AccountKey={SIGNED}", "../bad"),
+        ("clone", "https://host/x", "../bad", f"https://ada:{PASSWORD}@host/x"),
+    ):
+        session.append(dsvc(*words, "-v"))
+        assert session[-1].code == 2, (words, session[-1])
     spoken = b"\n".join(said.out + said.err.encode() for said in session)
     assert b"Traceback" not in spoken
 
