@@ -75,7 +75,8 @@ def parse_address(text: str, *, windows: bool = os.name == "nt") -> Folder | Url
             shell was to replace; it is the root of the file system, or the folder where one is. Or
             it carries a secret.
     """
-    if not text.strip() or any(each in text for each in "\n\r\0"):
+    lines = "\n" in text or "\r" in text
+    if not text.strip() or "\0" in text or (lines and not _is_path(text, windows)):
         raise InvalidInputError(
             f"{without_secrets(text)!a} is not a URL or path of a store.",
             "Give a folder, as /mnt/disk/signs, or a URL, as s3://bucket/signs.",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from datasets_vc.cli.failure import CORRUPT, DONE
+from datasets_vc.cli.misplaced import misplaced_json, misplaced_lines
 from datasets_vc.cli.render import count, moment, short, shown, size, table
 from datasets_vc.cli.session import Session, new_app, verb
 from datasets_vc.cli.streams import work_is_done
@@ -190,6 +191,7 @@ def _checked_json(result: Checked) -> dict[str, Any]:
             for each in result.affected
         ],
         "quarantined": list(result.quarantined),
+        "misplaced": misplaced_json(result.misplaced),
     }
 
 
@@ -211,6 +213,7 @@ def _checked_lines(session: Session, result: Checked, repaired: bool) -> Iterato
         yield f"... and {len(result.affected) - _SHOWN:,} more paths."
     if result.quarantined:
         yield f"{count(len(result.quarantined), 'damaged object')} kept in 'quarantine/'."
+    yield from misplaced_lines(result.misplaced)
     if result.sound:
         yield "Everything is mended." if result.errors else "Everything is sound."
     else:

@@ -15,6 +15,7 @@ from datasets_vc.cli.conflicts import state_json, state_lines
 from datasets_vc.cli.failure import DONE, FAILED
 from datasets_vc.cli.git import git_lines
 from datasets_vc.cli.locks import compared_json, compared_lines
+from datasets_vc.cli.misplaced import misplaced_json, misplaced_lines
 from datasets_vc.cli.render import count, short, shown, size
 from datasets_vc.cli.session import Session, new_app, verb
 from datasets_vc.cli.signatures import Key, Sign, signer_of
@@ -119,6 +120,7 @@ def _status_json(status: Status) -> dict[str, Any]:
         "left_out": status.left_out,
         "bad_links": _skipped_json(status.bad_links),
         "merging": state_json(status.merging) if status.merging else None,
+        "misplaced": misplaced_json(status.misplaced),
     }
 
 
@@ -130,6 +132,7 @@ def _status_lines(session: Session, status: Status) -> Iterator[str]:
         yield f"It is somebody else's: its settings are not followed ('dsvc safe add {folder}')."
     if status.merging:
         yield from state_lines(status.merging)
+    yield from misplaced_lines(status.misplaced)
     if not status.files:
         yield "There are no files here; 'dsvc checkout' would put them here."
         return
@@ -307,6 +310,7 @@ def _checkout_json(result: CheckoutResult) -> dict[str, Any]:
         "commit": result.commit.hex() if result.commit else None,
         "written": result.written,
         "removed": result.removed,
+        "skipped": _skipped_json(result.skipped),
     }
 
 
@@ -314,6 +318,7 @@ def _checkout_lines(result: CheckoutResult) -> Iterator[str]:
     place = f"On branch {result.branch}" if result.branch else "On no branch"
     at = f", at {short(result.commit)}" if result.commit else ""
     yield f"{place}{at}: {result.written:,} written, {result.removed:,} removed."
+    yield from _skipped_lines(result.skipped)
 
 
 @verb(app, "restore", "dsvc restore train\ndsvc restore --source v1.0 train/labels.csv")
@@ -331,6 +336,14 @@ def restore(
     result = repository.restore(inside, source=source, progress=session.progress)
     session.done(
         result,
-        lambda made: {"source": source, "written": made.written, "removed": made.removed},
-        lambda made: [f"From {shown(source)}: {made.written:,} written, {made.removed:,} removed."],
+        lambda made: {
+            "source": source,
+            "written": made.written,
+            "removed": made.removed,
+            "skipped": _skipped_json(made.skipped),
+        },
+        lambda made: [
+            f"From {shown(source)}: {made.written:,} written, {made.removed:,} removed.",
+            *_skipped_lines(made.skipped),
+        ],
     )

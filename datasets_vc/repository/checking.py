@@ -19,6 +19,8 @@ from datasets_vc.progress import Progress
 from datasets_vc.repository.bringing import OF_A_REMOTE
 from datasets_vc.repository.collecting import Nearby, workspace_holders
 from datasets_vc.repository.context import Context
+from datasets_vc.repository.misplaced import misplaced_places, recorded_at_head
+from datasets_vc.repository.results import Misplaced
 from datasets_vc.repository.salvage import from_workspace
 from datasets_vc.store.heal import heal
 from datasets_vc.store.inspect import Finding, Inspection, Sample, inspect_objects
@@ -50,6 +52,7 @@ class Checked:
         quarantined: what is left of damaged packs and runs, kept aside.
         absent: chunks that the store need not have, and has not.
         sample: which part of the bytes was read, and by what seed it was drawn.
+        misplaced: stores among the files, or in the version, and remotes that are the store itself.
     """
 
     store: str
@@ -62,6 +65,7 @@ class Checked:
     quarantined: Sequence[str] = ()
     absent: int = 0
     sample: Sample = field(default_factory=Sample)
+    misplaced: Sequence[Misplaced] = ()
 
     @property
     def sound(self) -> bool:
@@ -163,6 +167,8 @@ class _Checker:
             (each.kind, each.name): each for look in looks[::-1] for each in look.found.findings
         }
         kept = self._store.backend.list(QUARANTINE)
+        context = self._context
+        misplaced = [*misplaced_places(context), *recorded_at_head(context)]
         return Checked(
             store=self._store.url,
             checked=first.checked,
@@ -174,6 +180,7 @@ class _Checker:
             quarantined=[info.name for info in kept],
             absent=last.meaning.absent,
             sample=sample,
+            misplaced=[] if self._remote else misplaced,
         )
 
     def repair(self, look: _Look) -> _Lost:

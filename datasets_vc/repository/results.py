@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from datasets_vc.digest import Digest
 from datasets_vc.workspace.consume import Consumed
@@ -19,6 +19,13 @@ if TYPE_CHECKING:
     from datasets_vc.workspace.mergestate import Kind, MergeState, OpenConflict
 
 
+class Misplaced(NamedTuple):
+    """A store that lies where it must not: what is wrong, and the way out."""
+
+    message: str
+    hint: str
+
+
 @dataclass(frozen=True, slots=True)
 class Status:
     """Where the workspace stands, and what changed since; lists of paths.
@@ -28,7 +35,8 @@ class Status:
     (path, reason) of what cannot be part of a dataset, such as pipes. `merging` is what is not
     finished, if anything is. `only` are the patterns of a partial workspace, and `left_out` is how
     many files of the version are therefore not here. `bad_links` are (path, reason) of links that
-    a commit would refuse.
+    a commit would refuse. `misplaced` are stores among the files, and remotes that are the store
+    itself.
     """
 
     branch: str | None
@@ -43,6 +51,7 @@ class Status:
     only: Sequence[str] | None = None
     left_out: int = 0
     bad_links: Sequence[tuple[str, str]] = ()
+    misplaced: Sequence[Misplaced] = ()
 
     @property
     def clean(self) -> bool:
@@ -115,12 +124,16 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class CheckoutResult:
-    """Where the workspace stands now, and how many files were written and removed."""
+    """Where the workspace stands now, and how many files were written and removed.
+
+    `skipped` are (path, reason) of what was left as it is, though the version has files there.
+    """
 
     branch: str | None
     commit: Digest | None
     written: int
     removed: int
+    skipped: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True, slots=True)

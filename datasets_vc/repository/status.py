@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from datasets_vc.repository.context import Context
+from datasets_vc.repository.misplaced import misplaced_places, recorded_in
 from datasets_vc.repository.results import Status
 
 
@@ -13,7 +14,8 @@ def status(context: Context, paths: Sequence[str]) -> Status:
     unfinished = context.unfinished
     merging = context.looked_at(unfinished) if unfinished else None
     if not context.has_files:
-        return Status(head.branch, head.commit, files=False, merging=merging)
+        misplaced = tuple(misplaced_places(context))
+        return Status(head.branch, head.commit, files=False, merging=merging, misplaced=misplaced)
     changes = context.workspace.status(context.entries_of(head.commit), paths)
     return Status(
         branch=head.branch,
@@ -27,4 +29,5 @@ def status(context: Context, paths: Sequence[str]) -> Status:
         only=context.workspace.part.patterns,
         left_out=changes.left_out,
         bad_links=changes.bad_links,
+        misplaced=(*misplaced_places(context), *recorded_in(changes.skipped, changes.deleted)),
     )

@@ -164,7 +164,7 @@ def checkout(
             set_only(context.folder, part.patterns)
         if not context.has_files:
             set_files(context.folder, True)
-    return CheckoutResult(branch, target, done.written, done.removed)
+    return CheckoutResult(branch, target, done.written, done.removed, done.skipped)
 
 
 def _check_new_branch(context: Context, name: str | None) -> None:
@@ -210,7 +210,7 @@ def restore(
         done = write_files(
             context, head.commit, found.dataset, paths, force=force, progress=progress
         )
-    return CheckoutResult(head.branch, head.commit, done.written, done.removed)
+    return CheckoutResult(head.branch, head.commit, done.written, done.removed, done.skipped)
 
 
 def _adopt_branch(context: Context, name: str) -> None:

@@ -9,17 +9,27 @@ from __future__ import annotations
 
 import os
 import re
+from itertools import count
 from pathlib import Path
 from typing import Final
 
+from datasets_vc.backends.base import LOCK_SUFFIX
 from datasets_vc.errors import InvalidInputError
 from datasets_vc.format.header import PACK as PACK_MAGIC
 from datasets_vc.locations import Url, parse_address
 from datasets_vc.paths import META_DIR
-from datasets_vc.store.names import INDEX, PACKS, ROOT, digest_in
+from datasets_vc.store.names import GARBAGE, INDEX, PACKS, QUARANTINE, ROOT, RUNS, digest_in
 
 STORE_FOLDERS: Final = (PACKS.rstrip("/"), INDEX.rstrip("/"))
 """The folders that every store has into which something was committed."""
+
+STORE_NAMES: Final = frozenset(
+    {ROOT, f"{ROOT}{LOCK_SUFFIX}"}
+    | {each.rstrip("/") for each in (PACKS, INDEX, RUNS, GARBAGE, QUARANTINE)}
+)
+"""What lies in the folder of a store."""
+
+A_STORE: Final = "it is a store, whose files are no data"
 
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 _ENOUGH = 1 << 16
@@ -31,9 +41,14 @@ def is_store(folder: str | Path) -> bool:
     """Whether a folder is a store, or what is left of one: by its root, or by a pack."""
     if _ROOT.search(_beginning(f"{folder}/{ROOT}")):
         return True
-    return all(map(os.path.isdir, (f"{folder}/{each}" for each in STORE_FOLDERS))) and any(
+    return _has_its_folders(folder) and any(
         _beginning(pack).startswith(PACK_MAGIC) for pack in _packs(folder)
     )
+
+
+def holds_versions(folder: str | Path) -> bool:
+    """Whether a folder is a store into which something was committed; told at once of most."""
+    return _has_its_folders(folder) and is_store(folder)
 
 
 def check_new_place(address: str, workspace: Path) -> None:
@@ -54,7 +69,7 @@ def check_new_place(address: str, workspace: Path) -> None:
     if any(_same(above, place) for above in (home, *home.parents)):
         raise InvalidInputError(
             f"The workspace '{home}' lies in '{place}', which cannot be a store then.",
-            f"Take a folder beside it: {_beside(home, 'store')}",
+            f"Take a folder beside it: {free_place_beside(home, 'store')}",
         )
     if not place.exists() and not place.parent.is_dir():
         raise InvalidInputError(
@@ -78,13 +93,13 @@ def check_new_workspace(folder: Path, source: str | None = None) -> None:
             word = "is" if above == home else f"lies in '{above}', which is"
             raise InvalidInputError(
                 f"'{home}' {word} a store: no workspace can be there.",
-                f"Take a folder beside it: {_beside(above, 'work')}",
+                f"Take a folder beside it: {free_place_beside(above, 'work')}",
             )
     place = local_folder(source) if source else None
     if place and any(_same(above, home) for above in (place, *place.parents)):
         raise InvalidInputError(
             f"The store '{place}' lies in '{home}': it would be taken for data there.",
-            f"Clone to a folder beside it: {_beside(home, 'work')}",
+            f"Clone to a folder beside it: {free_place_beside(home, 'work')}",
         )
 
 
@@ -111,6 +126,13 @@ def local_folder(address: str) -> Path | None:
     return None if isinstance(found, Url) else _real(Path(found.path))
 
 
+def free_place_beside(folder: Path, name: str) -> Path:
+    """A place beside a folder at which nothing is."""
+    first = folder.parent / f"{folder.name or 'data'}-{name}"
+    places = (first if not n else first.with_name(f"{first.name}-{n + 1}") for n in count())
+    return next(place for place in places if not os.path.lexists(place))
+
+
 def is_same_place(one: str, other: str) -> bool:
     """Whether two addresses lead to one folder, by whatever way, or are one URL."""
     first, second = local_folder(one), local_folder(other)
@@ -125,7 +147,7 @@ def _check_outside(place: Path, home: Path) -> None:
         if own and _is_inner(place, above):
             raise InvalidInputError(
                 f"'{place}' lies in the workspace's own folder '{META_DIR}'.",
-                f"Take a folder beside the workspace: {_beside(home, 'store')}",
+                f"Take a folder beside the workspace: {free_place_beside(home, 'store')}",
             )
         if own or (above / META_DIR).is_dir():
             if not own and _is_inner(place, above) and is_store(place):
@@ -134,13 +156,17 @@ def _check_outside(place: Path, home: Path) -> None:
             verb = "is" if above == place else "lies in"
             raise InvalidInputError(
                 f"'{place}' {verb} {which} '{above}': it would be taken for data there.",
-                f"Take a folder beside it: {_beside(above, place.name)}",
+                f"Take a folder beside it: {free_place_beside(above, place.name)}",
             )
         if above != place and is_store(above):
             raise InvalidInputError(
                 f"'{place}' lies in the store '{above}'.",
-                f"Take a folder beside it: {_beside(above, place.name)}",
+                f"Take a folder beside it: {free_place_beside(above, place.name)}",
             )
+
+
+def _has_its_folders(folder: str | Path) -> bool:
+    return all(os.path.isdir(f"{folder}/{each}") for each in STORE_FOLDERS)  # noqa: PTH112
 
 
 def _is_inner(place: Path, workspace: Path) -> bool:
@@ -164,12 +190,6 @@ def _same(one: Path, other: Path) -> bool:
         return one.samefile(other)
     except OSError:
         return False
-
-
-def _beside(folder: Path, name: str) -> str:
-    """A place beside a folder that is free."""
-    beside = folder.parent / f"{folder.name or 'data'}-{name}"
-    return str(beside)
 
 
 def _beginning(file: str) -> bytes:

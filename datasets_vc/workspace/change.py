@@ -14,9 +14,10 @@ from datasets_vc.format.columns import whole_column
 from datasets_vc.format.limits import check_paths
 from datasets_vc.memory import give_back
 from datasets_vc.progress import SILENT, Progress
+from datasets_vc.store.nesting import A_STORE
 from datasets_vc.workspace.checkout import FileSource, apply_plan
 from datasets_vc.workspace.columns import Digests
-from datasets_vc.workspace.listing import Listing
+from datasets_vc.workspace.listing import Listing, Skipped
 from datasets_vc.workspace.naming import check_distinct, folding_of
 from datasets_vc.workspace.part import Part
 from datasets_vc.workspace.plan import plan_checkout
@@ -37,10 +38,14 @@ _TICKS = 200
 
 @dataclass(frozen=True, slots=True)
 class CheckedOut:
-    """How many files a checkout wrote and removed."""
+    """How many files a checkout wrote and removed.
+
+    `skipped` are (path, reason) of what it left as it is, though the version has files there.
+    """
 
     written: int
     removed: int
+    skipped: tuple[Skipped, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +102,8 @@ def change_files(folder: Path, order: Order) -> CheckedOut:
     del current, target
     give_back()
     written = apply_plan(folder, plan, order.source, force=order.force, progress=order.progress)
-    counts, gone = CheckedOut(len(plan.write), len(plan.remove)), plan.gone
+    skipped = tuple(Skipped(path, A_STORE) for path in plan.stores)
+    counts, gone = CheckedOut(len(plan.write), len(plan.remove), skipped), plan.gone
     del plan
     give_back()
     known = found.known(comparison, gone)

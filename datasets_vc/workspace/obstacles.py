@@ -16,6 +16,7 @@ from datasets_vc.errors import InvalidInputError, UnreadableFileError
 from datasets_vc.format.columns import Mask, Rows, position
 from datasets_vc.format.entries import Entry
 from datasets_vc.paths import GIT_DIR, META_DIR, inherited
+from datasets_vc.store.nesting import STORE_NAMES, holds_versions
 from datasets_vc.workspace.columns import Entries, digest_at, paths_at
 from datasets_vc.workspace.reading import KINDS, hash_file, listed_from
 from datasets_vc.workspace.safety import check_safe
@@ -23,6 +24,7 @@ from datasets_vc.workspace.safety import check_safe
 _ABSENT = 0
 _FOLDER = 1
 _OTHER = 2
+_STORE = 3
 
 _AT_ONCE = 1 << 16
 
@@ -30,8 +32,10 @@ _AT_ONCE = 1 << 16
 class Obstacles:
     """Finds out which new files can be written, and what must go first.
 
-    A listing leaves out ignored files, devices and folders that are workspaces of their own. All of
-    them can be in the way, and so can a link where a folder should be: it is never followed.
+    A listing leaves out ignored files, devices and folders that are workspaces or stores of their
+    own. All of them can be in the way, and so can a link where a folder should be: it is never
+    followed. A store is left as it is, whatever the version has in its place: `stores` are those
+    that were met.
 
     Args:
         root: the workspace.
@@ -43,11 +47,15 @@ class Obstacles:
     def __init__(self, root: str, listed: pa.StringArray, leaving: Mask, *, force: bool) -> None:
         self.clear: set[str] = set()
         self.blocking: set[str] = set()
+        self.stores: set[str] = set()
         self._root = root
         self._listed = listed
         self._leaving = leaving
         self._force = force
         self._folders: dict[str, tuple[int, str]] = {"": (_FOLDER, "")}
+        self._in_store = holds_versions(root)
+        if self._in_store:
+            self._folders |= dict.fromkeys(STORE_NAMES, (_STORE, "."))
 
     def permit(self, target: Entries, rows: Rows) -> Mask:
         """Which of some new files have to be written; notes what is in their way.
@@ -60,15 +68,18 @@ class Obstacles:
             some = rows[start : start + _AT_ONCE]
             paths = paths_at(target.path, some)
             check_safe(paths)
-            for number in self._in_folders(paths):
+            for number, state in self._in_folders(paths):
+                if state == _STORE:
+                    needed[start + number] = False
+                    continue
                 row = int(some[number])
                 kind, size = int(target.kind[row]), int(target.size[row])
                 entry = Entry(paths[number], kind, size, digest_at(target.digest, row))
                 needed[start + number] = self._permit(entry)
         return needed
 
-    def _in_folders(self, paths: Sequence[str]) -> Iterator[int]:
-        """The numbers of those paths whose folder is there."""
+    def _in_folders(self, paths: Sequence[str]) -> Iterator[tuple[int, int]]:
+        """The numbers of those paths whose folder is there, and whether that is in a store."""
         folder, state = "", _FOLDER
         for number, path in enumerate(paths):
             above = path.rpartition("/")[0]
@@ -77,8 +88,13 @@ class Obstacles:
                 state, where = self._folder(folder)
                 if state == _OTHER:
                     self._note(where, [where])
-            if state == _FOLDER:
-                yield number
+                elif state == _STORE:
+                    self.stores.add(where)
+            if not folder and self._in_store and path in STORE_NAMES:
+                self.stores.add(".")
+                yield number, _STORE
+            elif state in (_FOLDER, _STORE):
+                yield number, state
 
     def _permit(self, entry: Entry) -> bool:
         path = entry.path
@@ -103,7 +119,9 @@ class Obstacles:
         found = self._look(path)
         if found is None:
             return _ABSENT, path
-        return (_FOLDER if stat.S_ISDIR(found.st_mode) else _OTHER), path
+        if not stat.S_ISDIR(found.st_mode):
+            return _OTHER, path
+        return (_STORE if holds_versions(f"{self._root}/{path}") else _FOLDER), path
 
     def _note(self, path: str, lost: list[str]) -> None:
         """Something is at `path`; with it the paths `lost` would go."""
@@ -139,6 +157,10 @@ class Obstacles:
                 raise InvalidInputError(
                     f"The folder '{path}' is in the way, and it holds a repository of its own.",
                     "Move it away.",
+                )
+            if holds_versions(folder):
+                raise InvalidInputError(
+                    f"The folder '{path}' is in the way, and it holds a store.", "Move it away."
                 )
             links = (name for name in folders if os.path.islink(f"{folder}/{name}"))
             for name in (*files, *links):

@@ -26,6 +26,7 @@ class Plan:
     `remove` are rows of the listing, `write` of the target, both ascending; `replaces` has for each
     of the latter the row of the listed file that it replaces, or -1. `held` are the digests of the
     listed files, as far as they are known: of what is removed or replaced, unless by force.
+    `stores` are folders that are left as they are, though the target has files there.
     """
 
     listing: Listing
@@ -35,6 +36,7 @@ class Plan:
     clear: list[str]
     write: Rows
     replaces: Rows
+    stores: tuple[str, ...] = ()
 
     @property
     def digests(self) -> Digests:
@@ -91,7 +93,14 @@ def plan_checkout(
         _refuse({*dirty, *obstacles.blocking})
     clear = sorted(obstacles.clear)
     return Plan(
-        listing, comparison.digest, entries, np.flatnonzero(leaving), clear, write, replaces
+        listing,
+        comparison.digest,
+        entries,
+        np.flatnonzero(leaving),
+        clear,
+        write,
+        replaces,
+        tuple(sorted(obstacles.stores)),
     )
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from datasets_vc.errors import UnreadableFileError
 from datasets_vc.paths import GIT_DIR, META_DIR
+from datasets_vc.store.nesting import A_STORE, STORE_FOLDERS, STORE_NAMES, holds_versions
 from datasets_vc.workspace.ignore import IGNORE_FILE, IgnoreRules
 from datasets_vc.workspace.listing import (
     FIELDS,
@@ -67,7 +68,7 @@ def walk(
 
     Left out are also the workspace's own `.dsvc`, everything called `.git`, and (told in `skipped`)
     what is neither file, folder nor link, names that are not UTF-8, and folders that are workspaces
-    of their own: like a git repository inside another, they have a history of their own.
+    or stores of their own: like a git repository inside another, they have a history of their own.
 
     Args:
         tracked: which files are listed whatever the rules say.
@@ -182,6 +183,7 @@ class _Walk:
         files: list[os.DirEntry[str]] = []
         below: list[_Folder] = []
         empty = True
+        of_store = 0
         with os.scandir(handle) as entries:
             for entry in entries:
                 empty = False
@@ -193,9 +195,16 @@ class _Walk:
                 if name == META_DIR and prefix:
                     self._skipped.append(Skipped(folder.path, "it is a workspace of its own"))
                     return []
+                of_store += name in STORE_FOLDERS
                 child = self._enter(prefix + name, folder, rules)
                 if child and name != GIT_DIR and self._is_text(prefix, name):
                     below.append(child)
+        if of_store == len(STORE_FOLDERS) and holds_versions(where):
+            self._skipped.append(Skipped(folder.path or ".", A_STORE))
+            if prefix:
+                return []
+            files = [file for file in files if file.name not in STORE_NAMES]
+            below = [child for child in below if child.path not in STORE_NAMES]
         if folder.ignored or not (folder.selected and rules is None and prefix):
             files = self._chosen(files, folder, rules)
         files.sort(key=_name_of)

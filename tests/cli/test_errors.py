@@ -142,7 +142,7 @@ def test_interrupt_is_130(dsvc, repository) -> None:
         (["log", "-n", "0"], "Input should be greater than or equal to 1"),
         (["checkout"], "name a version, or a new branch with -b."),
         (["branch", "a", "-d", "b"], "one at a time."),
-        (["clone", "/"], "it has no last part to name the folder by."),
+        (["clone", "memory://"], "it has no last part to name the folder by."),
     ],
 )
 def test_wrong_usage_is_2_and_a_sentence(dsvc, repository, arguments, message) -> None:

@@ -179,6 +179,7 @@ def test_fsck_json(dsvc, repository) -> None:
             }
         ],
         "quarantined": [f"quarantine/{PACK}"],
+        "misplaced": [],
     }
 
 

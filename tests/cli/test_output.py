@@ -81,6 +81,7 @@ def test_status(dsvc, repository) -> None:
         "left_out": 0,
         "bad_links": [],
         "merging": None,
+        "misplaced": [],
     }
 
 
