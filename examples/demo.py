@@ -144,7 +144,8 @@ def reproduce(trainer: Machine, prover: Machine, url: str) -> None:
     prover.dsvc("init")
     prover.dsvc("remote", "add", "origin", url)
     for run in trainer.ask("runs", "list")["runs"]:
-        prover.dsvc("reproduce", run["run"][:12])
+        # It was not recorded on this machine, which has to be told that its code may be executed.
+        prover.dsvc("reproduce", run["run"], "--yes")
 
 
 @contextmanager

@@ -75,7 +75,9 @@ VERBS = {
     "drop": Listed("maintenance", "Free local space of files that a remote has, too."),
     "train": Listed("runs", "Train a model on a version and record the run."),
     "runs": Listed("runs", "Look at recorded runs."),
-    "reproduce": Listed("runs", "Train a recorded run again and say whether it is the same."),
+    "reproduce": Listed(
+        "reproducing", "Train a recorded run again and say whether it is the same."
+    ),
 }
 
 # The titles under which the help lists them.
@@ -93,6 +95,7 @@ FAMILIES = {
     "pinning": "Other places",
     "maintenance": "Keeping stores in order",
     "runs": "Training",
+    "reproducing": "Training",
 }
 
 

@@ -11,7 +11,7 @@ from datasets_vc import repository as facade
 from datasets_vc.cli.plans import Plan, answer_plan
 from datasets_vc.cli.render import short, shown
 from datasets_vc.cli.session import Session, new_app, verb
-from datasets_vc.cli.synced import Remote, sync_json, sync_lines
+from datasets_vc.cli.synced import Remote, damaged_json, damaged_lines, sync_json, sync_lines
 
 if TYPE_CHECKING:
     from datasets_vc.digest import Digest
@@ -73,10 +73,15 @@ def push(
     changed = any(update.outcome != "unchanged" for update in result.refs)
     session.done(
         result,
-        lambda sent: {**sync_json(sent, "sent"), "refs": _refs_json(sent)},
+        lambda sent: {
+            **sync_json(sent, "sent"),
+            "refs": _refs_json(sent),
+            "damaged_runs": damaged_json(sent.damaged),
+        },
         lambda sent: [
             *sync_lines(sent, "sent", f" at {remote}", nothing="" if changed else "Nothing new."),
             *_refs_lines(sent, remote),
+            *damaged_lines(sent.damaged),
         ],
     )
 

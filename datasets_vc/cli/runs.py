@@ -1,8 +1,8 @@
-"""Verbs for recorded trainings: train, runs, reproduce."""
+"""Verbs for recorded trainings: train, runs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,26 +10,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from datasets_vc import repository as facade
-from datasets_vc.cli.failure import DIFFERS, DONE, NOT_RESTORABLE, as_data
+from datasets_vc.cli.asking import caller
+from datasets_vc.cli.failure import DONE, PARTLY_DONE
 from datasets_vc.cli.render import moment, number, short, shown, table
 from datasets_vc.cli.session import Session, new_app, new_listing_app, verb
 from datasets_vc.cli.streams import work_is_done
-from datasets_vc.errors import InvalidInputError, NotFoundError, NotRestorableError
+from datasets_vc.cli.synced import damaged_json, damaged_lines
+from datasets_vc.errors import InvalidInputError, NotFoundError
 from datasets_vc.format.lock import LOCK_SUFFIX
-from datasets_vc.runs.arguments import Overrides, TrainRequest
-from datasets_vc.runs.compare import DIVERGED
+from datasets_vc.runs.arguments import TrainRequest
 
 if TYPE_CHECKING:
     from datasets_vc.repository import Repository
-    from datasets_vc.runs.compare import Difference, InputDifference
     from datasets_vc.runs.record import RunRecord
-    from datasets_vc.runs.runs import Reproduction
+    from datasets_vc.runs.runs import RunList
 
 app = new_app()
 runs = new_listing_app("Look at recorded runs.")
 app.add_typer(runs, name="runs")
-
-UNRESTORABLE = "NOT-RESTORABLE"
 
 
 class Model(StrEnum):
@@ -92,14 +90,14 @@ def train(
         revision=version,
         under=under.strip("/"),
         config=_file(session, config) if config else None,
-        settings=_settings(settings, seed=seed, epochs=epochs),
+        settings=settings_of(settings, seed=seed, epochs=epochs),
         workers=workers,
         threads=threads,
         steps=steps,
         on_bad_sample=on_bad_sample.value,
         quiet=session.options.quiet,
     )
-    record = repository.runs.train(request, session.progress)
+    record = repository.runs.train(request, session.progress, caller(session))
     work_is_done()
     session.answer(record, _record_json, lambda made: _result_lines(repository, made))
 
@@ -114,7 +112,7 @@ def _version(session: Session, revision: str) -> tuple[Repository, str]:
     ).commit.hex()
 
 
-def _settings(given: list[str] | None, **named: int | None) -> dict[str, str]:
+def settings_of(given: list[str] | None, **named: int | None) -> dict[str, str]:
     settings = {key: str(value) for key, value in named.items() if value is not None}
     for setting in given or ():
         key, equals, value = setting.partition("=")
@@ -171,16 +169,24 @@ def _on_test(metrics: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 @verb(runs, "list", "dsvc runs list")
-def list_(session: Session) -> None:
-    """List the runs, the oldest first."""
-    session.answer(
-        session.repository.runs.list(),
-        lambda found: {"runs": [_summary_json(record) for record in found]},
-        _list_lines,
-    )
+def list_(session: Session) -> int:
+    """List the runs, the oldest first.
+
+    Those that are damaged are named below; the exit code is 3 if there are any.
+    """
+    found = session.repository.runs.look()
+    session.answer(found, _list_json, _list_lines)
+    return PARTLY_DONE if found.damaged else DONE
 
 
-def _list_lines(found: Sequence[RunRecord]) -> Iterator[str]:
+def _list_json(found: RunList) -> dict[str, Any]:
+    return {
+        "runs": [_summary_json(record) for record in found.runs],
+        "damaged_runs": damaged_json(found.damaged),
+    }
+
+
+def _list_lines(found: RunList) -> Iterator[str]:
     head = ("RUN", "MODEL", "DATASET", "STARTED", "STATUS", "METRICS")
     rows = [
         (
@@ -191,9 +197,11 @@ def _list_lines(found: Sequence[RunRecord]) -> Iterator[str]:
             record.verdict or record.status,
             _metrics(_on_test(record.metrics)),
         )
-        for record in found
+        for record in found.runs
     ]
-    return table(head, rows) if rows else iter(["No runs."])
+    if rows or not found.damaged:
+        yield from table(head, rows) if rows else ["No runs."]
+    yield from damaged_lines(found.damaged)
 
 
 @verb(runs, "show", "dsvc runs show 3f9a1c20")
@@ -235,102 +243,3 @@ def _tree_lines(value: object, indent: str) -> Iterator[str]:
                 yield f"{indent}{shown(key)} = {shown(str(item))}"
     else:
         yield indent + shown(str(value))
-
-
-@verb(
-    app,
-    "reproduce",
-    "dsvc reproduce 3f9a1c20\ndsvc reproduce 3f9a1c20 --steps 50",
-)
-def reproduce(
-    session: Session,
-    run: Run,
-    steps: Annotated[int | None, typer.Option(min=1, help="Compare only so many steps.")] = None,
-    workers: Workers = None,
-    threads: Threads = None,
-    settings: Settings = None,
-    data: Annotated[
-        str | None, typer.Option(metavar="REV", help="Another version than the recorded one.")
-    ] = None,
-    tolerance: Annotated[
-        float | None,
-        typer.Option(min=0, help="Call it equivalent if the metrics differ by no more than this."),
-    ] = None,
-) -> int:
-    """Train a recorded run again and say whether it is the same.
-
-    Data, code and settings are those of the record, but for what the options change. The verdict
-    is BIT-IDENTICAL, TRACE-IDENTICAL(n), EQUIVALENT, DIVERGED or NOT-RESTORABLE; whatever differs
-    first is named.
-    """
-    overrides = Overrides(
-        data=data,
-        settings=_settings(settings),
-        workers=workers,
-        threads=threads,
-        steps=steps,
-        tolerance=tolerance,
-        quiet=session.options.quiet,
-    )
-    try:
-        result = session.repository.runs.reproduce(run, overrides, session.progress)
-    except NotRestorableError as error:
-        session.answer(
-            error, lambda found: _unrestorable_json(run, found), lambda _: [UNRESTORABLE]
-        )
-        if session.options.json:
-            return NOT_RESTORABLE
-        raise
-    work_is_done()
-    session.answer(result, _reproduction_json, _reproduction_lines)
-    return DIFFERS if result.comparison.verdict == DIVERGED else DONE
-
-
-def _unrestorable_json(run: str, error: NotRestorableError) -> dict[str, Any]:
-    return {"run": run, "verdict": UNRESTORABLE, "first_difference": None, **as_data(error)}
-
-
-def _reproduction_json(result: Reproduction) -> dict[str, Any]:
-    found = result.comparison.first_difference
-    return {
-        "run": result.run.id,
-        "again": result.again.id,
-        "dataset": result.again.dataset,
-        "verdict": result.comparison.verdict,
-        "steps": result.comparison.steps,
-        "first_difference": _difference_json(found) if found else None,
-        "inputs": [_input_json(changed) for changed in result.comparison.inputs],
-    }
-
-
-def _difference_json(found: Difference) -> dict[str, Any]:
-    return {
-        "part": found.part,
-        "step": found.step,
-        "meaning": found.meaning,
-        "was": found.was,
-        "now": found.now,
-    }
-
-
-def _input_json(changed: InputDifference) -> dict[str, Any]:
-    return {"name": changed.name, "was": changed.was, "now": changed.now}
-
-
-def _reproduction_lines(result: Reproduction) -> Iterator[str]:
-    comparison = result.comparison
-    yield comparison.verdict
-    found = comparison.first_difference
-    if found:
-        where = f" at step {found.step}" if found.step is not None else ""
-        yield f"first difference: {found.part}{where}: {found.meaning}"
-        yield f"  was {shown(str(found.was))}, now {shown(str(found.now))}"
-    for changed in comparison.inputs:
-        was, now = shown(_brief(changed.was)), shown(_brief(changed.now))
-        yield f"input that differs: {shown(changed.name)}: was {was}, now {now}"
-    yield f"{comparison.steps:,} steps compared; recorded as run {short(result.again.id)}."
-
-
-def _brief(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -47,10 +47,13 @@ def sync_json(result: SyncResult | CloneResult, way: str) -> dict[str, Any]:
 def received_json(result: SyncResult | CloneResult) -> dict[str, Any]:
     return {
         **sync_json(result, "received"),
-        "damaged_runs": [
-            {"run": run, "problem": problem} for run, problem in result.damaged.items()
-        ],
+        "damaged_runs": damaged_json(result.damaged),
     }
+
+
+def damaged_json(damaged: Mapping[str, str]) -> list[dict[str, str]]:
+    """Runs that were left out, and why."""
+    return [{"run": run, "problem": problem} for run, problem in damaged.items()]
 
 
 def transfer_json(transfer: Transfer, way: str) -> dict[str, int]:
@@ -84,7 +87,11 @@ def received_lines(
     yield from sync_lines(result, "received", nothing="" if result.runs else nothing)
     if result.runs:
         yield f"{count(result.runs, 'run')} received."
-    problems = list(result.damaged.values())
+    yield from damaged_lines(result.damaged)
+
+
+def damaged_lines(damaged: Mapping[str, str]) -> Iterator[str]:
+    problems = list(damaged.values())
     for problem in problems[:_LISTED]:
         yield f"Left out: {shown(problem)}"
     if problems[_LISTED:]:

@@ -27,6 +27,17 @@ from datasets_vc.format.json import (
 
 _CHECK_LINE = b'{"check":'
 _MOST_LEVELS = 100
+_LONGEST_LINE = 16 << 20
+_MOST_PROCESSES = 1 << 20
+_INPUT_MEMBERS = (
+    "topology",
+    "config",
+    "seeds",
+    "plan",
+    "packages",
+    "environment",
+    "probes",
+)
 _EVENT_MEMBERS: Mapping[str, type] = {
     "status": str,
     "metrics": dict,
@@ -102,6 +113,24 @@ def decode_run_input(data: Buffer, what: str) -> dict[str, Any]:
     return members
 
 
+def check_run_input(members: Mapping[str, Any], what: str) -> None:
+    """Check the members of an input that say how it went, as far as anybody counts on them.
+
+    Raises:
+        IntegrityError: one is not what it should be.
+    """
+    for name in _INPUT_MEMBERS:
+        if not isinstance(members.get(name, {}), dict):
+            raise IntegrityError(f"{what} is malformed: its {name} is no object.")
+    if any("\0" in argument for argument in members["command"]):
+        raise IntegrityError(f"{what} is malformed: an argument of its command has a NUL in it.")
+    for name, count in members.get("topology", {}).items():
+        if type(count) is not int or not 0 <= count < _MOST_PROCESSES:
+            raise IntegrityError(
+                f"{what} is malformed: {name[:100]!a} of its topology is no count."
+            )
+
+
 def encode_run_packs(packs: Iterable[Digest]) -> bytes:
     return encode_checked(RUN_PACKS, {"packs": sorted(pack.hex() for pack in packs)})
 
@@ -132,6 +161,8 @@ def decode_run_log(data: Buffer, what: str) -> list[dict[str, Any]]:
         IntegrityError: a line is not an event, or the log does not match its checksum.
     """
     lines = bytes(data).split(b"\n")
+    if max(map(len, lines)) > _LONGEST_LINE:
+        raise IntegrityError(f"{what} is damaged: a line is longer than any event.")
     try:
         events = [json.loads(line) for line in lines[:-1] if line]
     except (ValueError, RecursionError) as error:

@@ -20,7 +20,7 @@ from datasets_vc.format.json import TAG, form_of
 from datasets_vc.format.location import RECIPE, digest_list
 from datasets_vc.format.node import MAX_LEVELS, Node, decode_node, node_ends
 from datasets_vc.format.recipe import decode_recipe
-from datasets_vc.format.run import decode_run_input
+from datasets_vc.format.run import check_run_input, decode_run_input
 from datasets_vc.format.tag import decode_tag
 from datasets_vc.history.holders import run_holder, run_ids
 from datasets_vc.history.manifest import NodeSource
@@ -155,6 +155,7 @@ class _Looking:
             return
         try:
             members = decode_run_input(data, f"The input of run {run}")
+            check_run_input(members, f"The input of run {run}")
         except DatasetError as error:
             self._found.find("run", run, error.message)
             return

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         Version,
     )
     from datasets_vc.runs.arguments import Overrides, TrainRequest
+    from datasets_vc.runs.origin import Caller, ForeignRun
     from datasets_vc.runs.record import RunRecord
     from datasets_vc.runs.runs import Reproduction
     from datasets_vc.sync.updates import RefUpdate
@@ -34,11 +35,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ENDLESS",
+    "Caller",
     "CheckoutResult",
     "CloneResult",
     "CommitInfo",
     "CommitResult",
     "Difference",
+    "ForeignRun",
     "MergeResult",
     "Merging",
     "Overrides",
@@ -64,11 +67,13 @@ __all__ = [
 
 _HOMES = {
     "ENDLESS": "history.depth",
+    "Caller": "runs.origin",
     "CheckoutResult": "repository.results",
     "CloneResult": "repository.results",
     "CommitInfo": "repository.results",
     "CommitResult": "repository.results",
     "Difference": "repository.differences",
+    "ForeignRun": "runs.origin",
     "MergeResult": "repository.results",
     "Merging": "repository.merging",
     "Overrides": "runs.arguments",

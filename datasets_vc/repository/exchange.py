@@ -10,6 +10,7 @@ from datasets_vc.errors import DatasetError
 from datasets_vc.format.root import Refs
 from datasets_vc.history.commits import read_commit
 from datasets_vc.memory import give_back
+from datasets_vc.paths import META_DIR
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.repository.bringing import Trouble, ensure_files
 from datasets_vc.repository.choice import RefChoice, chosen_refs
@@ -24,6 +25,7 @@ from datasets_vc.repository.needed import (
     needed_files,
 )
 from datasets_vc.repository.results import SyncResult, Transfer
+from datasets_vc.runs.origin import note_received
 from datasets_vc.store.heal import heal
 from datasets_vc.sync.closure import lacks_nodes
 from datasets_vc.sync.fetch import update_tracking
@@ -100,6 +102,7 @@ def push(
         updated=pushed.root != connection.root or bool(runs.ids),
         runs=len(runs.ids),
         refs=pushed.updates,
+        damaged=runs.damaged,
     )
 
 
@@ -130,6 +133,7 @@ def fetch_all(
     check(root.branches)
     received = receive_runs(local, remote)
     moved += received.moved
+    note_received(context.folder / META_DIR, name, connection.config.url, received.runs)
     for branch in branches:
         if branch in root.branches:
             dataset = read_commit(local, root.branches[branch]).dataset

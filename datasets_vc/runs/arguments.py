@@ -6,6 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from datasets_vc.errors import IntegrityError
+
+_MOST, _LONGEST = 10_000, 32_768
+_FILLED = {"--data": "{data}", "--out": "{out}", "--dataset": None, "--config": None, "--set": None}
+_COUNTS = {"--workers": (0, 1024), "--threads": (1, 4096), "--steps": (1, 10**9 - 1)}
+"""The least and the most of what a record may ask of a machine."""
+
 
 @dataclass(frozen=True)
 class TrainRequest:
@@ -91,6 +98,40 @@ def repeat_arguments(arguments: Sequence[str], overrides: Overrides, version: st
         if value is not None:
             kept = _with_option(kept, option, str(value))
     return [*kept, *_settings(overrides.settings)]
+
+
+def check_arguments(arguments: Sequence[str], what: str) -> None:
+    """Check that recorded arguments can be repeated.
+
+    Args:
+        what: how to call the record in messages.
+
+    Raises:
+        IntegrityError: they cannot be, or ask for what no machine has.
+    """
+    if len(arguments) > _MOST or any(len(each) > _LONGEST or "\0" in each for each in arguments):
+        raise IntegrityError(f"{what} is malformed: its command is none.")
+    for option, only in _FILLED.items():
+        values = _values(arguments, option, what)
+        if only is not None and values != [only]:
+            raise IntegrityError(f"{what} is malformed: its command has no '{option} {only}'.")
+    for option, (least, most) in _COUNTS.items():
+        for value in _values(arguments, option, what):
+            plain = value.isascii() and value.isdigit() and len(value) < 10
+            if not plain or not least <= int(value) <= most:
+                raise IntegrityError(
+                    f"{what} is malformed: '{option} {value[:20]}' is not a number from "
+                    f"{least} to {most:,}."
+                )
+    if "--workers" not in arguments:
+        raise IntegrityError(f"{what} is malformed: its command has no '--workers'.")
+
+
+def _values(arguments: Sequence[str], option: str, what: str) -> list[str]:
+    places = [place for place, argument in enumerate(arguments) if argument == option]
+    if places and places[-1] + 1 == len(arguments):
+        raise IntegrityError(f"{what} is malformed: in its command '{option}' has no value.")
+    return [arguments[place + 1] for place in places]
 
 
 def option_of(arguments: Sequence[str], option: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,7 @@ class Command:
     Attributes:
         folder: where the packages lie; the process starts there.
         quiet: what it says to people goes to a file in `out`, not to our stderr.
+        environment: its variables; None for ours.
     """
 
     arguments: Sequence[str]
@@ -35,6 +36,7 @@ class Command:
     out: Path
     config: Path
     quiet: bool = False
+    environment: Mapping[str, str] | None = None
 
     def argv(self) -> list[str]:
         values = {"{data}": self.data, "{out}": str(self.out), "{config}": str(self.config)}
@@ -60,6 +62,7 @@ def run(command: Command, listener: Listener) -> int:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=said,
+            env=command.environment,
         ) as process,
     ):
         try:

@@ -11,6 +11,7 @@ from datasets_vc.digest import MIN_PREFIX, Digest, digest_of, is_hex
 from datasets_vc.errors import InvalidInputError, NotFoundError
 from datasets_vc.format.run import (
     RunHead,
+    check_run_input,
     decode_run_input,
     decode_run_log,
     encode_run_head,
@@ -121,9 +122,16 @@ class RunFiles:
         self._store.backend.put(run_part(run, RUN_LOG), log)
 
     def read(self, run: str) -> RunRecord:
-        """One run by its full id."""
+        """One run by its full id.
+
+        Raises:
+            IntegrityError, FormatError: it is damaged, or newer than this version.
+            MissingDataError: its input is not here.
+        """
         head = read_run_head(self._store, run)
-        members = decode_run_input(self._store.read(head.input), f"The input of run {run}")
+        what = f"The input of run {run}"
+        members = decode_run_input(self._store.read(head.input), what)
+        check_run_input(members, what)
         return RunRecord(run, head, members, self._events(run))
 
     def _events(self, run: str) -> list[Event]:

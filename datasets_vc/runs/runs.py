@@ -8,38 +8,39 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from datasets_vc.digest import Digest
 from datasets_vc.errors import (
-    DatasetError,
+    FormatError,
     IntegrityError,
     MissingDataError,
     NotFoundError,
     NotRestorableError,
-    error_of,
 )
 from datasets_vc.format.json import hex_digest
-from datasets_vc.format.pack import DATA
-from datasets_vc.format.run import RunHead, encode_run_input
 from datasets_vc.history.revisions import Revision
 from datasets_vc.paths import META_DIR
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.runs.arguments import (
     Overrides,
     TrainRequest,
-    option_of,
+    check_arguments,
     repeat_arguments,
     train_arguments,
 )
 from datasets_vc.runs.code import code_root, record_code, restore_code
 from datasets_vc.runs.compare import Comparison, compare
-from datasets_vc.runs.process import Command, failure, run
-from datasets_vc.runs.record import Event, RunFiles, RunRecord, dataset_of, without_floats
+from datasets_vc.runs.environment import (
+    applied,
+    left_out,
+    process_environment,
+    recorded_variables,
+)
+from datasets_vc.runs.origin import NOBODY, Caller, ForeignRun, RecordedRuns, received_from
+from datasets_vc.runs.record import Event, RunFiles, RunRecord, dataset_of
+from datasets_vc.runs.recording import Job, Recorder, error_in
 from datasets_vc.store import Store
-from datasets_vc.sync.closure import dataset_chunks
 
 
 @dataclass(frozen=True)
@@ -52,32 +53,15 @@ class Reproduction:
 
 
 @dataclass(frozen=True)
-class _Job:
-    arguments: Sequence[str]
-    dataset: Digest
-    commit: str | None
-    code: Digest
-    folder: Path
-    config: bytes = b""
-    config_suffix: str = ".json"
-    reproduces: Digest | None = None
-    quiet: bool = False
+class RunList:
+    """The runs of a store, the oldest first.
 
+    Attributes:
+        damaged: what is wrong with those that cannot be read, by their ids.
+    """
 
-@dataclass
-class _Recording:
-    """A run under way: its events so far, and its id once its input is known."""
-
-    nonce: str
-    out: Path
-    id: str = ""
-    head: RunHead | None = None
-    members: Mapping[str, Any] = field(default_factory=dict)
-    events: list[Event] = field(default_factory=list)
-
-    def record(self) -> RunRecord:
-        assert self.head is not None
-        return RunRecord(self.id, self.head, self.members, self.events)
+    runs: Sequence[RunRecord]
+    damaged: Mapping[str, str] = field(default_factory=dict)
 
 
 class Runs:
@@ -102,15 +86,26 @@ class Runs:
         self._meta = folder / META_DIR
         self._store = store
         self._files = RunFiles(store)
+        self._recorder = Recorder(self._meta, store)
         self._resolve = resolve
         self._ensure = ensure
         self._fetch_runs = fetch_runs
         self._check_safe = check_safe
 
     def list(self) -> list[RunRecord]:
-        """All runs, the oldest first."""
-        records = [self._files.read(run) for run in self._files.ids()]
-        return sorted(records, key=lambda record: (record.started, record.id))
+        """The runs that can be read, the oldest first."""
+        return list(self.look().runs)
+
+    def look(self) -> RunList:
+        """All runs; one that is damaged hides no other."""
+        records, damaged = [], {}
+        for name in self._files.ids():
+            try:
+                records.append(self._files.read(name))
+            except (FormatError, IntegrityError, MissingDataError) as error:
+                damaged[name] = error.message
+        records.sort(key=lambda record: (record.started, record.id))
+        return RunList(records, damaged)
 
     def show(self, prefix: str) -> RunRecord:
         """The run whose id begins with `prefix`."""
@@ -121,8 +116,13 @@ class Runs:
         folder = self._meta / "runs" / record.head.nonce
         return folder if folder.is_dir() else None
 
-    def train(self, request: TrainRequest, progress: Progress = SILENT) -> RunRecord:
-        """Train a model and record the run.
+    def train(
+        self, request: TrainRequest, progress: Progress = SILENT, caller: Caller = NOBODY
+    ) -> RunRecord:
+        """Train a model and record the run. The process gets the environment that it is called in.
+
+        Args:
+            caller: who will be known to have recorded it here.
 
         Raises:
             DatasetError: what the training process failed with; what there is of the run is kept.
@@ -135,7 +135,7 @@ class Runs:
         with self._store.writer() as writer:
             code = record_code(writer, folder)
             self._store.publish(writer.finish())
-        job = _Job(
+        job = Job(
             arguments=train_arguments(request, (version.commit or version.dataset).hex()),
             dataset=version.dataset,
             commit=version.commit.hex() if version.commit else None,
@@ -144,44 +144,69 @@ class Runs:
             config=request.config.read_bytes() if request.config else b"",
             config_suffix=request.config.suffix if request.config else ".json",
             quiet=request.quiet,
+            recorded=RecordedRuns(self._meta, caller.secret),
         )
-        recording = self._execute(job)
+        recording = self._recorder.execute(job)
         self._files.finish(recording.id, recording.events)
         return _successful(recording.record())
 
     def reproduce(
-        self, prefix: str, overrides: Overrides | None = None, progress: Progress = SILENT
+        self,
+        prefix: str,
+        overrides: Overrides | None = None,
+        progress: Progress = SILENT,
+        caller: Caller = NOBODY,
     ) -> Reproduction:
         """Train again as a run did, from its data, code and configuration, and compare.
 
+        This executes the code of the run. It gets the variables of the record and few others; see
+        `process_environment`.
+
         Args:
             prefix: of the id of the run, here or at a remote.
+            caller: who asks, and decides on runs that were not recorded here.
 
         Raises:
             NotRestorableError: its dataset or code cannot be had.
+            IntegrityError: its record is malformed.
+            InvalidInputError: it was not recorded here, and nobody allows it; a variable that is
+                to be passed on is not there.
         """
         self._check_safe()
         overrides = overrides or Overrides()
         original = self._find_anywhere(prefix)
+        what = f"The input of run {original.id}"
+        check_arguments(original.input["command"], what)
+        variables = recorded_variables(original.input, what)
+        recorded = RecordedRuns(self._meta, caller.secret)
+        ours = original.id in recorded
+        if not ours:
+            caller.allow(self._foreign(original, variables))
         other = self._resolve(overrides.data) if overrides.data else None
         dataset = other.dataset if other else dataset_of(original.input)
-        code = hex_digest(original.input.get("code"), f"The input of run {original.id}")
+        code = hex_digest(original.input.get("code"), what)
         self._restore(original, dataset, "dataset", progress)
         self._restore(original, code, "code", progress)
         # A commit is only a name of the dataset, and need not be here.
         version = dataset.hex()
-        with self._restored_code(code) as folder:
-            job = _Job(
+        with self._scratch(original, code) as (folder, home):
+            environment = process_environment(
+                caller.environment, variables, caller.passed, home, caller.user_packages
+            )
+            job = Job(
                 arguments=repeat_arguments(original.input["command"], overrides, version),
                 dataset=dataset,
                 commit=original.input.get("commit") if other is None else None,
                 code=code,
                 folder=folder,
-                config=json.dumps(original.input["config"]).encode(),
+                config=json.dumps(original.input.get("config", {})).encode(),
                 reproduces=Digest(bytes.fromhex(original.id)),
                 quiet=overrides.quiet,
+                environment=environment,
+                # Of a run with foreign code this one has foreign code as well.
+                recorded=recorded if ours else None,
             )
-            recording = self._execute(job)
+            recording = self._recorder.execute(job)
         comparison = compare(
             original, recording.record(), steps=overrides.steps, tolerance=overrides.tolerance
         )
@@ -191,75 +216,6 @@ class Runs:
         if again.status == "interrupted":
             raise KeyboardInterrupt
         return Reproduction(original, again, comparison)
-
-    def _execute(self, job: _Job) -> _Recording:
-        """Run the training process of a job to its end and store its checkpoints."""
-        nonce = secrets.token_hex(8)
-        recording = _Recording(nonce, self._meta / "runs" / nonce)
-        recording.out.mkdir(parents=True)
-        config = recording.out / f"config{job.config_suffix}"
-        if job.config:
-            config.write_bytes(job.config)
-        command = Command(
-            job.arguments, job.folder, self._store.url, recording.out, config, job.quiet
-        )
-
-        def listen(event: dict[str, Any]) -> None:
-            recording.events.append(event)
-            if event["event"] == "inputs":
-                self._begin(recording, job, event)
-
-        try:
-            status = run(command, listen)
-        except KeyboardInterrupt:
-            if not recording.id:
-                shutil.rmtree(recording.out)
-                raise
-            status = 130
-        self._check_end(recording, command, status)
-        self._store_checkpoints(recording)
-        return recording
-
-    def _begin(self, recording: _Recording, job: _Job, event: Event) -> None:
-        told = {name: member for name, member in event.items() if name != "event"}
-        members = {
-            "dataset": job.dataset.hex(),
-            "commit": job.commit,
-            "command": list(job.arguments),
-            "code": job.code.hex(),
-            "topology": {"workers": int(option_of(job.arguments, "--workers")), "ranks": 1},
-        } | told
-        recording.members = without_floats(members)
-        with self._store.writer() as writer:
-            digest = writer.add_meta(encode_run_input(recording.members))
-            self._store.publish(writer.finish())
-        started = datetime.now(UTC).replace(microsecond=0)
-        recording.head = RunHead(digest, started, recording.nonce, job.reproduces)
-        recording.id = self._files.begin(recording.head)
-        self._files.pin(recording.id, _packs_of(self._store, job.dataset))
-
-    def _check_end(self, recording: _Recording, command: Command, status: int) -> None:
-        """Make sure that the events have an end; raise if there is not even a beginning."""
-        end = next((event for event in recording.events if event["event"] == "end"), None)
-        if not recording.id:
-            error = _error_in(end or {}) or failure(command, status)
-            shutil.rmtree(recording.out)
-            raise error
-        if end is None:
-            state = "interrupted" if status == 130 else "failed"
-            error = failure(command, status)
-            told = {"kind": error.kind, "message": error.message, "hint": error.hint}
-            recording.events.append({"event": "end", "status": state, "error": told})
-
-    def _store_checkpoints(self, recording: _Recording) -> None:
-        with self._store.writer() as writer:
-            for event in recording.events:
-                if event["event"] != "checkpoint":
-                    continue
-                name = event["name"]
-                if writer.add_file((recording.out / name).read_bytes()).hex() != event["digest"]:
-                    raise IntegrityError(f"Checkpoint {name} changed after it was written.")
-            self._store.publish(writer.finish())
 
     def _find_anywhere(self, prefix: str) -> RunRecord:
         try:
@@ -273,28 +229,35 @@ class Runs:
             self._ensure(digest, progress)
         except (MissingDataError, NotFoundError) as error:
             raise NotRestorableError(
-                f"The {what} {digest.hex()} of run {record.id[:12]} is neither here nor at a "
-                "remote.",
+                f"The {what} {digest.hex()} of run {record.id} is neither here nor at a remote.",
                 "Push it from the machine that trained, or add the remote that has it.",
             ) from error
 
+    def _foreign(self, record: RunRecord, variables: Mapping[str, str]) -> ForeignRun:
+        return ForeignRun(
+            id=record.id,
+            started=record.started,
+            remote=received_from(self._meta, record.id),
+            code=str(record.input["code"]),
+            dataset=record.dataset,
+            command=("python", "-m", "models", *record.input["command"]),
+            variables=applied(variables),
+            left_out=left_out(variables),
+        )
+
     @contextmanager
-    def _restored_code(self, code: Digest) -> Iterator[Path]:
+    def _scratch(self, record: RunRecord, code: Digest) -> Iterator[tuple[Path, Path]]:
+        """A folder with the code of a run, and an empty one to be its home."""
         folder = self._meta / "tmp" / f"code-{secrets.token_hex(8)}"
-        folder.mkdir(parents=True)
+        home = folder.with_name(f"home-{secrets.token_hex(8)}")
         try:
-            restore_code(self._store, code, folder)
-            yield folder
+            folder.mkdir(parents=True)
+            home.mkdir(mode=0o700)
+            restore_code(self._store, code, folder, f"The code of run {record.id}")
+            yield folder, home
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _packs_of(store: Store, dataset: Digest) -> list[Digest]:
-    """The packs that hold the files of a dataset."""
-    index = store.index
-    found = index.locate(dataset_chunks(store, dataset, index))
-    packs = [index.packs[number] for number in set(found.rows["pack"][found.found].tolist())]
-    return [pack.digest for pack in packs if pack.category == DATA]
+            shutil.rmtree(home, ignore_errors=True)
 
 
 def _verdict_event(comparison: Comparison) -> Event:
@@ -303,16 +266,11 @@ def _verdict_event(comparison: Comparison) -> Event:
     return {"event": "verdict", "verdict": comparison.verdict, "first_difference": where}
 
 
-def _error_in(end: Event) -> DatasetError | None:
-    error = end.get("error")
-    return error_of(error["kind"], error["message"], error.get("hint", "")) if error else None
-
-
 def _successful(record: RunRecord) -> RunRecord:
     if record.status == "interrupted":
         raise KeyboardInterrupt
-    error = _error_in({"error": record.error} if record.error else {})
+    error = error_in({"error": record.error} if record.error else {})
     if error:
-        hint = error.hint or f"What there is of the run: dsvc runs show {record.id[:12]}"
+        hint = error.hint or f"What there is of the run: dsvc runs show {record.id}"
         raise type(error)(error.message, hint)
     return record

@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from datasets_vc.digest import Digest
 from datasets_vc.errors import FormatError, IntegrityError, MissingDataError, NotFoundError
 from datasets_vc.format.location import as_keys, digest_list, joined
-from datasets_vc.format.run import decode_run_head, decode_run_input, decode_run_log
+from datasets_vc.format.run import (
+    check_run_input,
+    decode_run_head,
+    decode_run_input,
+    decode_run_log,
+)
 from datasets_vc.history.holders import read_run_head, run_checkpoints, run_head_bytes
 from datasets_vc.store import Store
 from datasets_vc.store.names import RUN_HEAD, RUN_LOG, RUNS, run_of, run_part
@@ -20,10 +26,14 @@ from datasets_vc.sync.transfer import Moved, receive
 
 @dataclass(frozen=True)
 class Outgoing:
-    """Finished runs that a remote does not have yet, and what has to be there before them."""
+    """Finished runs that a remote does not have yet, and what has to be there before them.
+
+    `damaged` says what is wrong with those that stay here.
+    """
 
     ids: list[str] = field(default_factory=list)
     extra: Extra = field(default_factory=Extra)
+    damaged: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +54,19 @@ def finished_runs(store: Store) -> set[str]:
 def outgoing(local: Store, remote: Store) -> Outgoing:
     """What a push has to take along so that the remote gets our runs.
 
-    A run that came from another remote, and whose data or checkpoints did not, stays here.
+    A run that came from another remote, and whose data or checkpoints did not, stays here; so does
+    a damaged one, for which no other has to wait.
     """
     ours = finished_runs(local)
-    new = sorted(ours - finished_runs(remote)) if ours else []
-    parts = {run: part for run in new if (part := _parts(local, remote, run))}
+    parts: dict[str, Extra] = {}
+    damaged: dict[str, str] = {}
+    for run in sorted(ours - finished_runs(remote)) if ours else ():
+        with _noted(damaged, run):
+            part = _parts(local, remote, run)
+            if part:
+                parts[run] = part
     return Outgoing(
+        damaged=damaged,
         ids=list(parts),
         extra=Extra(
             datasets=[dataset for part in parts.values() for dataset in part.datasets],
@@ -61,7 +78,9 @@ def outgoing(local: Store, remote: Store) -> Outgoing:
 def _parts(local: Store, remote: Store, run: str) -> Extra | None:
     """What the remote needs besides head and log of a run; None if not all of it is here."""
     head = read_run_head(local, run)
-    members = decode_run_input(local.read(head.input), f"The input of run {run}")
+    if local.find(head.input) is None:
+        return None
+    members = _input(local, head.input, run)
     datasets = [Digest(bytes.fromhex(members[name])) for name in ("dataset", "code")]
     present = remote.index.contains
     try:
@@ -103,6 +122,7 @@ def receive_runs(local: Store, remote: Store, only: Container[str] | None = None
     moved = _receive_inputs(local, remote, inputs, damaged)
     for run in sorted(inputs.keys() - damaged.keys()):
         with _noted(damaged, run):
+            _input(local, inputs[run], run)
             log = remote.backend.get(run_part(run, RUN_LOG))
             decode_run_log(log, f"The log of run {run} of {remote.url}")
         if run not in damaged:
@@ -122,6 +142,13 @@ def _receive_inputs(
             with _noted(damaged, run):
                 moved += receive(local, remote, [each])
         return moved
+
+
+def _input(store: Store, digest: Digest, run: str) -> dict[str, Any]:
+    what = f"The input of run {run}"
+    members = decode_run_input(store.read(digest), what)
+    check_run_input(members, what)
+    return members
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from datasets_vc.repository import Pin
 from datasets_vc.runs.arguments import Overrides, TrainRequest
 from datasets_vc.runs.compare import Comparison, Difference, InputDifference
 from datasets_vc.runs.record import RunRecord
+from datasets_vc.runs.runs import RunList
 
 DATASET, RUN, OTHER = (digest_of(word) for word in (b"dataset", b"run", b"other"))
 STARTED = datetime(2026, 11, 23, 4, 5, 6, tzinfo=UTC)
@@ -36,8 +37,8 @@ def runs(repository) -> SimpleNamespace:
     repository.asked = []
     repository.runs = SimpleNamespace(
         outputs=lambda _: None,
-        list=lambda: [_record()],
-        train=lambda request, _: repository.asked.append(request) or _record(),
+        look=lambda: RunList([_record()]),
+        train=lambda request, *_: repository.asked.append(request) or _record(),
     )
     return repository
 
@@ -106,7 +107,7 @@ def test_list_of_runs(dsvc, runs) -> None:
     assert head.split() == ["RUN", "MODEL", "DATASET", "STARTED", "STATUS", "METRICS"]
     assert line.split()[:3] == [RUN.hex()[:12], "cnn", DATASET.hex()[:12]]
 
-    runs.runs.list = list
+    runs.runs.look = lambda: RunList([])
     assert dsvc("runs", "list").out == dsvc("runs").out == "No runs.\n"
 
 
@@ -138,7 +139,7 @@ DIVERGED = Comparison("DIVERGED", 7, Difference("init", None, "the seed", "a", "
 def test_reproduce_says_its_verdict(dsvc, runs, comparison, code) -> None:
     asked = []
 
-    def reproduce(prefix, overrides, _):
+    def reproduce(prefix, overrides, *_):
         asked.append((prefix, overrides))
         return SimpleNamespace(run=_record(), again=_record(OTHER, RUN), comparison=comparison)
 
@@ -166,7 +167,7 @@ def test_reproduce_names_what_differs_first(dsvc, runs) -> None:
         "first difference: init: the seed",
         "  was a, now b",
         "input that differs: seeds.init: was 1, now 2",
-        f"7 steps compared; recorded as run {OTHER.hex()[:12]}.",
+        f"7 steps compared; recorded as run {OTHER.hex()}.",
     ]
 
 

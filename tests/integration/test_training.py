@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 from collections.abc import Callable, Iterator
@@ -14,12 +15,14 @@ from PIL import Image
 
 from datasets_vc.errors import BadSampleError, InvalidInputError, NotRestorableError
 from datasets_vc.repository import Overrides, Repository, TrainRequest
-from datasets_vc.runs import runs as runs_module
+from datasets_vc.runs import recording
+from datasets_vc.runs.origin import Caller
 
 SAMPLES = Path(__file__).parents[2] / "sample_data"
 AUTHOR = "Ada <ada@example.org>"
 PER_CLASS = {"digits": 6, "clips": 3, "texts": 8}
 MODEL_OF = {"digits": "cnn", "texts": "rnn", "clips": "crnn"}
+ALLOWED = Caller(environment=os.environ, allow=lambda _: None)
 SHORT = {"epochs": "1", "params_every": "2", "batch_size": "4"}
 
 
@@ -65,7 +68,7 @@ def test_a_run_is_reproduced_to_the_bit(
     trainer: Repository, prover: Repository, model: str, workers: int
 ) -> None:
     run = run_of(trainer, model)
-    found = prover.runs.reproduce(run[:12], Overrides(workers=workers, quiet=True))
+    found = prover.runs.reproduce(run[:12], Overrides(workers=workers, quiet=True), caller=ALLOWED)
     assert found.comparison.verdict == "BIT-IDENTICAL"
     assert found.comparison.first_difference is None
     assert found.comparison.steps > 1
@@ -80,7 +83,7 @@ def test_a_changed_seed_shows_in_the_initial_parameters(
     trainer: Repository, prover: Repository
 ) -> None:
     overrides = Overrides(settings={"seed": "1"}, quiet=True)
-    found = prover.runs.reproduce(run_of(trainer, "cnn"), overrides).comparison
+    found = prover.runs.reproduce(run_of(trainer, "cnn"), overrides, caller=ALLOWED).comparison
     assert found.verdict == "DIVERGED"
     assert found.first_difference is not None
     assert found.first_difference.part == "init"
@@ -93,7 +96,7 @@ def test_a_changed_label_shows_in_a_batch(trainer: Repository) -> None:
     image.rename(folder / "digits/train/5" / f"relabelled-{image.name}")
     trainer.commit("relabel", author=AUTHOR)
     overrides = Overrides(data="HEAD", quiet=True)
-    found = trainer.runs.reproduce(run_of(trainer, "cnn"), overrides).comparison
+    found = trainer.runs.reproduce(run_of(trainer, "cnn"), overrides, caller=ALLOWED).comparison
     assert found.verdict == "DIVERGED"
     assert found.first_difference is not None
     assert (found.first_difference.part, found.first_difference.step) == ("batch", 0)
@@ -102,7 +105,7 @@ def test_a_changed_label_shows_in_a_batch(trainer: Repository) -> None:
 
 def test_another_number_of_threads_is_named(trainer: Repository, prover: Repository) -> None:
     overrides = Overrides(threads=2, quiet=True)
-    found = prover.runs.reproduce(run_of(trainer, "crnn"), overrides).comparison
+    found = prover.runs.reproduce(run_of(trainer, "crnn"), overrides, caller=ALLOWED).comparison
     assert "environment.threads" in [difference.name for difference in found.inputs]
     # On some processors two threads happen to give the same bits; where not, the loss tells.
     if found.verdict == "DIVERGED":
@@ -113,7 +116,7 @@ def test_another_number_of_threads_is_named(trainer: Repository, prover: Reposit
 
 def test_some_steps_can_be_repeated_alone(trainer: Repository, prover: Repository) -> None:
     overrides = Overrides(steps=1, quiet=True)
-    found = prover.runs.reproduce(run_of(trainer, "rnn"), overrides).comparison
+    found = prover.runs.reproduce(run_of(trainer, "rnn"), overrides, caller=ALLOWED).comparison
     assert found.verdict == "TRACE-IDENTICAL(1)"
 
 
@@ -126,7 +129,7 @@ def test_what_the_remote_lacks_cannot_be_restored(trainer: Repository, tmp_path:
     writer.add_meta(trainer.store.read(record.head.input))
     lonely.store.publish(writer.finish())
     with pytest.raises(NotRestorableError, match=record.dataset):
-        lonely.runs.reproduce(record.id)
+        lonely.runs.reproduce(record.id, caller=ALLOWED)
 
 
 def test_a_run_that_cannot_begin_leaves_nothing(trainer: Repository) -> None:
@@ -179,7 +182,7 @@ def test_training_needs_no_second_copy_of_the_data(
     Repository.clone(str(tmp_path / "remote"), machine, checkout=False)
 
     sizes: list[int] = []
-    run = runs_module.run
+    run = recording.run
 
     def measured(command: Any, listener: Callable[[dict[str, Any]], None]) -> int:
         def listen(event: dict[str, Any]) -> None:
@@ -190,7 +193,7 @@ def test_training_needs_no_second_copy_of_the_data(
 
         return run(command, listen)
 
-    monkeypatch.setattr(runs_module, "run", measured)
+    monkeypatch.setattr(recording, "run", measured)
     Repository.open(machine).runs.train(
         TrainRequest("cnn", settings={"size": "8"}, steps=4, quiet=True)
     )

@@ -12,7 +12,7 @@ from datasets_vc.backends import LocalBackend
 from datasets_vc.format.pack import DATA
 from datasets_vc.format.run import decode_run_packs
 from datasets_vc.repository import Repository, TrainRequest
-from datasets_vc.runs import runs as runs_module
+from datasets_vc.runs import recording
 from datasets_vc.store import Store
 from datasets_vc.store.compact import GROWTH
 from datasets_vc.store.names import pack_name
@@ -39,7 +39,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
         listener({"event": "end", "status": "done"})
         return 0
 
-    monkeypatch.setattr(runs_module, "run", run)
+    monkeypatch.setattr(recording, "run", run)
     return Repository.init(tmp_path)
 
 
