@@ -110,6 +110,8 @@ _NOTHING = _Lost()
 def check(
     context: Context, remote: str | None, sample: float | None, *, repair: bool, progress: Progress
 ) -> Checked:
+    if remote and repair:
+        context.remotes.check_droppable(remote)
     drawn = Sample() if sample is None else Sample(sample, secrets.randbits(32))
     checker = _Checker(context, remote, progress)
     with context.workspace.lock() if repair else nullcontext():

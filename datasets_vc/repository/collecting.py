@@ -103,6 +103,8 @@ def _collect(
     dry_run: bool,
     explain: bool,
 ) -> Collected:
+    if remote and not dry_run:
+        context.remotes.check_droppable(remote)
     store = context.remotes.connect(remote).store if remote else context.store
     source = Nearby(store, context.store) if remote else store
     age = Age(int(grace.total_seconds()), int(time.time()), own=own)

@@ -16,11 +16,14 @@ from typing import Literal
 
 from datasets_vc.backends import Backend, LocalBackend
 from datasets_vc.backends.wrappers import Wrapper
+from datasets_vc.config import DEFAULT_STORE
 from datasets_vc.digest import Digest
 from datasets_vc.errors import DatasetError, InvalidInputError, NotFoundError
 from datasets_vc.format.root import Root
+from datasets_vc.paths import META_DIR
 from datasets_vc.store import Store
 from datasets_vc.store.names import PACKS, pack_name, probe_name
+from datasets_vc.store.nesting import local_folder
 from datasets_vc.store.rootobject import with_id
 
 Relation = Literal["itself", "copy", "other", "unknown"]
@@ -69,6 +72,24 @@ def itself_error(name: str, url: str, *, known: bool = True) -> InvalidInputErro
         "else.",
         f"Name a store elsewhere: {first}dsvc remote add {name} URL",
     )
+
+
+def check_no_workspace(name: str, url: str) -> None:
+    """Check that a remote is not the own store of a workspace, before something is dropped there.
+
+    Raises:
+        InvalidInputError: it is. Its HEAD and an unfinished merge hold what no ref of the store
+            does, and nobody elsewhere knows them.
+    """
+    folder = local_folder(url)
+    parts = folder.parts if folder else tuple(url.rstrip("/").split("/"))
+    if parts[-2:] == (META_DIR, DEFAULT_STORE):
+        where = f"dsvc -C {folder.parents[1]}" if folder else "dsvc there, in that workspace,"
+        raise InvalidInputError(
+            f"The remote '{name}' ({url}) is the own store of a workspace, which alone knows what "
+            "its HEAD and an unfinished merge need.",
+            f"Let it do that itself: {where} gc or fsck --repair",
+        )
 
 
 def shared_packs(local: Store, remote: Backend, packs: Collection[Digest]) -> set[Digest]:

@@ -32,7 +32,13 @@ from datasets_vc.store import Store
 from datasets_vc.store.names import ROOT
 from datasets_vc.store.nesting import check_new_place, local_folder
 from datasets_vc.store.rootobject import RootObject, new_store_id
-from datasets_vc.sync.identity import Relation, identify, itself_error, relation_to
+from datasets_vc.sync.identity import (
+    Relation,
+    check_no_workspace,
+    identify,
+    itself_error,
+    relation_to,
+)
 from datasets_vc.sync.seen import NO_STORE, anew, check_same, keep_id, root_of, was_store
 
 DEFAULT_REMOTE = "origin"
@@ -161,9 +167,18 @@ class Remotes:
         store = Store(_backend_of(config))
         with suppress(IntegrityError):  # which is what it is looked at for
             root = root_of(config, store, self._local)
-            check_same(config, root)
+            check_same(config, root, self._local)
             self._refuse_itself(config, store.backend, root)
         return store
+
+    def check_droppable(self, name: str) -> None:
+        """Check that a collection, or a repair, at a remote knows all that is needed there.
+
+        Raises:
+            NotFoundError: there is no remote of that name.
+            InvalidInputError: it is the own store of a workspace.
+        """
+        check_no_workspace(name, self._known(name).url)
 
     def remove(self, name: str) -> None:
         """Forget a remote; nothing is deleted there."""
@@ -227,7 +242,7 @@ def connect(
             Store.create(backend)
         root = store.root()
     if not new:
-        check_same(config, root)
+        check_same(config, root, local)
     root = store.refresh(root)
     if root.shallow:
         raise MissingDataError(

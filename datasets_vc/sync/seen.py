@@ -49,17 +49,21 @@ def root_of(config: RemoteConfig, store: Store, local: Store, *, new: bool = Fal
         ) from error
 
 
-def check_same(config: RemoteConfig, root: Root) -> None:
-    """Make sure that a remote is the store that it was.
+def check_same(config: RemoteConfig, root: Root, local: Store) -> None:
+    """Make sure that a remote is the store that it was; a mirror of the one here is, too.
 
     Raises:
         RemoteError: it is another one.
     """
-    if config.id not in (None, NO_STORE) and root.id and root.id != config.id:
+    if config.id in (None, NO_STORE, root.id) or not root.id:
+        return
+    # A copy that got an id of its own, and was synchronised again, has ours again.
+    if root.id != local.root().id:
         raise RemoteError(
             f"The store at {config.url} is not the one that the remote '{config.name}' was before.",
             "Check the address, and which disk is mounted. If it was replaced on purpose: dsvc "
-            f"remote remove {config.name}, then dsvc remote add {config.name} {config.url}",
+            f"remote remove {config.name}, then dsvc remote add {config.name} {config.url}; or "
+            f"take 'id' out of [remote.{config.name}] in .dsvc/config.toml.",
         )
 
 

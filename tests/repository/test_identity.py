@@ -23,7 +23,7 @@ from datasets_vc.repository import Repository
 from datasets_vc.store import Store
 from datasets_vc.store.names import probe_name
 from datasets_vc.sync import identity
-from datasets_vc.sync.identity import relation_to
+from datasets_vc.sync.identity import check_no_workspace, relation_to
 from tests.integration.trees import AUTHOR
 from tests.servers.rclone import rclone_s3
 from tests.servers.web import PlainHandler, web
@@ -202,6 +202,41 @@ def test_a_copy_gets_an_id_of_its_own(work: Repository, tmp_path: Path) -> None:
     work.push("copy")
     assert again(work).remotes.list()["copy"].id == copy.id
     assert again(work).maintenance.drop(everything=True).only_here == 0
+
+
+def test_what_another_workspace_stands_at_is_not_collected_from_here(tmp_path: Path) -> None:
+    other = made(tmp_path / "other")
+    other.checkout("HEAD~1")
+    commit(other, "on no branch")
+    Repository.clone(other.store.url, tmp_path / "here")
+    here = Repository.open(tmp_path / "here")
+    for act in (
+        lambda: here.maintenance.gc(remote="origin", grace=NOW),
+        lambda: here.maintenance.fsck(remote="origin", repair=True),
+    ):
+        with pytest.raises(InvalidInputError, match="own store of a workspace"):
+            act()
+    assert here.maintenance.fsck(remote="origin").sound
+    assert other.maintenance.fsck().sound
+    assert other.store.index.contains([digest_of(b"on no branch")]).all()
+
+
+@pytest.mark.parametrize("url", ["sftp://host/home/ada/signs/.dsvc/store", "s3://b/.dsvc/store/"])
+def test_another_workspaces_store_is_known_by_its_address(url: str) -> None:
+    with pytest.raises(InvalidInputError, match="own store of a workspace"):
+        check_no_workspace("far", url)
+    check_no_workspace("far", url.replace(".dsvc/store", "store"))
+
+
+def test_a_mirror_that_got_an_id_and_is_synchronised_again(
+    work: Repository, tmp_path: Path
+) -> None:
+    shutil.copytree(tmp_path / "shared", tmp_path / "copy")
+    work.remotes.add("copy", str(tmp_path / "copy"), new_id=True)
+    commit(work, "three")
+    shutil.copytree(tmp_path / "shared", tmp_path / "copy", dirs_exist_ok=True)
+    work.fetch("copy")
+    assert work.maintenance.drop(everything=True).only_here == 0
 
 
 def test_two_copies_of_a_workspace_push_to_one_remote(tmp_path: Path) -> None:
