@@ -86,6 +86,8 @@ def clone(
     With --from there is no URL, and DIR is by default where the lock file has the workspace. The
     workspace is on the default branch if that has the version, else on no branch. How to get to the
     store is remembered, in the remote 'origin'.
+
+    A clone that was cut short goes on where it stopped when the same command is run again.
     """
     access = Access(endpoint, region, profile, anonymous)
     if only and (no_checkout or lock):

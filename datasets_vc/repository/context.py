@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from datasets_vc.backends import ReadOnlyBackend, is_remote, open_backend
-from datasets_vc.config import CONFIG_FILE, Head, read_config, store_location
+from datasets_vc.config import CONFIG_FILE, Head, find_workspace, read_config, store_location
 from datasets_vc.deferred import Deferred
 from datasets_vc.digest import Buffer, Digest
 from datasets_vc.errors import ConflictError, DatasetError, InvalidInputError
@@ -28,6 +28,7 @@ from datasets_vc.store import Store
 from datasets_vc.store.compact import compact
 from datasets_vc.sync.remotes import Remotes
 from datasets_vc.workspace import Workspace
+from datasets_vc.workspace.beginning import check_begun
 from datasets_vc.workspace.exact import found_at
 from datasets_vc.workspace.mergestate import MergeState, read_state
 from datasets_vc.workspace.part import WHOLE, Part
@@ -36,6 +37,13 @@ if TYPE_CHECKING:
     from datasets_vc import tables
 else:
     tables = Deferred("datasets_vc.tables")
+
+
+def workspace_at(start: Path) -> Path:
+    """The workspace that `start` lies in; raises what `find_workspace` and `check_begun` do."""
+    folder = find_workspace(start)
+    check_begun(folder)
+    return folder
 
 
 class Context:

@@ -10,7 +10,7 @@ from shlex import quote
 from typing import Literal
 
 from datasets_vc.addresses import Access
-from datasets_vc.config import Head, RemoteConfig, add_remote, set_files, store_location
+from datasets_vc.config import Head, store_location
 from datasets_vc.digest import Digest
 from datasets_vc.errors import DatasetError, InvalidInputError, NotFoundError
 from datasets_vc.format.lock import Lock
@@ -28,8 +28,10 @@ from datasets_vc.repository.needed import Need
 from datasets_vc.repository.results import CloneResult, Status, SyncResult
 from datasets_vc.repository.starting import go_to
 from datasets_vc.repository.status import status
+from datasets_vc.store.nesting import check_new_workspace
 from datasets_vc.sync.fetch import fetch_history
 from datasets_vc.sync.remotes import DEFAULT_REMOTE, Connection
+from datasets_vc.workspace.cloning import Cloning
 from datasets_vc.workspace.git import hide_from_git
 from datasets_vc.workspace.ignore import is_ignored
 
@@ -125,30 +127,45 @@ def clone(
 ) -> CloneResult:
     lock = read_lock(file)
     address = address_of(file, lock)
-    making.check_new(folder)
+    wanted = Cloning(
+        address,
+        checkout=checkout,
+        access=access,
+        lock=str(file.absolute()),
+        commit=lock.commit.hex(),
+    )
     # Who names another folder than the lock file does is not asked what leads there.
     check = partial(place_for, file) if folder == _place_or_none(file) else lambda: None
-    with making.whole_or_not_at_all(folder):
-        context = making.make_workspace(folder, None)
-        check()
-        add_remote(folder, RemoteConfig(DEFAULT_REMOTE, address, access=access))
-        set_files(folder, checkout)
-        branch = context.remotes.connect(DEFAULT_REMOTE).root.default_branch
-        context.workspace.set_head(Head(branch, None))
-        fetched = _bring(context, file, lock, progress)
-    hide_from_git(folder)
-    pulled = _go(context, file, lock, check, progress)
-    transfer = fetched.transfer + pulled.transfer
+    check_new_workspace(folder)
+    with making.claimed(folder, wanted) as claim:
+        with claim.whole_or_not_at_all():
+            context = claim.lay_out()
+            check()
+            branch = context.remotes.connect(DEFAULT_REMOTE).root.default_branch
+            fetched = _bring_locked(context, file, lock, progress)
+        hide_from_git(folder)
+        claim.check_files(lock.dataset)
+        if not claim.is_done(Head(branch, lock.commit)):
+            context.workspace.set_head(Head(branch, None))
+        pulled = _go_there(context, lock, fetched, check, progress)
     return CloneResult(
-        pulled.branch, lock.commit, lock.dataset, transfer, fetched.runs, fetched.damaged
+        pulled.branch, lock.commit, lock.dataset, pulled.transfer, fetched.runs, fetched.damaged
     )
 
 
 def _bring(context: Context, file: Path, lock: Lock, progress: Progress) -> Fetched:
+    if context.store.find(lock.commit) is not None:
+        check_pinned(context.store, file, lock)
+        return Fetched()
+    with context.workspace.lock():
+        return _bring_locked(context, file, lock, progress)
+
+
+def _bring_locked(context: Context, file: Path, lock: Lock, progress: Progress) -> Fetched:
+    """The same for who holds the workspace's lock."""
     fetched = Fetched()
     if context.store.find(lock.commit) is None:
-        with context.workspace.lock():
-            fetched = _fetch(context, file, lock, progress)
+        fetched = _fetch(context, file, lock, progress)
     check_pinned(context.store, file, lock)
     return fetched
 
@@ -159,13 +176,23 @@ def _go(
     """Bring what is pinned and go there; `check` may raise before anything is written there."""
     fetched = _bring(context, file, lock, progress)
     with context.workspace.lock():
-        head = context.head
-        context.refuse_unfinished()
-        transfer = fetched.transfer + ensure(context, lock.dataset, progress, Need())
-        branch = _branch_for(context, lock.commit)
-        tip = context.branches.get(branch) if branch else None
-        check()  # a link may have come meanwhile
-        go_to(context, Head(branch, head.commit), tip, lock.commit, progress)
+        return _go_there(context, lock, fetched, check, progress)
+
+
+def _go_there(
+    context: Context,
+    lock: Lock,
+    fetched: Fetched,
+    check: Callable[[], object],
+    progress: Progress,
+) -> SyncResult:
+    head = context.head
+    context.refuse_unfinished()
+    transfer = fetched.transfer + ensure(context, lock.dataset, progress, Need())
+    branch = _branch_for(context, lock.commit)
+    tip = context.branches.get(branch) if branch else None
+    check()  # a link may have come meanwhile
+    go_to(context, Head(branch, head.commit), tip, lock.commit, progress)
     return SyncResult(
         branch,
         lock.commit,

@@ -33,6 +33,7 @@ from datasets_vc.repository.context import Context
 from datasets_vc.repository.following import PinStatus
 from datasets_vc.repository.results import CloneResult, SyncResult
 from datasets_vc.sync.remotes import DEFAULT_REMOTE
+from datasets_vc.workspace.beginning import check_begun
 from datasets_vc.workspace.git import git_top
 from datasets_vc.workspace.ignore import is_ignored
 
@@ -84,7 +85,9 @@ class Pin:
             if named is None:
                 hint = f"Get what it pins: dsvc clone --from {quote(str(there[0]))}"
                 raise NotARepositoryError(error.message, hint) from error
+            check_begun(named)
             return cls(Context(named, trusted=trusted), there[0])
+        check_begun(context.folder)
         if file is None:
             # One that came with the dataset says nothing of the workspace that it lies in.
             file = next((each for each in there if not following.holds(context, each)), None)
@@ -196,14 +199,14 @@ class Pin:
     ) -> CloneResult:
         """Make a workspace of what a lock file pins.
 
-        If the transfer is cut short the workspace stays, and `pull` goes on where it stopped.
+        If it is cut short, calling it again goes on where it stopped.
 
         Args:
             checkout: write the files; training does not need them.
             access: how to get to the store that it names, where the URL does not say it.
 
         Raises:
-            AlreadyExistsError: the folder exists and is not empty.
+            AlreadyExistsError: the folder has something else in it.
             NotFoundError: there is no such file, or the store that it names lacks the version.
             InvalidInputError: it names a store, or the folder where it has the workspace, that it
                 has no say in.

@@ -10,7 +10,7 @@ from pathlib import Path
 from datasets_vc.addresses import PLAIN, Access
 from datasets_vc.backends import LocalBackend
 from datasets_vc.backends.layered import LayeredBackend
-from datasets_vc.config import RemoteConfig, add_remote, find_workspace, set_only
+from datasets_vc.config import RemoteConfig, add_remote, set_only
 from datasets_vc.digest import Digest
 from datasets_vc.errors import NotFoundError, RemoteError
 from datasets_vc.format.index import INDEX_ROW_SIZE
@@ -18,7 +18,7 @@ from datasets_vc.locations import absolute_address
 from datasets_vc.ownership import OURS, Trusted
 from datasets_vc.paths import META_DIR
 from datasets_vc.repository.choice import CURRENT, RefChoice, chosen_refs
-from datasets_vc.repository.context import Context
+from datasets_vc.repository.context import Context, workspace_at
 from datasets_vc.repository.deepening import bring_history
 from datasets_vc.repository.making import as_tracked, check_new, make_workspace
 from datasets_vc.repository.needed import EVERYTHING, Need, plan_needed
@@ -44,7 +44,7 @@ class Planning:
     """
 
     def __init__(self, folder: Path, trusted: Trusted = OURS) -> None:
-        self._folder = find_workspace(folder)
+        self._folder = workspace_at(folder)
         trusted.check(self._folder)
 
     def push(

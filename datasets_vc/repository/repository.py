@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from datasets_vc.addresses import PLAIN, Access
-from datasets_vc.config import find_workspace
 from datasets_vc.ownership import OURS, Trusted
 from datasets_vc.permissions import Sharing
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.repository import families
 from datasets_vc.repository.choice import CURRENT, RefChoice
-from datasets_vc.repository.context import Context
+from datasets_vc.repository.context import Context, workspace_at
 from datasets_vc.repository.results import (
     CheckoutResult,
     CloneResult,
@@ -66,9 +65,10 @@ class Repository(Viewing):
             trusted: whose settings are followed; see `ownership`.
 
         Raises:
-            NotARepositoryError: neither it nor a folder above it is a workspace.
+            NotARepositoryError: neither it nor a folder above it is a workspace, or making that was
+                cut short; says how to go on.
         """
-        return cls(Context(find_workspace(folder), home, trusted))
+        return cls(Context(workspace_at(folder), home, trusted))
 
     @classmethod
     def clone(
@@ -86,7 +86,8 @@ class Repository(Viewing):
     ) -> CloneResult:
         """Make a workspace of a version in a remote store.
 
-        If the transfer is cut short the workspace stays, and `pull` goes on where it stopped.
+        If it is cut short, calling it again goes on where it stopped: `.dsvc/cloning.json` says
+        what was asked for.
 
         Args:
             revision: the default branch if not given; on anything but a branch the workspace
@@ -98,7 +99,8 @@ class Repository(Viewing):
             access: how to get to the remote, where the URL does not say it; remembered.
 
         Raises:
-            AlreadyExistsError: the folder exists and is not empty.
+            AlreadyExistsError: the folder has something else in it.
+            LockedError: another process is cloning into it.
             UntrustedError, IntegrityError: it is not signed so; nothing is left of the workspace.
         """
         return families.making.clone(

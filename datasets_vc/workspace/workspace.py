@@ -12,20 +12,19 @@ import numpy as np
 import pyarrow as pa
 
 from datasets_vc.config import Head, read_config, read_head, set_only, write_head
-from datasets_vc.durable import make_folders, replace_file, sync_folder
 from datasets_vc.errors import AlreadyExistsError, DatasetError
 from datasets_vc.format.columns import align, whole_column
 from datasets_vc.history.rows import differing
 from datasets_vc.memory import give_back
 from datasets_vc.paths import META_DIR
 from datasets_vc.progress import SILENT, Progress
+from datasets_vc.workspace.beginning import begin, lay_out
 from datasets_vc.workspace.change import CheckedOut, Order, Ready, Versions, change_files
 from datasets_vc.workspace.checkout import FileSource
 from datasets_vc.workspace.consume import Consumed, consumable, consume
-from datasets_vc.workspace.git import GITIGNORE
 from datasets_vc.workspace.ingest import FileSink, Ingested, bad_links, ingest
 from datasets_vc.workspace.listing import Listing, check_encoding
-from datasets_vc.workspace.locking import TEMPORARY_DIR, locked
+from datasets_vc.workspace.locking import locked
 from datasets_vc.workspace.part import Part
 from datasets_vc.workspace.remembered import load_cache
 from datasets_vc.workspace.scan import Scan
@@ -64,24 +63,14 @@ class Workspace:
             DatasetError: it cannot be written to.
         """
         check_encoding()
-        try:
-            make_folders(folder)
-            (folder / META_DIR).mkdir()
-            sync_folder(folder)
-            (folder / META_DIR / TEMPORARY_DIR).mkdir()
-            # Whatever else git is told, this is nothing for it.
-            replace_file(folder / META_DIR / GITIGNORE, b"*\n")
-            write_head(folder, Head(branch, None))
-        except FileExistsError as error:
+        if (folder / META_DIR).exists():
             raise AlreadyExistsError(
                 f"'{folder}' is a dataset repository already.",
                 "`dsvc status` shows where it stands.",
-            ) from error
-        except OSError as error:
-            raise DatasetError(
-                f"'{folder}' cannot be made a repository: {error.strerror or error}.",
-                "Mend its permissions, or take another folder.",
-            ) from error
+            )
+        begin(folder)
+        lay_out(folder)
+        write_head(folder, Head(branch, None))
         return cls(folder)
 
     def lock(self) -> AbstractContextManager[None]:

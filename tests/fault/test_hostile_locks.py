@@ -167,15 +167,15 @@ def test_a_place_that_its_user_names_is_not_questioned(stranger: Stranger) -> No
 def test_a_link_that_comes_meanwhile(stranger: Stranger, monkeypatch: pytest.MonkeyPatch) -> None:
     (stranger.home / ".ssh").mkdir()
     stranger.lock("data")
-    make = making.make_workspace
+    lay_out = making.Claim.lay_out
 
-    def swapped(folder: Path, store: str | None) -> object:
-        made = make(folder, store)
-        folder.rename(folder.with_name("aside"))
-        folder.symlink_to(stranger.home / ".ssh")
+    def swapped(claim: making.Claim) -> object:
+        made = lay_out(claim)
+        claim.folder.rename(claim.folder.with_name("aside"))
+        claim.folder.symlink_to(stranger.home / ".ssh")
         return made
 
-    monkeypatch.setattr(making, "make_workspace", swapped)
+    monkeypatch.setattr(making.Claim, "lay_out", swapped)
     stranger.dsvc("clone", "--from", "dataset.lock", code=2)
     assert list((stranger.home / ".ssh").iterdir()) == []
 

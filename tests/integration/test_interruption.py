@@ -147,20 +147,6 @@ def test_pull_that_mends(dsvc: Dsvc, home: Path, two_pushed: Path) -> None:
         _check_done(case.repository("other"), case)
 
 
-def test_clone_that_was_interrupted_goes_on_or_is_gone(
-    dsvc: Dsvc, home: Path, two_pushed: Path
-) -> None:
-    arguments = ("clone", "{}/remote", "{}/new")
-    for case in cases(home, two_pushed, "SIGINT", *arguments):
-        folder = case.folder / "new"
-        begun = (folder / ".dsvc").exists()
-        outcome = dsvc(*(("-C", folder, "pull") if begun else words(arguments, case)))
-
-        assert outcome.code == 0, (case, outcome)
-        assert tree_of(folder) == TWO, case
-        assert case.repository("new").status().clean, case
-
-
 def _remote_tree(case: Case) -> Tree:
     """What the remote's branch holds, read without the workspace that was interrupted."""
     reader = case.folder / "reader"
