@@ -265,8 +265,7 @@ def read_head(folder: Path) -> Head:
     if len(lines) != bool(commit) or not (branch or commit):
         raise InvalidInputError(
             f"'{path}' is missing or names neither a branch nor a commit.",
-            "If making or cloning this workspace was cut short, run that again; else write "
-            "'ref: BRANCH' or the 64 digits of a commit into it.",
+            "If a clone was cut short, run it again; else write 'ref: BRANCH' or a commit into it.",
         )
     return Head(branch, commit)
 
