@@ -21,7 +21,7 @@ from datasets_vc.history.manifest import Manifest
 from datasets_vc.history.pinned import check_pinned, pinned_workspace, read_lock
 from datasets_vc.paths import META_DIR
 from datasets_vc.progress import Progress
-from datasets_vc.repository import making
+from datasets_vc.repository.claims import claimed
 from datasets_vc.repository.context import Context
 from datasets_vc.repository.exchange import Fetched, ensure, fetch_all
 from datasets_vc.repository.needed import Need
@@ -137,7 +137,7 @@ def clone(
     # Who names another folder than the lock file does is not asked what leads there.
     check = partial(place_for, file) if folder == _place_or_none(file) else lambda: None
     check_new_workspace(folder)
-    with making.claimed(folder, wanted) as claim:
+    with claimed(folder, wanted) as claim:
         with claim.whole_or_not_at_all():
             context = claim.lay_out()
             check()

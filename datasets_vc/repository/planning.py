@@ -18,9 +18,10 @@ from datasets_vc.locations import absolute_address
 from datasets_vc.ownership import OURS, Trusted
 from datasets_vc.paths import META_DIR
 from datasets_vc.repository.choice import CURRENT, RefChoice, chosen_refs
+from datasets_vc.repository.claims import check_new
 from datasets_vc.repository.context import Context, workspace_at
 from datasets_vc.repository.deepening import bring_history
-from datasets_vc.repository.making import as_tracked, check_new, make_workspace
+from datasets_vc.repository.making import as_tracked, make_workspace
 from datasets_vc.repository.needed import EVERYTHING, Need, plan_needed
 from datasets_vc.repository.results import SyncPlan, Transfer
 from datasets_vc.store import Store

@@ -14,7 +14,7 @@ from datasets_vc.config import read_head
 from datasets_vc.errors import InvalidInputError
 from datasets_vc.format.lock import Lock, decode_lock, encode_lock
 from datasets_vc.history.confined import address_of, place_of
-from datasets_vc.repository import Pin, following, making
+from datasets_vc.repository import Pin, claims, following
 from tests.fault.hostile import HostileStore
 
 
@@ -167,15 +167,15 @@ def test_a_place_that_its_user_names_is_not_questioned(stranger: Stranger) -> No
 def test_a_link_that_comes_meanwhile(stranger: Stranger, monkeypatch: pytest.MonkeyPatch) -> None:
     (stranger.home / ".ssh").mkdir()
     stranger.lock("data")
-    lay_out = making.Claim.lay_out
+    lay_out = claims.Claim.lay_out
 
-    def swapped(claim: making.Claim) -> object:
+    def swapped(claim: claims.Claim) -> object:
         made = lay_out(claim)
         claim.folder.rename(claim.folder.with_name("aside"))
         claim.folder.symlink_to(stranger.home / ".ssh")
         return made
 
-    monkeypatch.setattr(making.Claim, "lay_out", swapped)
+    monkeypatch.setattr(claims.Claim, "lay_out", swapped)
     stranger.dsvc("clone", "--from", "dataset.lock", code=2)
     assert list((stranger.home / ".ssh").iterdir()) == []
 

@@ -1,0 +1,204 @@
+"""A folder into which something is cloned: who may begin there, and what was begun before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from datasets_vc.addresses import check_access, check_url
+from datasets_vc.backends import open_backend
+from datasets_vc.config import (
+    HEAD_FILE,
+    Head,
+    RemoteConfig,
+    add_remote,
+    read_config,
+    read_head,
+    set_files,
+    set_only,
+    store_location,
+)
+from datasets_vc.digest import Digest
+from datasets_vc.errors import (
+    AlreadyExistsError,
+    DatasetError,
+    InvalidInputError,
+    NotFoundError,
+)
+from datasets_vc.format.root import DEFAULT_BRANCH
+from datasets_vc.history.manifest import Manifest
+from datasets_vc.paths import META_DIR
+from datasets_vc.permissions import Sharing
+from datasets_vc.repository.context import Context
+from datasets_vc.signing import trust_only
+from datasets_vc.store import Store
+from datasets_vc.sync.remotes import DEFAULT_REMOTE
+from datasets_vc.workspace import Workspace
+from datasets_vc.workspace.beginning import begin, is_hollow, lay_out, take_back
+from datasets_vc.workspace.cloning import Cloning, read_note, remove_note, write_note
+
+
+def check_new(folder: Path) -> None:
+    """Check that a clone may be made there.
+
+    Raises:
+        AlreadyExistsError: the folder exists and is not empty.
+        InvalidInputError: it is no folder.
+    """
+    _begun(folder, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A folder into which this process, and no other, is cloning.
+
+    Attributes:
+        goes_on: with what the same clone has left there when it was cut short.
+        existed: the folder was there before.
+    """
+
+    folder: Path
+    wanted: Cloning
+    goes_on: bool
+    existed: bool
+
+    def lay_out(self) -> Context:
+        """Make store, settings and HEAD, as far as they are not there."""
+        lay_out(self.folder)
+        make_store(store_location(self.folder), None)
+        wanted = self.wanted
+        if DEFAULT_REMOTE not in read_config(self.folder).remotes:
+            remote = RemoteConfig(DEFAULT_REMOTE, wanted.url, access=wanted.access)
+            add_remote(self.folder, remote)
+        set_files(self.folder, wanted.checkout)
+        set_only(self.folder, wanted.only)
+        if wanted.allowed_signers:
+            trust_only(self.folder, Path(wanted.allowed_signers))
+        if not (self.folder / META_DIR / HEAD_FILE).exists():
+            Workspace(self.folder).set_head(Head(DEFAULT_BRANCH, None))
+        return Context(self.folder)
+
+    @contextmanager
+    def whole_or_not_at_all(self) -> Iterator[None]:
+        """Take back what was begun, unless something was there, when it fails."""
+        try:
+            yield
+        except BaseException:
+            if not self.goes_on:
+                take_back(self.folder, existed=self.existed)
+            raise
+
+    def is_done(self, head: Head) -> bool:
+        """Whether all was done but to say so, and the workspace stands where it is to stand.
+
+        Raises:
+            AlreadyExistsError: it has gone on to another version.
+        """
+        found = read_head(self.folder)
+        if found.commit in (None, head.commit):
+            return found.commit is not None
+        remove_note(self.folder)
+        raise AlreadyExistsError(
+            f"'{self.folder}' is a clone of {self.wanted.url} that has gone on to another version.",
+            f"Bring what is new: dsvc -C {self.folder} pull; or give another folder.",
+        )
+
+    def check_files(self, dataset: Digest | None) -> None:
+        """Check that what lies there is what a clone that was cut short may have written.
+
+        Raises:
+            AlreadyExistsError: there are other files.
+        """
+        if not self.goes_on:
+            return
+        context = Context(self.folder)
+        here: list[str] = context.workspace.scan().listing.path.to_pylist()
+        wanted: set[str] = set()
+        if here and dataset and self.wanted.checkout:
+            wanted.update(Manifest(context.store, dataset).entries().column("path").to_pylist())
+        foreign = [path for path in here if path not in wanted]
+        if foreign:
+            raise AlreadyExistsError(
+                f"'{self.folder}' has files that are not of the version that is cloned into it, "
+                f"such as '{foreign[0]}'.",
+                "Move them away, then run it again; or give another folder.",
+            )
+
+
+@contextmanager
+def claimed(folder: Path, wanted: Cloning) -> Iterator[Claim]:
+    """Hold a folder for a clone, which is done when this ends without an error.
+
+    Raises:
+        AlreadyExistsError: the folder has something else.
+        LockedError: another process is cloning into it.
+        InvalidInputError: it is no folder, or what is wanted is not acceptable.
+    """
+    check_url(wanted.url)
+    check_access(wanted.access)
+    _begun(folder, wanted)
+    existed = folder.exists()
+    begin(folder)
+    with Workspace(folder).lock():
+        claim = Claim(folder, wanted, _begun(folder, wanted), existed)
+        with claim.whole_or_not_at_all():
+            write_note(folder, wanted)
+        yield claim
+        remove_note(folder)
+
+
+def _begun(folder: Path, wanted: Cloning | None) -> bool:
+    """Whether the same clone was begun in a folder; False if a clone may begin there.
+
+    Raises:
+        AlreadyExistsError: neither.
+        InvalidInputError: it is no folder.
+    """
+    check_folder(folder)
+    names = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    noted = read_note(folder) if META_DIR in names else None
+    if noted is not None:
+        if noted == wanted:
+            return True
+        again = noted.command(folder)
+        if wanted and again == wanted.command(folder):
+            raise AlreadyExistsError(
+                f"A clone into '{folder}' was cut short, and '{noted.lock}' pins another version "
+                "by now.",
+                f"Remove '{folder}', then clone again.",
+            )
+        raise AlreadyExistsError(
+            f"A clone of {noted.url} into '{folder}' was cut short.",
+            f"Go on with it: {again}; or give another folder.",
+        )
+    if not names or (names == {META_DIR} and is_hollow(folder)):
+        return False
+    hint = "Give another folder: dsvc clone URL DIR"
+    if _can_pull(folder):
+        hint += f"; or bring what is new: dsvc -C {folder} pull"
+    raise AlreadyExistsError(f"'{folder}' exists and is not empty.", hint)
+
+
+def _can_pull(folder: Path) -> bool:
+    """Whether a folder is a workspace on a branch that has the default remote."""
+    try:
+        return bool(read_head(folder).branch) and DEFAULT_REMOTE in read_config(folder).remotes
+    except DatasetError:
+        return False
+
+
+def check_folder(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise InvalidInputError(f"'{folder}' is not a folder.", "Give another place.")
+
+
+def make_store(location: str, shared: Sharing | None) -> None:
+    """Make an empty store, or use the one that is there."""
+    backend = open_backend(location, create=True, shared=shared)
+    try:
+        Store.open(backend)  # who may only read it can look at it from here
+    except NotFoundError:
+        with suppress(AlreadyExistsError):  # another process was first
+            Store.create(backend)
