@@ -170,7 +170,7 @@ class _Checker:
         }
         kept = self._store.backend.list(QUARANTINE)
         context = self._context
-        misplaced = [*misplaced_places(context), *recorded_at_head(context)]
+        misplaced = [*misplaced_places(context, thorough=True), *recorded_at_head(context)]
         return Checked(
             store=self._store.url,
             checked=first.checked,

@@ -5,6 +5,7 @@ New ones are refused where they are named; what is here came another way, or fro
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from bisect import bisect_left
@@ -12,8 +13,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from datasets_vc.config import CONFIG_FILE, read_config, store_location
+from datasets_vc.config import CONFIG_FILE, RemoteConfig, read_config, store_location
 from datasets_vc.errors import DatasetError
+from datasets_vc.locations import Folder, parse_address
 from datasets_vc.paths import META_DIR
 from datasets_vc.repository.context import Context
 from datasets_vc.repository.results import Misplaced
@@ -24,23 +26,29 @@ from datasets_vc.store.nesting import (
     is_same_place,
     local_folder,
 )
+from datasets_vc.sync.seen import NO_STORE
 from datasets_vc.workspace.ignore import is_ignored
 
 _OBJECT = r"(?:^|/)(packs|index)/[0-9a-f]{64}$"
 
 
-def misplaced_places(context: Context) -> Iterator[Misplaced]:
-    """The store and the remotes that lie in a workspace, and remotes that are the store itself."""
+def misplaced_places(context: Context, *, thorough: bool = False) -> Iterator[Misplaced]:
+    """The store and the remotes that lie in a workspace, and remotes that are the store itself.
+
+    Args:
+        thorough: look at all remotes that are folders. Without, those are let alone that are known
+            to be other stores and elsewhere by their names: their disks may sleep, or be gone.
+    """
     folder = context.folder
     config, own = read_config(folder), store_location(folder)
-    if config.store is not None and (place := _among_files(folder, own)):
-        store = folder / META_DIR / "store"
+    if place := _among_files(folder, own):
         yield Misplaced(
             f"The store '{place}' lies in the workspace '{enclosing_workspace(own)}'.",
-            f"Move it: mv {_quoted(place)} {_quoted(store)}; then remove the line 'store = ...' "
-            f"from '{folder / META_DIR / CONFIG_FILE}'.",
+            _way_out_for_the_store(folder, place, linked=config.store is None),
         )
     for name, remote in config.remotes.items():
+        if not (thorough or _may_be_misplaced(context, remote, own)):
+            continue
         again = f"dsvc remote remove {name} && dsvc remote add {name}"
         if is_same_place(remote.url, own):
             yield Misplaced(
@@ -87,6 +95,25 @@ def recorded_at_head(context: Context) -> Iterator[Misplaced]:
         for place in sorted(kinds):
             if len(kinds[place]) > 1:
                 yield _recorded(place or ".")
+
+
+def _may_be_misplaced(context: Context, remote: RemoteConfig, own: str) -> bool:
+    if remote.id is None or remote.id == NO_STORE or remote.id == context.store.seen.id:
+        return True
+    address, folder = parse_address(remote.url), context.folder
+    if not isinstance(address, Folder):
+        return address.text.rstrip("/") == own.rstrip("/")
+    place = Path(os.path.normpath(address.path))
+    return place.is_relative_to(folder) or place.is_relative_to(folder.resolve())
+
+
+def _way_out_for_the_store(folder: Path, place: Path, *, linked: bool) -> str:
+    store = _quoted(folder / META_DIR / "store")
+    move = f"mv {_quoted(place)} {store}"
+    if linked:
+        return f"Move it: rm {store} && {move}"
+    setting = folder / META_DIR / CONFIG_FILE
+    return f"Move it: {move}; then remove the line 'store = ...' from '{setting}'."
 
 
 def _recorded(path: str) -> Misplaced:

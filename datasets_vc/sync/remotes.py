@@ -30,7 +30,7 @@ from datasets_vc.locations import absolute_address
 from datasets_vc.permissions import Sharing
 from datasets_vc.store import Store
 from datasets_vc.store.names import ROOT
-from datasets_vc.store.nesting import check_new_place, local_folder
+from datasets_vc.store.nesting import check_new_place, is_store, local_folder
 from datasets_vc.store.rootobject import RootObject, new_store_id
 from datasets_vc.sync.identity import (
     Relation,
@@ -195,9 +195,13 @@ class Remotes:
             NotFoundError: there is no remote of that name, or no store there.
             RemoteError: it cannot be reached, or not be written; or there was a store, and there is
                 none now, or another one.
-            InvalidInputError: it is the store here.
+            InvalidInputError: it is the store here; or one cannot be made there.
         """
-        connection = connect(self._known(name), self._local, create=create, new=new)
+        config = self._known(name)
+        place = local_folder(config.url) if create else None
+        if place and not is_store(place):  # somebody wrote it into the settings
+            check_new_place(config.url, self._folder)
+        connection = connect(config, self._local, create=create, new=new)
         self._refuse_itself(connection.config, connection.backend, connection.root)
         return connection
 

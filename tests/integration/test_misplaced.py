@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from datasets_vc.backends import LocalBackend
 from datasets_vc.config import RemoteConfig, add_remote, read_config, set_store
 from datasets_vc.repository import Repository
+from datasets_vc.store import Store
 from datasets_vc.workspace import walk
 from tests.integration.conftest import Dsvc, Refused
 from tests.integration.trees import AUTHOR
@@ -42,6 +44,7 @@ def work(home: Path, blind: Callable[[Repository, str], str]) -> Path:
     repository = Repository.init(folder)
     (folder / "f").write_text("one")
     repository.commit("one", author=AUTHOR)
+    Store.create(LocalBackend(folder / "backup", create=True))
     add_remote(folder, RemoteConfig("origin", str(folder / "backup")))
     repository.push()
     blind(repository, "two, with the remote")
@@ -237,6 +240,35 @@ def test_a_remote_that_is_the_store_itself(home: Path, dsvc: Dsvc) -> None:
     os.chdir(folder)
     assert "own store" in messages(dsvc("status", "--json").data["misplaced"])
     assert "own store" in messages(dsvc("fsck", "--json").data["misplaced"])
+
+
+def test_a_store_by_a_link(home: Path, dsvc: Dsvc) -> None:
+    repository = Repository.init(home / "work")
+    (home / "work" / "f").write_text("one")
+    repository.commit("one", author=AUTHOR)
+    (home / "work" / ".dsvc" / "store").rename(home / "work" / "versions")
+    (home / "work" / ".dsvc" / "store").symlink_to(home / "work" / "versions")
+    os.chdir(home / "work")
+    (told,) = dsvc("status", "--json").data["misplaced"]
+    for command in told["hint"].partition(": ")[2].split(" && "):
+        subprocess.run(shlex.split(command), check=True)
+    assert dsvc("status", "--json").data["misplaced"] == []
+    assert dsvc("fsck").code == 0
+
+
+def test_status_lets_the_disks_of_other_remotes_sleep(
+    home: Path, work: Path, dsvc: Dsvc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert dsvc("remote", "remove", "origin").code == 0
+    assert dsvc("remote", "add", "far", home / "far").code == 0
+    assert dsvc("push", "far").code == 0
+    asked = []
+    real = Path.resolve
+    monkeypatch.setattr(Path, "resolve", lambda path: asked.append(path) or real(path))
+    assert dsvc("status").code == 0
+    assert home / "far" not in asked
+    assert dsvc("fsck").code == 0
+    assert home / "far" in asked
 
 
 def test_an_ignored_place_is_no_ones_trouble(work: Path, dsvc: Dsvc) -> None:
