@@ -8,7 +8,7 @@ ARGS ?=
 TESTS ?= --numprocesses auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test torture lint format reference accuracy bench clean
+.PHONY: help setup demo test torture lint format reference lock accuracy bench clean
 
 help:
 	@echo 'make demo           the main job on sample_data/: commit, push, pull, train, reproduce'
@@ -17,6 +17,7 @@ help:
 	@echo 'make lint           style, types, layers'
 	@echo 'make format         put the sources into the agreed style'
 	@echo 'make reference      write docs/cli.md from the help of the verbs'
+	@echo 'make lock           write requirements.lock from constraints.txt (ARGS="torch-….whl" adds its hash)'
 	@echo 'make accuracy       train the models in full and print the table (slow)'
 	@echo 'make bench          measure beside cp, find and other tools; slow (ARGS="--list" lists what)'
 	@echo 'make torture        kill, cut off, fill up and damage by the thousand; slow (ARGS="kills --seed 7")'
@@ -28,7 +29,7 @@ help:
 setup: $(READY)
 
 # Our own modules are compiled once, so that `dsvc` starts fast where Python may not write byte code.
-$(READY): pyproject.toml constraints.txt
+$(READY): pyproject.toml requirements.lock
 	@if ! $(BIN)/python -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
 		for candidate in $(PYTHON) python3 python3.13 python3.12 python3.11; do \
 			if $$candidate -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
@@ -45,9 +46,8 @@ $(READY): pyproject.toml constraints.txt
 			exit 1; \
 		fi; \
 	fi
-	@echo 'Installing what constraints.txt names; the first time this takes some minutes.'
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt \
-		--config-settings editable_mode=compat -e '.[train,dev]'
+	@echo 'Installing what requirements.lock names; the first time this takes some minutes.'
+	@$(BIN)/python .ci/install.py
 	@$(BIN)/python -m compileall -q datasets_vc loaders models
 	@touch $@
 	@echo 'Ready.'
@@ -73,6 +73,10 @@ format: $(READY)
 
 reference: $(READY)
 	$(BIN)/python docs/make_cli.py
+
+lock: $(READY)
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt uv
+	@$(BIN)/python .ci/lock.py $(ARGS)
 
 accuracy: $(READY)
 	@$(BIN)/python -m pytest -m slow -s $(ARGS)
