@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from datasets_vc import errors
 from datasets_vc.addresses import without_secrets
-from datasets_vc.cli.render import shown
+from datasets_vc.cli.render import guarded, shown
 from datasets_vc.cli.streams import answer_lost
 
 DONE = 0
@@ -90,7 +90,8 @@ def report(error: Exception, *, as_json: bool, trace: bool) -> int:
         message = "interrupted: stopped before the end; it is safe to run the command again."
         return _tell("interrupted", message, "", INTERRUPTED, as_json)
     if trace:
-        traceback.print_exception(error, file=sys.stderr)
+        for line in "".join(traceback.format_exception(error)).splitlines():
+            sys.stderr.write(guarded(without_secrets(line)) + "\n")
     message = f"internal error, please report it: {type(error).__name__}: {error}"
     hint = "" if trace else "'-v' or DSVC_DEBUG=1 shows where it happened."
     return _tell("internal", message, hint, FAILED, as_json)
@@ -104,7 +105,8 @@ def report_usage(message: str, hint: str, *, as_json: bool) -> int:
 def _tell(kind: str, message: str, hint: str, code: int, as_json: bool) -> int:
     message, hint = _brief(message), _brief(hint)
     if as_json:
-        sys.stdout.write(json.dumps(_error(kind, message, hint), indent=2) + "\n")
+        said = json.dumps(_error(kind, message, hint), indent=2)
+        sys.stdout.write(said.replace("\x7f", "\\u007f") + "\n")
         sys.stdout.flush()
         if not answer_lost():
             return code

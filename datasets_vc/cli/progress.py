@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from datasets_vc.cli.render import shown
+
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
@@ -28,7 +30,7 @@ class TerminalProgress:
             if self._bars is None:
                 self._bars = _bars(in_bytes=unit == "B")
                 self._bars.start()
-            self._phases.append(self._bars.add_task(label, total=total, unit=unit))
+            self._phases.append(self._bars.add_task(shown(label), total=total, unit=unit))
 
     def advance(self, amount: int) -> None:
         with self._lock:
@@ -64,7 +66,8 @@ def _bars(*, in_bytes: bool) -> Bars:
     if in_bytes:
         amount = [progress.DownloadColumn(binary_units=True), progress.TransferSpeedColumn()]
     return progress.Progress(
-        progress.TextColumn("{task.description}"),
+        # A label is no markup, whatever is in it.
+        progress.TextColumn("{task.description}", markup=False),
         progress.BarColumn(),
         *amount,
         progress.TimeRemainingColumn(compact=True, elapsed_when_finished=True),

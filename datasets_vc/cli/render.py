@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 SHORT = 12
 
+# Control characters, marks that turn the direction of text around, and letters that nobody sees.
 _UNSAFE = re.compile(
-    "(\x1b\\[[0-9;]*m)|[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+    "\x1b([0-9a-f]{16}\\[[0-9;]*m)|[\x00-\x08\x0a-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f"
+    "\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
+# Says of a colour that it is ours, and of one in a store that it is not.
+_OURS = secrets.token_hex(8)
 
 
 def shown(text: str) -> str:
@@ -23,12 +28,24 @@ def shown(text: str) -> str:
 def guarded(line: str) -> str:
     """A line as it may go to a terminal: whoever made it forgot `shown` at worst, not safety.
 
-    Colours and tabs stay; other control characters, and marks that turn the direction of text
-    around, are written as escapes.
+    Tabs and the colours of `painted` stay; other control characters, marks that turn the direction
+    of text around, and what nobody sees, are written as escapes.
     """
     if line.isprintable():
         return line
-    return _UNSAFE.sub(lambda found: found[1] or repr(found[0])[1:-1], line)
+    return _UNSAFE.sub(_escaped, line)
+
+
+def painted(text: str, colour: int) -> str:
+    """`text` in a colour of the terminal, for a line that goes through `guarded`."""
+    return f"\x1b{_OURS}[{colour}m{text}\x1b{_OURS}[0m"
+
+
+def _escaped(found: re.Match[str]) -> str:
+    colour: str = found[1] or ""
+    if colour.startswith(_OURS):
+        return "\x1b" + colour.removeprefix(_OURS)
+    return repr(found[0][0])[1:-1] + found[0][1:]
 
 
 def short(digest: bytes | str) -> str:

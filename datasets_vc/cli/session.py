@@ -19,7 +19,7 @@ from datasets_vc.cli.commands import AFTER_DASHES, Command, Group
 from datasets_vc.cli.failure import AnswerLostError, WorkInterruptedError
 from datasets_vc.cli.options import Options, keep_options, keep_options_or_list, options_of
 from datasets_vc.cli.progress import TerminalProgress
-from datasets_vc.cli.render import guarded
+from datasets_vc.cli.render import guarded, painted
 from datasets_vc.cli.streams import answer_lost, is_work_done, work_is_done
 from datasets_vc.cli.user_settings import listed_folders
 from datasets_vc.errors import InvalidInputError
@@ -72,7 +72,9 @@ class Session:
         """Print what was asked for, as data or as lines."""
         self.close_progress()
         if self.options.json:
-            json.dump(as_json(result), sys.stdout, indent=2)
+            # A terminal may obey what is no control character to JSON.
+            for piece in json.JSONEncoder(indent=2).iterencode(as_json(result)):
+                sys.stdout.write(piece.replace("\x7f", "\\u007f"))
             sys.stdout.write("\n")
             return
         for line in as_lines(result):
@@ -104,7 +106,7 @@ class Session:
         """`text` in a colour where the terminal shows colours and nobody objects (NO_COLOR)."""
         if os.environ.get("NO_COLOR") or not _is_terminal(sys.stdout):
             return text
-        return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m"
+        return painted(text, _COLOURS[colour])
 
     def dataset_paths(self, paths: Sequence[str] | None) -> list[str]:
         """Paths as typed, relative to where we are, as paths of the dataset; "." is all of it.

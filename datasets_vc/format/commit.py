@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from datasets_vc.digest import Buffer, Digest
-from datasets_vc.errors import IntegrityError
+from datasets_vc.errors import IntegrityError, InvalidInputError
 from datasets_vc.format.json import (
     COMMIT,
     decode_object,
@@ -19,6 +19,15 @@ from datasets_vc.format.signed import SIGNATURE, signature_member
 
 MAX_PARENTS = 64
 """Two are a merge; more are taken from writers that know such merges, within reason."""
+
+MAX_MESSAGE = 1 << 20
+"""Letters of a message that are written, and read; of longer ones only the beginning is read."""
+
+MAX_NAME = 1024
+"""The same of an author or tagger."""
+
+MAX_SIZE = 16 << 20
+"""Bytes of a commit or tag object that is read at all."""
 
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -56,6 +65,7 @@ def decode_commit(data: Buffer, what: str) -> Commit:
         IntegrityError: the bytes are not a well-formed commit.
         FormatError: they need a newer version.
     """
+    check_size(data, what)
     members = decode_object(data, COMMIT, what)
     parents = members.get("parents")
     if not isinstance(parents, list) or len(parents) > MAX_PARENTS:
@@ -65,11 +75,43 @@ def decode_commit(data: Buffer, what: str) -> Commit:
     return Commit(
         dataset=hex_digest(members.get("dataset"), what),
         parents=tuple(hex_digest(parent, what) for parent in parents),
-        author=text(members.get("author"), what),
+        author=beginning(text(members.get("author"), what), MAX_NAME),
         time=decode_time(members.get("time"), what),
-        message=text(members.get("message"), what),
+        message=beginning(text(members.get("message"), what), MAX_MESSAGE),
         signature=optional_text(members, SIGNATURE, what),
     )
+
+
+def check_texts(author: str, message: str) -> None:
+    """Check that an author and a message may be recorded.
+
+    Raises:
+        InvalidInputError: one is too long.
+    """
+    for what, said, most in (("name", author, MAX_NAME), ("message", message, MAX_MESSAGE)):
+        if len(said) > most:
+            raise InvalidInputError(
+                f"The {what} has {len(said):,} letters; {most:,} are the most.",
+                "Put what is longer into a file of the dataset.",
+            )
+
+
+def check_size(data: Buffer, what: str) -> None:
+    """Check that a commit or tag object is one that can be read.
+
+    Raises:
+        IntegrityError: it is too long.
+    """
+    if len(data) > MAX_SIZE:
+        raise IntegrityError(f"{what} has {len(data):,} bytes; {MAX_SIZE:,} are the most.")
+
+
+def beginning(said: str, most: int) -> str:
+    """A text of a commit as far as it is read."""
+    if len(said) <= most:
+        return said
+    note = f" … ({len(said):,} letters)"
+    return said[: most - len(note)] + note
 
 
 def encode_time(time: datetime) -> str:

@@ -130,10 +130,17 @@ def text(value: object, what: str) -> str:
     Raises:
         IntegrityError: it is not.
     """
-    # JSON can escape halves of surrogate pairs, which no UTF-8 can say.
-    if not isinstance(value, str) or any("\ud800" <= char <= "\udfff" for char in value):
+    if not isinstance(value, str) or not _is_unicode(value):
         raise IntegrityError(f"{what} is malformed: {value!r} is not text.")
     return value
+
+
+def _is_unicode(value: str) -> bool:
+    # JSON can escape halves of surrogate pairs, which no UTF-8 can say.
+    try:
+        return value.isascii() or bool(value.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def _verify(value: Mapping[str, Any], what: str) -> None:

@@ -6,7 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from datasets_vc.digest import Buffer, Digest
-from datasets_vc.format.commit import decode_time, encode_time
+from datasets_vc.format.commit import (
+    MAX_MESSAGE,
+    MAX_NAME,
+    beginning,
+    check_size,
+    decode_time,
+    encode_time,
+)
 from datasets_vc.format.json import (
     TAG,
     decode_object,
@@ -51,12 +58,13 @@ def decode_tag(data: Buffer, what: str) -> Tag:
         IntegrityError: the bytes are not a well-formed tag object.
         FormatError: they need a newer version.
     """
+    check_size(data, what)
     members = decode_object(data, TAG, what)
     return Tag(
         object=hex_digest(members.get("object"), what),
         name=text(members.get("name"), what),
-        tagger=text(members.get("tagger"), what),
+        tagger=beginning(text(members.get("tagger"), what), MAX_NAME),
         time=decode_time(members.get("time"), what),
-        message=text(members.get("message"), what),
+        message=beginning(text(members.get("message"), what), MAX_MESSAGE),
         signature=optional_text(members, SIGNATURE, what),
     )

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from datasets_vc.digest import Digest
 from datasets_vc.errors import InvalidInputError
+from datasets_vc.format.commit import check_texts
 from datasets_vc.format.root import Refs, Root
 from datasets_vc.format.signed import Sign, signed
 from datasets_vc.format.tag import Tag, encode_tag
@@ -69,6 +70,7 @@ class Tags(RefSpace):
         """
         if not message.strip():
             raise InvalidInputError("The message is empty.", "Say what it marks: -m MESSAGE")
+        check_texts(tagger, message)
         commit, _ = self._target(name, revision)
         self._check_free(self._store.root(), name)
         now = (time or datetime.now(UTC)).replace(microsecond=0)

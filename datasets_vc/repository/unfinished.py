@@ -21,7 +21,7 @@ from datasets_vc.errors import (
     NotFoundError,
     UnsavedChangesError,
 )
-from datasets_vc.format.commit import Commit, encode_commit
+from datasets_vc.format.commit import Commit, check_texts, encode_commit
 from datasets_vc.format.entries import ENTRY_SCHEMA, FILE, Entry, rows_of
 from datasets_vc.format.signed import signed
 from datasets_vc.history.diff import differing_rows
@@ -169,6 +169,7 @@ def _record(
 def _commit(
     context: Context, state: MergeState, recorder: Recorder, progress: Progress, needed: bytes
 ) -> Digest:
+    check_texts(state.author or recorder.author, state.message)
     with context.store.writer(needed=needed) as writer:
         dataset = _resolved_dataset(context, state, writer, progress)
         if state.kind != "merge" and dataset == context.dataset_of(state.ours):

@@ -14,7 +14,7 @@ from datasets_vc.errors import (
     DatasetError,
     InvalidInputError,
 )
-from datasets_vc.format.commit import Commit, encode_commit
+from datasets_vc.format.commit import Commit, check_texts, encode_commit
 from datasets_vc.format.entries import ENTRY_SCHEMA
 from datasets_vc.format.root import check_ref_name
 from datasets_vc.format.signed import signed
@@ -79,6 +79,7 @@ def _record(
     needed: bytes,
 ) -> CommitResult | None:
     """Make a commit; None if nothing changed."""
+    check_texts(author, message)
     head = context.head
     context.store.refresh()
     with context.store.writer(needed=needed) as writer:
