@@ -9,8 +9,7 @@ from datasets_vc.digest import Digest
 from datasets_vc.errors import DatasetError
 from datasets_vc.format.location import RECIPE, digest_list
 from datasets_vc.format.node import Node
-from datasets_vc.format.recipe import decode_recipe
-from datasets_vc.history.manifest import NodeSource, read_nodes
+from datasets_vc.history.manifest import ChunkSource, read_nodes
 from datasets_vc.history.reachable import digests_of
 from datasets_vc.store.index import ChunkIndex
 
@@ -38,7 +37,7 @@ _Row = tuple[str, Digest, bool]
 
 
 def affected_paths(
-    source: NodeSource, index: ChunkIndex, commits: Mapping[Digest, Digest], lost: Set[Digest]
+    source: ChunkSource, index: ChunkIndex, commits: Mapping[Digest, Digest], lost: Set[Digest]
 ) -> list[Affected]:
     """The paths that need one of some lost chunks, in order.
 
@@ -56,7 +55,7 @@ def affected_paths(
     return [Affected(*row, tuple(commits)) for row, commits in sorted(found.items())]
 
 
-def _files_of(source: NodeSource, index: ChunkIndex, lost: Set[Digest]) -> set[Digest]:
+def _files_of(source: ChunkSource, index: ChunkIndex, lost: Set[Digest]) -> set[Digest]:
     """The files of which a piece is lost."""
     found = set()
     for table in index.tables:
@@ -65,11 +64,10 @@ def _files_of(source: NodeSource, index: ChunkIndex, lost: Set[Digest]) -> set[D
             if recipe in lost:
                 continue
             try:
-                (data,) = source.read_many([recipe])
-                pieces = decode_recipe(data, "").digests
+                (made_of,) = source.read_recipes([recipe])
             except DatasetError:
                 continue
-            if not lost.isdisjoint(pieces):
+            if not lost.isdisjoint(made_of.digests):
                 found.add(recipe)
     return found
 
@@ -77,7 +75,7 @@ def _files_of(source: NodeSource, index: ChunkIndex, lost: Set[Digest]) -> set[D
 class _Looking:
     """Goes down manifests; what is below a node is looked at once."""
 
-    def __init__(self, source: NodeSource, index: ChunkIndex, lost: Set[Digest]) -> None:
+    def __init__(self, source: ChunkSource, index: ChunkIndex, lost: Set[Digest]) -> None:
         self._source = source
         self._index = index
         self._lost = lost

@@ -11,37 +11,26 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import pyarrow as pa
 
 from datasets_vc.digest import Buffer, Digest
 from datasets_vc.errors import DatasetError, IntegrityError
 from datasets_vc.format.commit import decode_commit
 from datasets_vc.format.json import TAG, form_of
 from datasets_vc.format.location import RECIPE, digest_list
-from datasets_vc.format.node import MAX_LEVELS, Node, decode_node, node_ends
-from datasets_vc.format.recipe import decode_recipe
+from datasets_vc.format.node import MAX_LEVELS, Node, decode_node
 from datasets_vc.format.run import check_run_input, decode_run_input
 from datasets_vc.format.tag import decode_tag
+from datasets_vc.history.claims import Said, problem_with, said_by
 from datasets_vc.history.holders import run_holder, run_ids
-from datasets_vc.history.manifest import NodeSource
+from datasets_vc.history.manifest import ChunkSource
 from datasets_vc.history.reachable import Holder, digests_of
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.store import Store
-from datasets_vc.store.index import Places
+from datasets_vc.store.index import ChunkIndex, Places
 from datasets_vc.store.inspect import Inspection, Sample
 
 _AT_ONCE = 256
-
-
-@dataclass(frozen=True, slots=True)
-class _Said:
-    """What a node above says of a node; `after` is the first path after it, `last` if none is."""
-
-    first: str
-    entries: int
-    bytes: int
-    after: str | None
-    last: bool
+_UNACCOUNTED = "No version has its file, and its pieces are not here: nobody can prove it."
 
 
 @dataclass
@@ -61,7 +50,7 @@ class Meaning:
 
 def inspect_meaning(
     store: Store,
-    source: NodeSource,
+    source: ChunkSource,
     holders: Sequence[Holder],
     found: Inspection,
     *,
@@ -88,7 +77,9 @@ def inspect_meaning(
 
 
 class _Looking:
-    def __init__(self, store: Store, source: NodeSource, found: Inspection, complete: bool) -> None:
+    def __init__(
+        self, store: Store, source: ChunkSource, found: Inspection, complete: bool
+    ) -> None:
         self._store = store
         self._source = source
         self._found = found
@@ -165,7 +156,7 @@ class _Looking:
 
     def manifests(self) -> None:
         """All nodes of all datasets, from the top level down."""
-        levels: list[dict[Digest, set[_Said | None]]] = [{} for _ in range(MAX_LEVELS + 1)]
+        levels: list[dict[Digest, set[Said | None]]] = [{} for _ in range(MAX_LEVELS + 1)]
         for digest, node in self._nodes(list(self.datasets)):
             levels[node.level][digest] = {None}
         for level in reversed(range(MAX_LEVELS)):
@@ -176,11 +167,11 @@ class _Looking:
             levels[level] = {}
 
     def _look_at(
-        self, digest: Digest, node: Node, level: int, said: set[_Said | None]
-    ) -> list[tuple[Digest, _Said]]:
+        self, digest: Digest, node: Node, level: int, said: set[Said | None]
+    ) -> list[tuple[Digest, Said]]:
         """Look at a node; returns what it says of those below it."""
         self._found.count("node")
-        problem = _problem_with(node, level, said)
+        problem = problem_with(node, level, said)
         if problem:
             self._found.find("node", digest, problem)
         if node.level != level:
@@ -188,7 +179,7 @@ class _Looking:
         if not level:
             self._look_at_files(digest, node)
             return []
-        return _children(node, said)
+        return said_by(node, said)
 
     def _look_at_files(self, digest: Digest, node: Node) -> None:
         """Make sure that the files of a leaf are there, and as long as their entries say."""
@@ -213,26 +204,53 @@ class _Looking:
     def recipes(self, sample: Sample, progress: Progress) -> None:
         """Files that are stored in pieces; they, or a sample of them, are put together."""
         recipes = sorted(self._recipes.keys() - self._found.bad)
+        others = sorted(_listed_recipes(self._found.index) - self._recipes.keys() - self._found.bad)
         random.Random(sample.seed).shuffle(recipes)
-        progress.begin("Putting files together", len(recipes), "files")
+        progress.begin("Putting files together", len(recipes) + len(others), "files")
         for number, file in enumerate(recipes):
             self._recipe(file, whole=sample.whole or number <= sample.fraction * len(recipes))
+            progress.advance(1)
+        for file in others:
+            self._unaccounted(file)
             progress.advance(1)
         progress.end()
 
     def _recipe(self, file: Digest, *, whole: bool) -> None:
-        data = self._read(file, "recipe")
-        if data is None:
+        pieces = self._pieces(file)
+        if not pieces:
             return
         self._found.count("recipe")
-        try:
-            pieces = decode_recipe(data, f"The recipe of file {file.hex()}").digests
-        except DatasetError as error:
-            self._bad("recipe", file, error.message)
-            return
         here = self._present(pieces, "piece")
         if not whole or len(here) < len(set(pieces)) or self._found.bad.intersection(pieces):
             return
+        self._put_together(file)
+
+    def _unaccounted(self, file: Digest) -> None:
+        """A recipe that no version and no run needs, as far as is known.
+
+        What is left of a version that was deleted makes its file. What does not was never proved:
+        it came from a store that lies, or its pieces were dropped.
+        """
+        pieces = self._pieces(file)
+        if not pieces:
+            return
+        self._found.count("recipe")
+        if self._found.index.contains(pieces).all():
+            if not self._found.bad.intersection(pieces):
+                self._put_together(file)
+        elif not (self._complete or self.meaning.absent or self.meaning.missing):
+            self._bad("recipe", file, _UNACCOUNTED)
+
+    def _pieces(self, file: Digest) -> Sequence[Digest]:
+        """What a recipe names; nothing if it cannot be read."""
+        try:
+            (recipe,) = self._source.read_recipes([file])
+        except DatasetError as error:
+            self._bad("recipe", file, error.message)
+            return ()
+        return recipe.digests
+
+    def _put_together(self, file: Digest) -> None:
         try:
             if self._source is self._store:
                 for _ in self._store.iter_file(file):
@@ -292,47 +310,9 @@ class _Looking:
         return self._found.index.find(digest) is not None
 
 
-def _children(node: Node, said: set[_Said | None]) -> list[tuple[Digest, _Said]]:
-    """What a node says of its children."""
-    rows = node.rows
-    rightmost = all(each is None or each.last for each in said)
-    firsts = rows.column("path").to_pylist()
-    entries, sizes = rows.column("entries").to_pylist(), rows.column("bytes").to_pylist()
-    ends = {each.after for each in said if each}
-    after = [*firsts[1:], min((end for end in ends if end), default=None)]
-    last = len(firsts) - 1
-    return [
-        (child, _Said(firsts[at], entries[at], sizes[at], after[at], rightmost and at == last))
-        for at, child in enumerate(digest_list(digests_of(rows)))
-    ]
-
-
-def _problem_with(node: Node, level: int, said: set[_Said | None]) -> str:
-    """What is wrong with a node, beside the others, or an empty string."""
-    if node.level != level:
-        return "It is at the wrong level of a manifest."
-    rows = node.rows
-    paths = rows.column("path").to_pylist()
-    if not paths:
-        return "" if said == {None} else "It is empty."
-    if level and len(paths) == 1 and None in said:
-        return "It is the root of a manifest, and has a single child."
-    ends = node_ends([path.encode() for path in paths], level)
-    if any(end != len(paths) for end in ends):
-        return "It does not end where its paths say."
-    if not ends and not all(each is None or each.last for each in said):
-        return "It ends where its paths do not say so, and is not the last."
-    entries = _sum(rows, "entries") if level else len(paths)
-    size = _sum(rows, "bytes" if level else "size")
-    for each in said:
-        if each is None:
-            continue
-        if (each.first, each.entries, each.bytes) != (paths[0], entries, size):
-            return "It has not the first path, the entries or the bytes that the node above says."
-        if each.after is not None and paths[-1] >= each.after:
-            return "Its paths go beyond those of the next node."
-    return ""
-
-
-def _sum(rows: pa.RecordBatch, column: str) -> int:
-    return int(rows.column(column).to_numpy().sum())
+def _listed_recipes(index: ChunkIndex) -> set[Digest]:
+    return {
+        file
+        for table in index.tables
+        for file in digest_list(table.digests[table.locations["codec"] == RECIPE])
+    }

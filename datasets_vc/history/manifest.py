@@ -26,6 +26,7 @@ from datasets_vc.format.node import (
     encode_nodes,
     node_ends,
 )
+from datasets_vc.format.recipe import Recipe
 from datasets_vc.history.children import Child, check_child, check_unrepeated, children_of
 from datasets_vc.memory import give_back
 
@@ -45,6 +46,12 @@ class NodeSource(Protocol):
     """Whatever has nodes: a `Store`, or one together with nodes that are nowhere stored."""
 
     def read_many(self, digests: Sequence[Digest]) -> list[Buffer]: ...
+
+
+class ChunkSource(NodeSource, Protocol):
+    """Whatever has nodes, and knows what the files of a store are made of."""
+
+    def read_recipes(self, files: Sequence[Digest]) -> list[Recipe]: ...
 
 
 class HashOnly:

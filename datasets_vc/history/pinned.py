@@ -20,7 +20,6 @@ from datasets_vc.errors import (
 )
 from datasets_vc.format.location import RECIPE
 from datasets_vc.format.lock import Lock, decode_lock
-from datasets_vc.format.recipe import decode_recipe
 from datasets_vc.history.commits import read_commit
 from datasets_vc.history.confined import address_of, place_of
 from datasets_vc.history.manifest import Manifest
@@ -132,9 +131,5 @@ def _holds(store: Store, dataset: Digest) -> bool:
     if not places.found.all():
         return False
     recipes = [files[row] for row in np.flatnonzero(places.rows["codec"] == RECIPE).tolist()]
-    pieces = [
-        piece
-        for digest, data in zip(recipes, store.read_many(recipes), strict=True)
-        for piece in decode_recipe(data, f"The recipe of file {digest.hex()}").digests
-    ]
+    pieces = [piece for recipe in store.read_recipes(recipes) for piece in recipe.digests]
     return bool(store.index.contains(pieces).all())

@@ -20,10 +20,9 @@ from datasets_vc.format.header import NODE
 from datasets_vc.format.json import COMMIT, RUN_INPUT, TAG, form_of, hex_digest
 from datasets_vc.format.location import DigestKeys, digest_keys
 from datasets_vc.format.node import MAX_LEVELS, decode_node
-from datasets_vc.format.recipe import decode_recipe
 from datasets_vc.format.run import decode_run_input
 from datasets_vc.format.tag import decode_tag
-from datasets_vc.history.manifest import NodeSource, read_nodes
+from datasets_vc.history.manifest import ChunkSource, read_nodes
 from datasets_vc.store.index import ChunkIndex
 from datasets_vc.store.marks import Marks, Rows
 
@@ -51,7 +50,7 @@ class Holder:
     packs: tuple[Digest, ...] = ()
 
 
-def mark_held(index: ChunkIndex, source: NodeSource, holders: Sequence[Holder]) -> Marks:
+def mark_held(index: ChunkIndex, source: ChunkSource, holders: Sequence[Holder]) -> Marks:
     """Mark what holders reach, each with a bit of its own.
 
     Chunks that are not in the index are passed over: a store may be partial.
@@ -76,7 +75,7 @@ def mark_held(index: ChunkIndex, source: NodeSource, holders: Sequence[Holder]) 
     return marks
 
 
-def mark_below(marks: Marks, source: NodeSource, rows: Rows) -> None:
+def mark_below(marks: Marks, source: ChunkSource, rows: Rows) -> None:
     """Mark some rows with the spare bit, and what lies below them as far as it is there."""
     walk = _Walk(marks, source, strict=False)
     walk.add_chunks(rows, marks.spare)
@@ -86,7 +85,7 @@ def mark_below(marks: Marks, source: NodeSource, rows: Rows) -> None:
 class _Walk:
     """Marks what lies below commits, datasets and chunks; holders are the bits of a number."""
 
-    def __init__(self, marks: Marks, source: NodeSource, *, strict: bool = True) -> None:
+    def __init__(self, marks: Marks, source: ChunkSource, *, strict: bool = True) -> None:
         self._marks = marks
         self._source = source
         self._strict = strict
@@ -106,7 +105,8 @@ class _Walk:
         """Mark chunks, and go on with what they name if they are metadata."""
         rows = rows[rows >= 0]
         self._marks.mark(rows, self._marks.bits_of(holders))
-        meta = rows[self._marks.metadata()[rows]] if len(rows) else rows
+        single = self._marks.metadata() & ~self._marks.recipes()
+        meta = rows[single[rows]] if len(rows) else rows
         for some in _groups(meta):
             names = self._marks.names(some)
             for name, data in zip(names, self._source.read_many(names), strict=True):
@@ -195,10 +195,8 @@ class _Walk:
         marks = self._marks
         for some in _groups(np.flatnonzero(marks.recipes() & marks.held & ~self._known)):
             names = marks.names(some)
-            for row, name, data in zip(
-                some.tolist(), names, self._source.read_many(names), strict=True
-            ):
-                pieces = marks.rows(decode_recipe(data, f"The recipe of {name.hex()}").digests)
+            for row, recipe in zip(some.tolist(), self._source.read_recipes(names), strict=True):
+                pieces = marks.rows(recipe.digests)
                 marks.mark(pieces[pieces >= 0], marks.bits[row])
 
     def _mark(self, names: Sequence[Digest], holders: int) -> None:

@@ -9,6 +9,7 @@ from datasets_vc.digest import DIGEST_SIZE, MIN_PREFIX, Digest, is_hex
 from datasets_vc.errors import InvalidInputError, NotFoundError
 from datasets_vc.format.header import NODE
 from datasets_vc.format.json import COMMIT, TAG, form_of
+from datasets_vc.format.location import RECIPE
 from datasets_vc.format.pack import METADATA
 from datasets_vc.format.root import Root
 from datasets_vc.history.commits import read_commit
@@ -105,6 +106,8 @@ def _by_prefix(
     if len(prefix) > 2 * DIGEST_SIZE:
         return None
     found = store.index.with_prefix(prefix, METADATA)
+    if not found and len(prefix) == 2 * DIGEST_SIZE:
+        _refuse_recipe(store, Digest(bytes.fromhex(prefix)))
     candidates = [
         digest
         for digest, data in zip(found, store.read_many(found), strict=True)
@@ -116,6 +119,17 @@ def _by_prefix(
             "Give more digits.",
         )
     return candidates[0] if candidates else None
+
+
+def _refuse_recipe(store: Store, digest: Digest) -> None:
+    """Make sure that what is no commit and no dataset is not a lie.
+
+    Raises:
+        IntegrityError: a recipe is stored under it, which no commit and no dataset can be.
+    """
+    place = store.find(digest)
+    if place is not None and place.codec == RECIPE:
+        store.read(digest)
 
 
 def _step(store: Store, digest: Digest, kind: str, number: int, text: str) -> Digest:

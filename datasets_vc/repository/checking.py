@@ -27,10 +27,10 @@ from datasets_vc.store.inspect import Finding, Inspection, Sample, inspect_objec
 from datasets_vc.store.marks import Marks, Mask
 from datasets_vc.store.names import QUARANTINE, damaged_name
 from datasets_vc.store.repair import forget, rebuild_index
+from datasets_vc.sync.fetch import fetch_files
 from datasets_vc.sync.remotes import connect
 from datasets_vc.sync.runs import finished_runs, receive_runs, send_runs
 from datasets_vc.sync.sending import send
-from datasets_vc.sync.transfer import receive
 
 _ROUNDS = 5
 _LOST = "It is lost: no remote and no file of the workspace has its bytes."
@@ -246,7 +246,7 @@ class _Checker:
             with suppress(*OF_A_REMOTE):
                 other = connect(config, self._store).store
                 some = [each for each in lost if other.find(each) is not None]
-                receive(self._store, other, some, self._progress)
+                fetch_files(self._store, other, some, self._progress)
 
     def _from_files(self, look: _Look, lost: Sequence[Digest]) -> None:
         """Get files from the workspace that still have the bytes which some version needs."""

@@ -14,9 +14,10 @@ from datasets_vc.config import read_config
 from datasets_vc.digest import Buffer, Digest
 from datasets_vc.format.location import digest_list
 from datasets_vc.format.pack import METADATA
+from datasets_vc.format.recipe import Recipe
 from datasets_vc.format.root import Root
 from datasets_vc.history.holders import ref_holders, run_holders
-from datasets_vc.history.manifest import NodeSource
+from datasets_vc.history.manifest import ChunkSource
 from datasets_vc.history.reachable import Holder, mark_below, mark_held
 from datasets_vc.repository.context import Context
 from datasets_vc.store import Store
@@ -158,7 +159,7 @@ def held_here(context: Context, store: Store) -> Callable[[ChunkIndex, Root], Ma
     return held
 
 
-def mark_young(source: NodeSource) -> Callable[[Marks, Rows], None]:
+def mark_young(source: ChunkSource) -> Callable[[Marks, Rows], None]:
     """Marks garbage that is not old enough, and what that needs."""
     return lambda marks, rows: mark_below(marks, source, rows)
 
@@ -223,6 +224,10 @@ class Nearby:
             if some:
                 found |= zip(some, store.read_many(some), strict=True)
         return [found[each] for each in digests]
+
+    def read_recipes(self, files: Sequence[Digest]) -> list[Recipe]:
+        """Those of the store itself: no digest covers them, so others' may say something else."""
+        return self._store.read_recipes(files)
 
 
 def _few(holders: Sequence[Holder]) -> list[Holder]:

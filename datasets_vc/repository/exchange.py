@@ -28,11 +28,11 @@ from datasets_vc.repository.results import SyncResult, Transfer
 from datasets_vc.runs.origin import note_received
 from datasets_vc.store.heal import heal
 from datasets_vc.sync.closure import lacks_nodes
-from datasets_vc.sync.fetch import update_tracking
+from datasets_vc.sync.fetch import fetch_files, update_tracking
 from datasets_vc.sync.push import push_refs
 from datasets_vc.sync.remotes import Connection, connect
 from datasets_vc.sync.runs import Outgoing, outgoing, receive_runs, send_runs
-from datasets_vc.sync.transfer import Moved, receive
+from datasets_vc.sync.transfer import Moved
 from datasets_vc.workspace.part import Part
 
 
@@ -127,7 +127,8 @@ def fetch_all(
         depth: how much of the history; see `bring_history`.
     """
     local, remote, root = context.store, connection.store, connection.root
-    moved = receive(local, remote, [lost for lost in heal(local) if remote.find(lost)], progress)
+    lost = [each for each in heal(local) if remote.find(each)]
+    moved = fetch_files(local, remote, lost, progress)
     moved += bring_history(context, connection, name, depth)
     context.remotes.remember(name, root)
     check(root.branches)

@@ -163,6 +163,6 @@ def _checkpoint(folder: Path, name: str) -> bytes:
 def _packs_of(store: Store, dataset: Digest) -> list[Digest]:
     """The packs that hold the files of a dataset."""
     index = store.index
-    found = index.locate(dataset_chunks(store, dataset, index))
+    found = index.locate(dataset_chunks(store, dataset))
     packs = [index.packs[number] for number in set(found.rows["pack"][found.found].tolist())]
     return [pack.digest for pack in packs if pack.category == DATA]

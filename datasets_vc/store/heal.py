@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import replace
 
@@ -16,7 +15,7 @@ from datasets_vc.store.store import Store
 from datasets_vc.store.verify import is_wrong, verify_chunk
 
 
-def heal(store: Store, lies: Collection[Digest] = ()) -> list[Digest]:
+def heal(store: Store) -> list[Digest]:
     """Move the sound chunks of damaged packs to new ones and forget the others.
 
     A pack with damaged chunks goes to quarantine: somebody may still get something out of it.
@@ -25,15 +24,10 @@ def heal(store: Store, lies: Collection[Digest] = ()) -> list[Digest]:
     than the index says; contents of other packs are not read. A recipe that makes something else
     than the file that it is stored under is forgotten, too. What is forgotten can be fetched.
 
-    Args:
-        lies: recipes to forget, whatever pack they are in.
-
     Returns:
         The digests that the store has lost.
     """
     bad = _damaged_packs(store)
-    found = [place for lie in lies if (place := store.find(lie)) and place.codec == RECIPE]
-    bad += dict.fromkeys(place.pack for place in found if place.pack not in bad)
     if not bad:
         return []
     names = frozenset(pack.digest for pack in bad)
@@ -47,7 +41,7 @@ def heal(store: Store, lies: Collection[Digest] = ()) -> list[Digest]:
             payload = data[place.offset : place.end]
             try:
                 verify_chunk(place, payload, store.url)
-                if place.codec == RECIPE and _is_lie(store, place.digest, lies):
+                if place.codec == RECIPE and is_wrong(store, place.digest):
                     raise IntegrityError("It makes another file.")
             except IntegrityError:
                 lost.append(place.digest)
@@ -67,10 +61,6 @@ def heal(store: Store, lies: Collection[Digest] = ()) -> list[Digest]:
         store.backend.delete(damaged_name(name))
     store.forget_packs(names)
     return [digest for digest in lost if store.find(digest) is None]
-
-
-def _is_lie(store: Store, recipe: Digest, lies: Collection[Digest]) -> bool:
-    return recipe in lies or (not lies and is_wrong(store, recipe))
 
 
 def _same(root: Root) -> Root:

@@ -120,6 +120,21 @@ class ChunkIndex:
                 found[start + some] = True
         return found
 
+    def contains_chunks(self, digests: Digests) -> NDArray[np.bool_]:
+        """Which of `digests` the index has as single chunks: not as recipes, which may lie."""
+        keys = as_keys(digests)
+        found = np.zeros(len(keys), bool)
+        for start in range(0, len(keys), _AT_ONCE):
+            for some, locations, _ in self._matches(keys[start : start + _AT_ONCE]):
+                found[start + some] = locations["codec"] != RECIPE
+        return found
+
+    def recipes_among(self, digests: Digests) -> tuple[Digest, ...]:
+        """Those of `digests` that the index has as recipes."""
+        keys = as_keys(digests)
+        listed = keys[self.contains(keys)]
+        return tuple(digest_list(listed[~self.contains_chunks(listed)]))
+
     def locate(self, digests: Digests) -> Places:
         """Where `digests` lie, many at a time."""
         keys = as_keys(digests)
@@ -207,7 +222,7 @@ class ChunkIndex:
         return unique(joined(found))
 
     def with_prefix(self, prefix: str, category: int) -> list[Digest]:
-        """The digests, in packs of that category, whose hex form begins with `prefix`."""
+        """The chunks, but no recipes, in packs of that category whose hex begins with `prefix`."""
         low = bytes.fromhex(prefix.ljust(2 * DIGEST_SIZE, "0"))
         high = bytes.fromhex(prefix.ljust(2 * DIGEST_SIZE, "f"))
         matches: set[Digest] = set()
@@ -216,13 +231,30 @@ class ChunkIndex:
             first = int(np.searchsorted(table.digests, bounds[0]))
             last = int(np.searchsorted(table.digests, bounds[1], side="right"))
             packs = table.locations["pack"][first:last].tolist()
+            codecs = table.locations["codec"][first:last].tolist()
             names = digest_list(table.digests[first:last])
             matches.update(
                 name
-                for name, pack in zip(names, packs, strict=True)
-                if table.packs[pack].category == category
+                for name, pack, codec in zip(names, packs, codecs, strict=True)
+                if table.packs[pack].category == category and codec != RECIPE
             )
         return sorted(matches)
+
+
+def without_recipes(table: IndexTable, files: DigestKeys) -> IndexTable:
+    """A table less the recipes that it has of some files; the same one if it has none."""
+    if not len(files) or not len(table.digests):
+        return table
+    at = np.searchsorted(table.digests, files)
+    at[at == len(table.digests)] = 0
+    gone = at[(table.digests[at] == files) & (table.locations["codec"][at] == RECIPE)]
+    if not len(gone):
+        return table
+    kept = np.delete(np.arange(len(table.digests)), gone)
+    rest = IndexTable(table.packs, table.digests[kept], table.locations[kept])
+    used = {table.packs[pack].digest for pack in np.unique(rest.locations["pack"]).tolist()}
+    unused = {pack.digest for pack in table.packs} - used
+    return merge_tables([rest], frozenset(unused))
 
 
 def rows_in(table: IndexTable, packs: Container[Digest]) -> NDArray[np.bool_]:

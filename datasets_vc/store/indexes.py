@@ -10,9 +10,10 @@ from datasets_vc.backends.base import Backend
 from datasets_vc.digest import Buffer, Digest, Hasher, digest_of
 from datasets_vc.errors import IntegrityError, NotFoundError
 from datasets_vc.format.index import IndexTable, decode_index, index_parts
+from datasets_vc.format.location import digest_keys
 from datasets_vc.memory import let_go
 from datasets_vc.store.growth import ready
-from datasets_vc.store.index import merge_tables
+from datasets_vc.store.index import ChunkIndex, merge_tables, without_recipes
 from datasets_vc.store.names import index_name
 
 _FACTOR = 4
@@ -72,6 +73,7 @@ class IndexObjects:
         new: Sequence[IndexTable],
         retire: frozenset[Digest],
         avoid: Container[Digest] = (),
+        superseded: Sequence[Digest] = (),
     ) -> tuple[Digest, ...]:
         """Write an index object for `new` and the live ones that it pays to merge with it.
 
@@ -79,18 +81,23 @@ class IndexObjects:
 
         Args:
             avoid: names that no new object may have.
+            superseded: what the live ones have as a recipe, and `new` has anew.
 
         Returns:
             What is live then, once a root lists it.
         """
-        tables = {digest: self.read(digest) for digest in live}
+        before = {digest: self.read(digest) for digest in live}
+        keys = digest_keys(superseded)
+        keys = keys[ChunkIndex(new).contains(keys)]
+        tables = {digest: without_recipes(table, keys) for digest, table in before.items()}
         order = sorted(live, key=lambda digest: len(tables[digest].digests))
         rows = sum(len(table.digests) for table in new)
         count = ready(sorted([rows, *(len(tables[digest].digests) for digest in live)]), _FACTOR)
         merged, alone = [*new], []
         for place, digest in enumerate(order, 1):
             table = tables[digest]
-            touched = any(pack.digest in retire for pack in table.packs)
+            touched = table is not before[digest]
+            touched |= any(pack.digest in retire for pack in table.packs)
             if place < count or (touched and len(table.digests) <= rows):
                 merged.append(tables.pop(digest))
                 rows += len(table.digests)

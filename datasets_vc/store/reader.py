@@ -1,13 +1,15 @@
-"""Reading chunks and files back, verified, from memory maps or by ranged requests."""
+"""Reading chunks and files back, verified, from memory maps or by ranged requests.
+
+Whoever makes a store makes its index and its checksums, too: these find damage, and no lie. So
+what is read is held against its digest, wherever it lies.
+"""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from threading import Lock
-from typing import NamedTuple
 
 from datasets_vc.backends.base import Backend
 from datasets_vc.digest import Buffer, Digest, checksum_of, digest_of
@@ -18,47 +20,12 @@ from datasets_vc.memory import let_go
 from datasets_vc.store.chunking import decode
 from datasets_vc.store.index import ChunkIndex, Place
 from datasets_vc.store.names import damaged_name, pack_name
+from datasets_vc.store.spans import Extent, Piece, Pieces, RecipeId, Span, coalesce
 
 _MAX_MAPS = 1024
-_MAX_GAP = 1 << 20
 _PARALLEL_REQUESTS = 8
-
-
-class Extent(NamedTuple):
-    """Bytes of a file; with a pack, they are those from `offset` on of that pack, a local file."""
-
-    data: Buffer
-    pack: Digest | None = None
-    offset: int = 0
-
-
-class Piece(NamedTuple):
-    """A chunk of `size` bytes; if it is one of several of a file, of the one with that recipe."""
-
-    digest: Digest
-    size: int
-    recipe: Digest | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Places in one pack that one request reads: bytes [start, end)."""
-
-    start: int
-    end: int
-    places: tuple[Place, ...]
-
-
-def coalesce(places: Sequence[Place], gap: int = _MAX_GAP) -> list[Span]:
-    """Group places of one pack into requests, bridging at most `gap` unwanted bytes at a time."""
-    spans: list[Span] = []
-    for place in sorted(places, key=lambda place: place.offset):
-        if spans and place.offset - spans[-1].end <= gap:
-            last = spans.pop()
-            spans.append(Span(last.start, max(last.end, place.end), (*last.places, place)))
-        else:
-            spans.append(Span(place.offset, place.end, (place,)))
-    return spans
+_REMEMBERED_FROM = 1 << 18
+"""Bytes; of longer chunks that are mapped it is remembered that they match their digest."""
 
 
 class MissingPackError(IntegrityError):
@@ -69,7 +36,7 @@ class MissingPackError(IntegrityError):
 
 
 class WrongRecipeError(IntegrityError):
-    """A recipe makes something else than the file that it is stored under."""
+    """A recipe makes something else than what it is stored under, or stands for what is no file."""
 
 
 class WrongSizeError(IntegrityError):
@@ -83,13 +50,27 @@ class Reader:
         self._backend = backend
         self._maps: OrderedDict[Digest, memoryview] = OrderedDict()
         self._lock = Lock()
-        self._confirmed: set[Digest] = set()
+        self._confirmed: set[RecipeId] = set()
+        self._matching: dict[Digest, set[tuple[Digest, int, int, int]]] = {}
 
     def chunks(self, index: ChunkIndex, digests: Sequence[Digest]) -> list[Buffer]:
-        """Chunks, verified and decoded, in the order asked for."""
+        """Chunks, verified and decoded, in the order asked for; none of them a recipe."""
         places = self.locate(index, digests)
+        for place in places:
+            self._refuse_recipe(place)
         payloads = self._payloads(places)
         return [self._decode(place, payloads[place.digest]) for place in places]
+
+    def recipes(self, index: ChunkIndex, files: Sequence[Digest]) -> list[Recipe]:
+        """What files are made of, in the order asked for; a single chunk is made of itself."""
+        places = self.locate(index, files)
+        payloads = self._payloads([place for place in places if place.codec == RECIPE])
+        return [
+            self._recipe(place, payloads[place.digest])[0]
+            if place.codec == RECIPE
+            else Recipe((place.digest,), (place.raw,))
+            for place in places
+        ]
 
     def files(
         self, index: ChunkIndex, digests: Sequence[Digest], sizes: Sequence[int] | None = None
@@ -106,13 +87,14 @@ class Reader:
         payloads = self._payloads(places)
         files = []
         for row, place in enumerate(places):
-            data = self._decode(place, payloads[place.digest])
-            if place.codec == RECIPE:
-                recipe = decode_recipe(data, _recipe_of(place))
-                if sizes is not None:
-                    check_size(place.digest, recipe.size, sizes[row])
-                data = self._assemble(index, place, recipe)
-            files.append(data)
+            payload = payloads[place.digest]
+            if place.codec != RECIPE:
+                files.append(self._decode(place, payload))
+                continue
+            recipe, content = self._recipe(place, payload)
+            if sizes is not None:
+                check_size(place.digest, recipe.size, sizes[row])
+            files.append(self._assemble(index, place, recipe, content))
         return files
 
     def extent(self, index: ChunkIndex, piece: Piece) -> Extent:
@@ -124,33 +106,32 @@ class Reader:
         raw = place.codec == RAW and self._map(place) is not None
         return Extent(data, place.pack.digest if raw else None, place.offset)
 
-    def pieces(self, index: ChunkIndex, digest: Digest) -> list[Piece]:
+    def pieces(self, index: ChunkIndex, digest: Digest) -> Pieces:
         """The chunks of a file; itself, where it is one."""
         (place,) = self.locate(index, [digest])
         if place.codec != RECIPE:
-            return [Piece(digest, place.raw)]
-        data = self._decode(place, self._payloads([place])[digest])
-        recipe = decode_recipe(data, _recipe_of(place))
-        return [
-            Piece(piece, size, digest)
-            for piece, size in zip(recipe.digests, recipe.lengths, strict=True)
-        ]
+            return Pieces([Piece(digest, place.raw)])
+        recipe, content = self._recipe(place, self._payloads([place])[digest])
+        pairs = zip(recipe.digests, recipe.lengths, strict=True)
+        return Pieces([Piece(piece, size, digest) for piece, size in pairs], content)
 
-    def confirm(self, index: ChunkIndex, digest: Digest, found: Digest) -> None:
+    def confirm(self, index: ChunkIndex, recipe: RecipeId, found: Digest) -> None:
         """Make sure that the chunks of a recipe make the file that it is stored under.
 
-        Every chunk is checked by itself; that they belong together is checked once a file. A recipe
-        that lies is marked like damage, so that the next `pull` forgets it.
+        Every chunk is checked by itself; that they belong together is checked once for the bytes
+        of a recipe: another one may come under the same digest. One that lies is marked like
+        damage, so that the next `pull` forgets it.
 
         Raises:
             IntegrityError: they make something else.
         """
-        if found != digest:
-            raise self._wrong_recipe(index, digest, "what it makes does not match its digest")
-        self._confirmed.add(digest)
+        if found != recipe.file:
+            problem = "what it makes does not match its digest"
+            raise self._wrong_recipe(index, recipe.file, problem)
+        self._confirmed.add(recipe)
 
-    def is_confirmed(self, digest: Digest) -> bool:
-        return digest in self._confirmed
+    def is_confirmed(self, recipe: RecipeId) -> bool:
+        return recipe in self._confirmed
 
     def stored(self, places: Sequence[Place]) -> list[Buffer]:
         """Payloads as they are stored, verified but not decoded."""
@@ -162,6 +143,7 @@ class Reader:
         with self._lock:
             for pack in packs:
                 self._maps.pop(pack, None)
+                self._matching.pop(pack, None)
 
     def let_go(self) -> None:
         """Give back the memory that reading from maps has taken."""
@@ -181,7 +163,9 @@ class Reader:
             )
         return found.places()
 
-    def _assemble(self, index: ChunkIndex, file: Place, recipe: Recipe) -> Buffer:
+    def _assemble(
+        self, index: ChunkIndex, file: Place, recipe: Recipe, content: RecipeId
+    ) -> Buffer:
         places = self.locate(index, recipe.digests)
         for place, size in zip(places, recipe.lengths, strict=True):
             self._check_piece(index, file.digest, place, size)
@@ -189,8 +173,8 @@ class Reader:
         pieces = [self._decode(place, payloads[place.digest]) for place in places]
         whole = self._one_slice(places)
         data = whole if whole is not None else b"".join(pieces)
-        if not self.is_confirmed(file.digest):
-            self.confirm(index, file.digest, digest_of(data))
+        if not self.is_confirmed(content):
+            self.confirm(index, content, digest_of(data))
         return data
 
     def _one_slice(self, places: Sequence[Place]) -> memoryview | None:
@@ -238,18 +222,50 @@ class Reader:
                     ]
         return payloads
 
+    def _recipe(self, place: Place, payload: Buffer) -> tuple[Recipe, RecipeId]:
+        """A recipe, which nothing but the whole file can prove, and what to call these bytes."""
+        what = _recipe_of(place)
+        data = decode(self._checked(place, payload), place.codec, place.raw, what)
+        return decode_recipe(data, what), RecipeId(place.digest, digest_of(data))
+
     def _decode(self, place: Place, payload: Buffer) -> Buffer:
+        """A chunk that is no recipe, held against its digest."""
+        self._refuse_recipe(place)
         what = f"Chunk {place.digest.hex()} in pack {place.pack.digest.hex()}"
         data = decode(self._checked(place, payload), place.codec, place.raw, what)
-        # A checksum finds damage, not a lie: what has not been fetched was never held against its
-        # digest.
-        if place.codec != RECIPE and self._map(place) is None and digest_of(data) != place.digest:
-            raise IntegrityError(
-                f"{what} of {self._backend.url} is not what it is stored as: it does not match its "
-                "digest.",
-                "Read that version from another store that has it.",
-            )
-        return data
+        if self._matches(place, data):
+            return data
+        self._mark_damaged(place)
+        raise IntegrityError(
+            f"{what} of {self._backend.url} is not what it is stored as: it does not match its "
+            "digest.",
+            "Read that version from another store that has it.",
+        )
+
+    def _matches(self, place: Place, data: Buffer) -> bool:
+        """Whether a chunk has its digest; of a long one that stays mapped it is found out once."""
+        if place.raw < _REMEMBERED_FROM:
+            return digest_of(data) == place.digest
+        known = self._matching.get(place.pack.digest, set())
+        row = place.digest, place.offset, place.stored, place.codec
+        if row in known:
+            return True
+        if digest_of(data) != place.digest:
+            return False
+        with self._lock:
+            if place.pack.digest in self._maps:
+                self._matching.setdefault(place.pack.digest, set()).add(row)
+        return True
+
+    def _refuse_recipe(self, place: Place) -> None:
+        if place.codec != RECIPE:
+            return
+        self._mark_damaged(place)
+        raise WrongRecipeError(
+            f"Chunk {place.digest.hex()} in {self._backend.url} is stored as a recipe, which only "
+            "a file can be.",
+            "Read that version from another store that has it.",
+        )
 
     def _checked(self, place: Place, payload: Buffer) -> Buffer:
         if len(payload) != place.stored or checksum_of(payload) != place.checksum:
@@ -276,7 +292,8 @@ class Reader:
             with self._lock:
                 self._maps[digest] = pack
                 if len(self._maps) > _MAX_MAPS:
-                    self._maps.popitem(last=False)
+                    oldest, _ = self._maps.popitem(last=False)
+                    self._matching.pop(oldest, None)
         return pack
 
     def _missing(self, pack: Digest) -> MissingPackError:

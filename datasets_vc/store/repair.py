@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,14 +10,16 @@ import numpy as np
 from datasets_vc.digest import Digest
 from datasets_vc.errors import ConflictError, DatasetError
 from datasets_vc.format.index import IndexTable, PackInfo
+from datasets_vc.format.location import RECIPE, digest_keys, digest_list
 from datasets_vc.format.pack import TAIL_SIZE, decode_footer, decode_tail
 from datasets_vc.format.root import Root
 from datasets_vc.store.collect import tables_without
-from datasets_vc.store.index import ChunkIndex, merge_tables
+from datasets_vc.store.index import ChunkIndex, merge_tables, without_recipes
 from datasets_vc.store.inspect import Inspection
 from datasets_vc.store.marks import Marks, Mask
 from datasets_vc.store.names import PACKS, digest_in, pack_name
 from datasets_vc.store.store import Store
+from datasets_vc.store.verify import is_right
 
 
 def rebuild_index(store: Store, found: Inspection, held: Callable[[Marks], Mask]) -> bool:
@@ -40,6 +42,8 @@ def rebuild_index(store: Store, found: Inspection, held: Callable[[Marks], Mask]
     sound = merge_tables(found.index.tables, frozenset(found.lying))
     tables = [sound, *_from_footers(store, found, sound)]
     if found.lost_indexes:
+        # What a fetch has left in packs without listing it was not proved.
+        tables = [sound, *(_proved(store, found, table, tables) for table in tables[1:])]
         store.look_by(ChunkIndex(tables), found.root)
         marks = Marks(store.index)
         wanted = held(marks) | ~marks.metadata()
@@ -80,6 +84,18 @@ def forget(store: Store, chunks: Collection[Digest]) -> None:
         return replace(root, indexes=indexes, gc_generation=root.gc_generation + 1)
 
     store.refresh(store.swap_root(change))
+
+
+def _proved(
+    store: Store, found: Inspection, table: IndexTable, tables: Sequence[IndexTable]
+) -> IndexTable:
+    """A table less the recipes that are not seen to make their files."""
+    recipes = digest_list(table.digests[table.locations["codec"] == RECIPE])
+    if not recipes:
+        return table
+    store.look_by(ChunkIndex(tables), found.root)
+    doubtful = [recipe for recipe in recipes if not is_right(store, recipe)]
+    return without_recipes(table, digest_keys(doubtful))
 
 
 def _from_footers(store: Store, found: Inspection, sound: IndexTable) -> list[IndexTable]:

@@ -18,13 +18,15 @@ from datasets_vc.errors import (
     IntegrityError,
     MissingDataError,
 )
+from datasets_vc.format.recipe import Recipe
 from datasets_vc.format.root import Root
 from datasets_vc.store.counted import check_not_collected
 from datasets_vc.store.index import ChunkIndex, Place
 from datasets_vc.store.indexes import IndexObjects, MissingIndexError
 from datasets_vc.store.names import index_name, pack_name
-from datasets_vc.store.reader import Extent, MissingPackError, Reader, check_size
+from datasets_vc.store.reader import MissingPackError, Reader, check_size
 from datasets_vc.store.rootobject import RootObject
+from datasets_vc.store.spans import Extent
 from datasets_vc.store.writer import ChunkWriter, Written
 
 _NOTHING = Written()
@@ -129,17 +131,24 @@ class Store:
         return self.index.find(digest)
 
     def read(self, digest: Digest) -> Buffer:
-        """One chunk, verified.
+        """One chunk, verified: a node, a commit, a tag object, the input of a run, a link's target.
 
         Raises:
             MissingDataError: the store does not have it.
-            IntegrityError: it is damaged; the error names the pack.
+            IntegrityError: it is damaged, or a recipe; the error names chunk or pack.
         """
         return self.read_many([digest])[0]
 
     def read_many(self, digests: Sequence[Digest]) -> list[Buffer]:
         """Chunks in the order asked for, verified; see `read`."""
         return self._read(lambda index: self._reader.chunks(index, digests))
+
+    def read_recipes(self, files: Sequence[Digest]) -> list[Recipe]:
+        """What files are made of, which nobody has proved; see `read`.
+
+        A file that is a single chunk is made of itself.
+        """
+        return self._read(lambda index: self._reader.recipes(index, files))
 
     def read_file(self, digest: Digest) -> Buffer:
         """A file's bytes, verified; a slice of a memory map where the file lies so. See `read`."""
@@ -166,11 +175,11 @@ class Store:
         Args:
             size: how many bytes it has to have; see `read_files`.
         """
-        pieces = self._read(lambda index: self._reader.pieces(index, digest))
+        pieces, recipe = self._read(lambda index: self._reader.pieces(index, digest))
         if size is not None:
             check_size(digest, sum(piece.size for piece in pieces), size)
         whole = Hasher()
-        confirmed = len(pieces) == 1 or self._reader.is_confirmed(digest)
+        confirmed = recipe is None or self._reader.is_confirmed(recipe)
         mapped = 0
         for piece in pieces:
             extent = self._read(partial(self._reader.extent, piece=piece))
@@ -181,8 +190,8 @@ class Store:
             if mapped >= _LET_GO_BYTES:
                 self._reader.let_go()
                 mapped = 0
-        if not confirmed:
-            self._reader.confirm(self.index, digest, Digest(whole.digest()))
+        if recipe is not None and not confirmed:
+            self._reader.confirm(self.index, recipe, Digest(whole.digest()))
 
     def open_pack(self, pack: Digest) -> int | None:
         """A descriptor of a pack that is a local file, for reading; the caller closes it."""
@@ -296,7 +305,9 @@ class Store:
             changed = change(root)
             if not written.tables and not retire:
                 return changed
-            indexes = self.indexes.add(root.indexes, written.tables, retire, root.doomed)
+            indexes = self.indexes.add(
+                root.indexes, written.tables, retire, root.doomed, written.superseded
+            )
             return replace(changed, indexes=indexes)
 
         root = self.swap_root(apply, written)

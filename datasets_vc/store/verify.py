@@ -12,7 +12,7 @@ from datasets_vc.memory import let_go, windows
 from datasets_vc.store.chunking import decode
 from datasets_vc.store.index import Place, merge_tables
 from datasets_vc.store.packing import Encoded
-from datasets_vc.store.reader import WrongRecipeError, WrongSizeError
+from datasets_vc.store.reader import WrongRecipeError
 from datasets_vc.store.store import Store
 
 _ROWS_AT_ONCE = 4096
@@ -113,23 +113,28 @@ def verify_chunk(place: Place, payload: Buffer, where: str) -> None:
         raise IntegrityError(f"{_named(place, where)} is damaged: it does not match its digest.")
 
 
-def is_wrong(store: Store, file: Digest, size: int | None = None) -> bool:
+def is_wrong(store: Store, file: Digest) -> bool:
     """Whether a recipe is seen to make another file than the one that it is stored under.
 
-    Reads the file a piece at a time, unless its size says enough. If pieces are missing or damaged,
-    there is no telling.
-
-    Args:
-        size: how many bytes the file has, if that is known.
+    Reads the file a piece at a time. If pieces are missing or damaged, there is no telling.
     """
+    return _makes(store, file) is False
+
+
+def is_right(store: Store, file: Digest) -> bool:
+    """Whether a recipe is seen to make the file that it is stored under."""
+    return _makes(store, file) is True
+
+
+def _makes(store: Store, file: Digest) -> bool | None:
     try:
-        for _ in store.iter_extents(file, size):
+        for _ in store.iter_extents(file):
             pass
-    except (WrongRecipeError, WrongSizeError):
-        return True
-    except (IntegrityError, MissingDataError):
+    except WrongRecipeError:
         return False
-    return False
+    except (IntegrityError, MissingDataError):
+        return None
+    return True
 
 
 def _is_sound(

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from datasets_vc.backends.base import Backend
 from datasets_vc.digest import Buffer, Digest, Hasher, checksum_of, digest_of
-from datasets_vc.errors import InvalidInputError
+from datasets_vc.errors import InvalidInputError, NotFoundError
 from datasets_vc.format.index import IndexTable, PackInfo
 from datasets_vc.format.location import MAX_CHUNK_SIZE, RECIPE, digest_keys, digest_list
 from datasets_vc.format.pack import DATA, METADATA
@@ -24,7 +24,8 @@ from datasets_vc.store.chunking import (
     encode,
     encode_whole,
 )
-from datasets_vc.store.index import ChunkIndex
+from datasets_vc.store.index import ChunkIndex, Place
+from datasets_vc.store.names import pack_name
 from datasets_vc.store.packing import Encoded, Origin, PackBuilder
 
 Item = TypeVar("Item")
@@ -41,6 +42,7 @@ class Written:
     Attributes:
         counted: digests, end to end, that are not in them and have to be in the store.
         generation: of the collections that the writer knew of; None if it knew of none.
+        superseded: what is in them, and what the store has as a recipe that is not to be believed.
     """
 
     tables: tuple[IndexTable, ...] = ()
@@ -48,6 +50,7 @@ class Written:
     chunks: int = 0
     counted: Buffer = b""
     generation: int | None = None
+    superseded: tuple[Digest, ...] = ()
 
     @property
     def packs(self) -> tuple[PackInfo, ...]:
@@ -84,9 +87,11 @@ class ChunkWriter:
         doomed: Iterable[Digest] = (),
         needed: Buffer = b"",
     ) -> None:
+        self._backend = backend
         self._index = index
         self._generation = None if needed else generation
         self._counted = bytearray(needed)
+        self._superseded: set[Digest] = set()
         self._lock = threading.Lock()
         avoid = frozenset(doomed)
         self._builders = {kind: PackBuilder(backend, kind, avoid) for kind in (DATA, METADATA)}
@@ -111,7 +116,7 @@ class ChunkWriter:
         in an order that does not depend on which was first.
         """
         digests = tuple(map(digest_of, files))
-        known = self._index.contains(digests).tolist()
+        known = self._known(digests)
         self._count(b"".join(d for d, there in zip(digests, known, strict=True) if there))
         new = {
             digest: data
@@ -176,9 +181,19 @@ class ChunkWriter:
         if not self._has(digest):
             self._add([Encoded(digest, codec, payload, raw, checksum_of(payload))], category)
 
+    def add_proved(self, recipes: Sequence[Encoded]) -> None:
+        """Store recipes that were held against their files, in place of any that were not."""
+        known = self._known([recipe.digest for recipe in recipes])
+        self._add(
+            [recipe for recipe, there in zip(recipes, known, strict=True) if not there], METADATA
+        )
+
     def add_received(self, chunks: Sequence[Encoded], category: int) -> None:
-        """Store chunks as another store had them, after the caller has verified them."""
-        known = self._index.contains([chunk.digest for chunk in chunks]).tolist()
+        """Store chunks as another store had them, after the caller has verified them.
+
+        A recipe is left out where there is one of that file.
+        """
+        known = self._received(chunks)
         batch: list[Encoded] = []
         size = 0
         for chunk, there in zip(chunks, known, strict=True):
@@ -203,14 +218,58 @@ class ChunkWriter:
             chunks=sum(len(table.digests) for table in tables),
             counted=self._counted,
             generation=self._generation,
+            superseded=tuple(self._superseded),
         )
 
     def _has(self, digest: Digest) -> bool:
         """Whether the store has a chunk; if so, this writer counts on it."""
-        if self._index.find(digest) is None:
+        place = self._index.find(digest)
+        if place is None:
+            return False
+        if place.codec == RECIPE:
+            self._supersede([digest])
             return False
         self._count(digest)
         return True
+
+    def _has_recipe(self, file: Digest, payload: bytes) -> bool:
+        """Whether the store has these bytes as the recipe of a file.
+
+        Another one, which some other program made, or an enemy, is replaced: not believed.
+        """
+        place = self._index.find(file)
+        if place is None:
+            return False
+        if place.codec == RECIPE and not self._is_stored(place, payload):
+            self._supersede([file])
+            return False
+        self._count(file)
+        return True
+
+    def _is_stored(self, place: Place, payload: bytes) -> bool:
+        try:
+            name = pack_name(place.pack.digest)
+            return self._backend.get(name, place.offset, place.end) == payload
+        except NotFoundError:
+            return False
+
+    def _known(self, digests: Sequence[Digest]) -> list[bool]:
+        """Which of some chunks the store has: what it has as a recipe is superseded."""
+        self._supersede(self._index.recipes_among(digests))
+        known: list[bool] = self._index.contains_chunks(digests).tolist()
+        return known
+
+    def _received(self, chunks: Sequence[Encoded]) -> list[bool]:
+        single = iter(self._known([chunk.digest for chunk in chunks if chunk.codec != RECIPE]))
+        return [
+            self._index.find(chunk.digest) is not None if chunk.codec == RECIPE else next(single)
+            for chunk in chunks
+        ]
+
+    def _supersede(self, digests: Sequence[Digest]) -> None:
+        if digests:
+            with self._lock:
+                self._superseded.update(digests)
 
     def _count(self, digests: Buffer) -> None:
         if not len(digests):
@@ -258,7 +317,7 @@ class ChunkWriter:
         if not digests:
             return None
         file = Digest(whole.digest())
-        if len(digests) > 1 and not self._has(file):
+        if len(digests) > 1:
             self._add_recipe(file, Recipe(tuple(digests), tuple(lengths)))
         return file
 
@@ -269,6 +328,8 @@ class ChunkWriter:
 
     def _add_recipe(self, file: Digest, recipe: Recipe) -> None:
         payload = encode_recipe(recipe)
+        if self._has_recipe(file, payload):
+            return
         self._add([Encoded(file, RECIPE, payload, len(payload), checksum_of(payload))], METADATA)
 
 

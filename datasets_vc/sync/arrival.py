@@ -1,103 +1,199 @@
-"""Recipes that arrive: held against the files that they are stored under.
+"""Recipes that arrive: held against the files that they are stored under, then listed.
 
 A chunk is checked against its digest where it arrives. A recipe cannot be: it is stored under the
 digest of the file that it describes, which only its pieces, all together, can confirm. Until then
-it may say anything; and a store that believes to have a file does not store it again.
+it may say anything; and a store that believes to have a file does not store it again. So recipes
+are brought for files only, and are in no index until they are proved: what a transfer that failed,
+or was killed, has left of them is nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
+from numpy.typing import NDArray
 
-from datasets_vc.digest import Digest
+from datasets_vc.digest import Digest, Hasher, checksum_of
 from datasets_vc.errors import IntegrityError
-from datasets_vc.format.index import IndexTable
-from datasets_vc.format.location import RECIPE, DigestKeys, digest_list, unique
+from datasets_vc.format.location import RECIPE, DigestKeys, digest_keys, digest_list, joined, unique
+from datasets_vc.format.recipe import Recipe, decode_recipe
 from datasets_vc.history.manifest import Manifest
 from datasets_vc.store import Store
-from datasets_vc.store.heal import heal
-from datasets_vc.store.verify import is_wrong
-from datasets_vc.sync.closure import pieces_of, with_recipe
-from datasets_vc.sync.keys import KeySet
+from datasets_vc.store.chunking import decode
+from datasets_vc.store.packing import Encoded
+from datasets_vc.store.verify import verify_chunk
+from datasets_vc.sync.closure import held_files, with_recipe
 
 _PARALLEL = 2
-_AT_ONCE = 64
+_FILES_AT_ONCE = 64
+_RECIPES_AT_ONCE = 1024
+_PIECES_AT_ONCE = 8
+_LET_GO_BYTES = 64 << 20
+
+_HINT = "Fetch that version from another store that has it."
 
 
-def without_unasked_recipes(table: IndexTable, asked: Callable[[], KeySet]) -> IndexTable:
-    """What to list of a pack that came whole: recipes that nobody asked for are not.
+@dataclass(frozen=True)
+class Recipes:
+    """Recipes of a remote, which nobody has proved and no index lists.
 
-    They come when somebody wants them, with their pieces.
-
-    Args:
-        asked: what was asked for; called only if there are recipes.
+    Attributes:
+        files: what they are stored under.
+        ends: where each ends in `data`.
+        data: their bytes, end to end: objects would take several times as much.
     """
-    recipes = np.flatnonzero(table.locations["codec"] == RECIPE)
-    if not len(recipes):
-        return table
-    unasked = recipes[~asked().contains(table.digests[recipes])]
-    if not len(unasked):
-        return table
-    keep = np.delete(np.arange(len(table.digests)), unasked)
-    return IndexTable(table.packs, table.digests[keep], table.locations[keep])
+
+    files: DigestKeys
+    ends: NDArray[np.int64]
+    data: bytes
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def payload(self, row: int) -> bytes:
+        return self.data[int(self.ends[row - 1]) if row else 0 : int(self.ends[row])]
+
+    def decoded(self, row: int) -> Recipe:
+        (file,) = digest_list(self.files[row : row + 1])
+        return decode_recipe(self.payload(row), f"The recipe of file {file.hex()}")
+
+    def pieces(self) -> DigestKeys:
+        return joined([digest_keys(self.decoded(row).digests) for row in range(len(self))])
 
 
-def unproven(store: Store, files: DigestKeys, arrived: KeySet) -> list[Digest]:
-    """Those of some files that have a recipe here which nobody has held against the file yet.
+def to_bring(local: Store, remote: Store, files: DigestKeys) -> tuple[DigestKeys, Recipes]:
+    """What a store lacks of some files: chunks to be received, and recipes to be proved then.
 
-    Args:
-        arrived: what was not here before; of the rest those are meant whose pieces are not all
-            here: a transfer was cut short.
+    Raises:
+        IntegrityError: the remote has a recipe that cannot be one.
     """
-    recipes = unique(with_recipe(store.index, files))
-    new = arrived.contains(recipes)
-    return digest_list(recipes[new]) + [
-        file
-        for file in digest_list(recipes[~new])
-        if not store.index.contains(pieces_of(store, file)).all()
-    ]
+    lacking = unique(files[~held_files(local, files)])
+    recipes = _read_recipes(remote, with_recipe(remote.index, lacking))
+    whole = lacking[~np.isin(lacking, recipes.files)]
+    return joined([whole, recipes.pieces()]), recipes
+
+
+def _read_recipes(remote: Store, files: DigestKeys) -> Recipes:
+    found: list[Digest] = []
+    parts: list[bytes] = []
+    for start in range(0, len(files), _RECIPES_AT_ONCE):
+        some = digest_list(files[start : start + _RECIPES_AT_ONCE])
+        for place, payload in remote.read_encoded(some):
+            if place.codec != RECIPE:
+                continue  # replaced meanwhile
+            try:
+                verify_chunk(place, payload, remote.url)
+            except IntegrityError as error:
+                raise IntegrityError(error.message, _HINT) from error
+            found.append(place.digest)
+            parts.append(bytes(payload))
+        remote.let_go()
+    ends = np.cumsum([len(part) for part in parts], dtype=np.int64)
+    recipes = Recipes(digest_keys(found), ends, b"".join(parts))
+    _check_pieces(remote, recipes)
+    return recipes
+
+
+def _check_pieces(remote: Store, recipes: Recipes) -> None:
+    """Make sure that no piece is a recipe in turn."""
+    nested = with_recipe(remote.index, unique(recipes.pieces()))
+    if not len(nested):
+        return
+    bad = frozenset(digest_list(nested))
+    for row, file in enumerate(digest_list(recipes.files)):
+        for piece in bad.intersection(recipes.decoded(row).digests):
+            raise IntegrityError(
+                f"The recipe of file {file.hex()} at {remote.url} is wrong: chunk {piece.hex()} of "
+                "it is a recipe, too.",
+                _HINT,
+            )
 
 
 def prove(
     local: Store,
-    files: Sequence[Digest],
+    recipes: Recipes,
     url: str,
     sizes: Mapping[Digest, int] = MappingProxyType({}),
 ) -> None:
-    """Read files that have just come, whole, and forget the recipes among them that are wrong.
+    """Hold recipes against their files, whose pieces are here by now; list those that are right.
 
     Args:
         url: where they came from, for the message.
-        sizes: how many bytes they have by their entries, as far as that is known.
+        sizes: how many bytes the files have by their entries, as far as that is known.
 
     Raises:
         IntegrityError: a recipe makes something else than its file; nothing of it is kept.
+        MissingDataError: a collection has taken pieces away meanwhile.
     """
-    wrong: list[Digest] = []
+    if not len(recipes):
+        return
+    files = digest_list(recipes.files)
+
+    def is_right(row: int) -> bool:
+        recipe = recipes.decoded(row)
+        expected = sizes.get(files[row], recipe.size)
+        return recipe.size == expected and _makes(local, recipe, files[row])
+
+    right: list[bool] = []
     with ThreadPoolExecutor(_PARALLEL) as pool:
-        for start in range(0, len(files), _AT_ONCE):
-            some = files[start : start + _AT_ONCE]
-            found = pool.map(lambda file: is_wrong(local, file, sizes.get(file)), some)
-            wrong += [file for file, lies in zip(some, found, strict=True) if lies]
+        for start in range(0, len(files), _FILES_AT_ONCE):
+            right += pool.map(is_right, range(start, min(start + _FILES_AT_ONCE, len(files))))
             local.let_go()
+    _list(local, recipes, [row for row, good in enumerate(right) if good])
+    wrong = [file for file, good in zip(files, right, strict=True) if not good]
     if wrong:
-        heal(local, lies=frozenset(wrong))
-        more = f", like those of {len(wrong) - 1} others" if wrong[1:] else ""
-        raise IntegrityError(
-            f"The recipe of file {wrong[0].hex()} at {url} is wrong{more}: it makes another file.",
-            "Fetch that version from another store that has it.",
-        )
+        raise _wrong(wrong, url)
 
 
-def sizes_of(local: Store, dataset: Digest, files: Sequence[Digest]) -> dict[Digest, int]:
-    """How many bytes some files have by the entries of a dataset."""
-    if not files:
+def _makes(local: Store, recipe: Recipe, file: Digest) -> bool:
+    """Whether the pieces of a recipe, which are here, are as long as it says and make that file.
+
+    Their own digests were checked when they came, and are covered by the digest of the whole.
+    """
+    hasher = Hasher()
+    read = 0
+    for start in range(0, len(recipe.digests), _PIECES_AT_ONCE):
+        some = slice(start, start + _PIECES_AT_ONCE)
+        found = local.read_encoded(recipe.digests[some])
+        for (place, payload), length in zip(found, recipe.lengths[some], strict=True):
+            if place.codec == RECIPE or place.raw != length:
+                return False
+            hasher.update(decode(payload, place.codec, length, f"Chunk {place.digest.hex()}"))
+            read += length
+        if read >= _LET_GO_BYTES:
+            local.let_go()
+            read = 0
+    return hasher.digest() == file
+
+
+def _list(local: Store, recipes: Recipes, rows: list[int]) -> None:
+    pieces = joined([digest_keys(recipes.decoded(row).digests) for row in rows])
+    files = digest_list(recipes.files)
+    with local.writer(needed=unique(pieces).tobytes()) as writer:
+        for row in rows:
+            data = recipes.payload(row)
+            encoded = Encoded(files[row], RECIPE, data, len(data), checksum_of(data))
+            writer.add_proved([encoded])
+        local.publish(writer.finish())
+
+
+def _wrong(files: list[Digest], url: str) -> IntegrityError:
+    more = f", like those of {len(files) - 1} others" if files[1:] else ""
+    return IntegrityError(
+        f"The recipe of file {files[0].hex()} at {url} is wrong{more}: it makes another file.",
+        _HINT,
+    )
+
+
+def sizes_of(local: Store, dataset: Digest, recipes: Recipes) -> dict[Digest, int]:
+    """How many bytes the files of some recipes have by the entries of a dataset."""
+    if not len(recipes):
         return {}
     entries = Manifest(local, dataset).entries()
-    wanted = frozenset(files)
+    wanted = frozenset(digest_list(recipes.files))
     digests = zip(*(entries.column(name).to_pylist() for name in ("digest", "size")), strict=True)
     return {Digest(digest): size for digest, size in digests if digest in wanted}

@@ -20,7 +20,6 @@ from datasets_vc.format.location import (
     unique,
 )
 from datasets_vc.format.node import Node
-from datasets_vc.format.recipe import decode_recipe
 from datasets_vc.history.manifest import read_nodes
 from datasets_vc.memory import give_back
 from datasets_vc.store import Store
@@ -33,23 +32,33 @@ Prepare = Callable[[DigestKeys], object]
 Present = Callable[[DigestKeys], NDArray[np.bool_]]
 
 
-def dataset_chunks(
-    store: Store,
-    dataset: Digest,
-    source: ChunkIndex,
-    *,
-    prepare: Prepare = lambda _: None,
-    present: Present | None = None,
-) -> DigestKeys:
+def dataset_chunks(store: Store, dataset: Digest, *, present: Present | None = None) -> DigestKeys:
     """The nodes, files, recipes and pieces of files that a dataset consists of, as a column.
 
     Files that are alike are in it more than once.
 
     Args:
-        store: nodes and recipes are read from it.
-        source: the index that knows which files have a recipe.
-        prepare: called with the digests of nodes and recipes before they are read.
+        store: has the nodes and the recipes.
         present: tells which of some digests to leave out, with all that lies below them.
+    """
+    nodes, every = dataset_files(store, dataset, present=present)
+    every = every[~present(every)] if present else every
+    pieces = _filter(present)(_pieces(store, with_recipe(store.index, every)))
+    return joined([nodes, every, pieces])
+
+
+def dataset_files(
+    store: Store,
+    dataset: Digest,
+    *,
+    prepare: Prepare = lambda _: None,
+    present: Present | None = None,
+) -> tuple[DigestKeys, DigestKeys]:
+    """The nodes of a dataset, and the files in them; those that are alike more than once.
+
+    Args:
+        prepare: called with the digests of nodes before they are read.
+        present: tells which nodes to leave out, with all that lies below them.
     """
     keep = _filter(present)
     found: list[DigestKeys] = []
@@ -66,12 +75,7 @@ def dataset_chunks(
     every = joined(files)
     files.clear()
     give_back()
-    every = every[~present(every)] if present else every
-    recipes = with_recipe(source, every)
-    prepare(recipes)
-    # By the store's own index: it may hold in one chunk what the source has in pieces.
-    pieces = keep(_pieces(store, with_recipe(store.index, recipes)))
-    return joined([*found, every, pieces])
+    return joined(found), every
 
 
 def file_chunks(store: Store, files: Digests) -> DigestKeys:
@@ -84,7 +88,7 @@ def lacking(store: Store, dataset: Digest) -> bool:
     """Whether a store lacks any part of a dataset."""
     level = as_keys([dataset])
     while len(level):
-        if not store.index.contains(level).all():
+        if not store.index.contains_chunks(level).all():
             return True
         inner: list[DigestKeys] = []
         for node in _nodes(store, level):
@@ -100,10 +104,22 @@ def lacks_nodes(store: Store, dataset: Digest) -> bool:
     """Whether a store lacks any node of a dataset; its files may be missing."""
     level = as_keys([dataset])
     while len(level):
-        if not store.index.contains(level).all():
+        if not store.index.contains_chunks(level).all():
             return True
         level = unique(joined([_digests(node) for node in _nodes(store, level) if node.level]))
     return False
+
+
+def held_files(store: Store, files: DigestKeys) -> NDArray[np.bool_]:
+    """Which files a store has whole: as a chunk, or as a recipe with all its pieces."""
+    held = store.index.contains_chunks(files)
+    if held.all():
+        return held
+    rows = np.flatnonzero(store.index.contains(files) & ~held)
+    if len(rows):
+        whole = set(files[rows].tolist()) - set(as_keys(lacking_files(store, files[rows])).tolist())
+        held[rows] = [file in whole for file in files[rows].tolist()]
+    return held
 
 
 def lacking_files(store: Store, files: Digests) -> list[Digest]:
@@ -111,7 +127,7 @@ def lacking_files(store: Store, files: Digests) -> list[Digest]:
     keys = as_keys(files)
     absent = digest_list(keys[~store.index.contains(keys)])
     recipes = with_recipe(store.index, keys)
-    if store.index.contains(_pieces(store, recipes)).all():
+    if store.index.contains_chunks(_pieces(store, recipes)).all():
         return absent
     return absent + [file for file in digest_list(recipes) if not _complete(store, as_keys([file]))]
 
@@ -120,7 +136,8 @@ def _complete(store: Store, files: DigestKeys) -> bool:
     """Whether a store has files with all their pieces."""
     if not store.index.contains(files).all():
         return False
-    return bool(store.index.contains(_pieces(store, with_recipe(store.index, files))).all())
+    pieces = _pieces(store, with_recipe(store.index, files))
+    return bool(store.index.contains_chunks(pieces).all())
 
 
 def _filter(present: Present | None) -> Callable[[DigestKeys], DigestKeys]:
@@ -152,16 +169,9 @@ def with_recipe(index: ChunkIndex, files: DigestKeys) -> DigestKeys:
     return files[recipes]
 
 
-def pieces_of(store: Store, file: Digest) -> DigestKeys:
-    """The pieces of a file that has a recipe here."""
-    return _pieces(store, as_keys([file]))
-
-
 def _pieces(store: Store, recipes: DigestKeys) -> DigestKeys:
     found: list[DigestKeys] = []
     for start in range(0, len(recipes), _RECIPES_AT_ONCE):
         some = digest_list(recipes[start : start + _RECIPES_AT_ONCE])
-        for digest, data in zip(some, store.read_many(some), strict=True):
-            recipe = decode_recipe(data, f"The recipe of file {digest.hex()}")
-            found.append(digest_keys(recipe.digests))
+        found += [digest_keys(recipe.digests) for recipe in store.read_recipes(some)]
     return joined(found)

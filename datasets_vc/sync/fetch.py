@@ -6,6 +6,7 @@ from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import replace
 
 from datasets_vc.digest import Digest
+from datasets_vc.errors import MissingDataError
 from datasets_vc.format.location import DigestKeys, Digests, as_keys
 from datasets_vc.format.node import Node
 from datasets_vc.format.pack import METADATA
@@ -18,12 +19,13 @@ from datasets_vc.memory import give_back
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.store import Store
 from datasets_vc.store.compact import HISTORY_BELOW
-from datasets_vc.sync.arrival import prove, sizes_of, unproven
-from datasets_vc.sync.closure import dataset_chunks, file_chunks, with_recipe
-from datasets_vc.sync.keys import KeySet
+from datasets_vc.store.counted import CollectedError
+from datasets_vc.sync.arrival import Recipes, prove, sizes_of, to_bring
+from datasets_vc.sync.closure import dataset_files
 from datasets_vc.sync.plan import Receiving, plan_receiving
 from datasets_vc.sync.transfer import Moved, receive
 
+_ATTEMPTS = 3
 _SHORT_PER_REQUEST = 1 << 11
 """How many short chunks cost as much as a request: about half a MiB."""
 
@@ -71,33 +73,28 @@ def fetch_dataset(
     local: Store, remote: Store, dataset: Digest, progress: Progress = SILENT
 ) -> Moved:
     """Bring all of a dataset that the local store does not have."""
-    moved, chunks, arrived = _chunks(local, remote, dataset)
-    recipes = unproven(local, chunks, arrived)
-    sizes = sizes_of(local, dataset, recipes)
-    moved += receive(local, remote, chunks, progress)
-    prove(local, recipes, remote.url, sizes)
-    return moved
+    moved, chunks, recipes = _chunks(local, remote, dataset)
+    return moved + _bring(local, remote, chunks, recipes, dataset, progress)
 
 
 def plan_dataset(local: Store, remote: Store, dataset: Digest) -> tuple[Moved, Receiving]:
-    """Bring the nodes and recipes of a dataset, and say what else `fetch_dataset` would bring."""
+    """Bring the nodes of a dataset, and say what else `fetch_dataset` would bring."""
     moved, chunks, _ = _chunks(local, remote, dataset)
     return moved, plan_receiving(local, remote, chunks)
 
 
-def _chunks(local: Store, remote: Store, dataset: Digest) -> tuple[Moved, DigestKeys, KeySet]:
-    """What a dataset consists of; nodes and recipes are brought, and those that came are told."""
+def _chunks(local: Store, remote: Store, dataset: Digest) -> tuple[Moved, DigestKeys, Recipes]:
+    """What a store lacks of a dataset; nodes are brought, recipes are read."""
     moved = Moved()
-    arrived = KeySet()
 
     def prepare(digests: DigestKeys) -> None:
         nonlocal moved
-        arrived.add(digests[~local.index.contains(digests)])
         moved += receive(local, remote, digests)
 
-    chunks = dataset_chunks(local, dataset, remote.index, prepare=prepare)
+    _, files = dataset_files(local, dataset, prepare=prepare)
+    chunks, recipes = to_bring(local, remote, files)
     give_back()
-    return moved, chunks, arrived
+    return moved + Moved(chunks=len(recipes)), chunks, recipes
 
 
 def fetch_nodes(local: Store, remote: Store, dataset: Digest) -> Moved:
@@ -141,22 +138,38 @@ def fetch_files(
     Args:
         dataset: which they belong to: a file of another size than it says is not read.
     """
-    keys, arrived = as_keys(files), KeySet()
-    arrived.add(keys[~local.index.contains(keys)])
-    moved = receive(local, remote, keys, progress)
-    chunks = file_chunks(local, keys)
-    recipes = unproven(local, keys, arrived)
+    chunks, recipes = to_bring(local, remote, as_keys(files))
+    moved = Moved(chunks=len(recipes))
+    return moved + _bring(local, remote, chunks, recipes, dataset, progress)
+
+
+def _bring(
+    local: Store,
+    remote: Store,
+    chunks: DigestKeys,
+    recipes: Recipes,
+    dataset: Digest | None,
+    progress: Progress,
+) -> Moved:
+    """Bring chunks, then prove the recipes that are made of them, and list these."""
+    moved = receive(local, remote, chunks, progress)
     sizes = sizes_of(local, dataset, recipes) if dataset else {}
-    moved += receive(local, remote, chunks, progress)
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            prove(local, recipes, remote.url, sizes)
+            return moved
+        except (CollectedError, MissingDataError):
+            # A collection has taken pieces of what no index listed yet.
+            local.refresh()
+            moved += receive(local, remote, chunks, progress)
     prove(local, recipes, remote.url, sizes)
     return moved
 
 
 def plan_files(local: Store, remote: Store, files: Digests) -> tuple[Moved, Receiving]:
-    """Bring the recipes of files, and say what else `fetch_files` would bring."""
-    keys = as_keys(files)
-    moved = receive(local, remote, with_recipe(remote.index, keys))
-    return moved, plan_receiving(local, remote, file_chunks(local, keys))
+    """Read the recipes of files, and say what else `fetch_files` would bring."""
+    chunks, recipes = to_bring(local, remote, as_keys(files))
+    return Moved(chunks=len(recipes)), plan_receiving(local, remote, chunks)
 
 
 def update_tracking(

@@ -11,9 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datasets_vc.digest import Digest
-from datasets_vc.errors import MissingDataError
+from datasets_vc.errors import IntegrityError, MissingDataError
 from datasets_vc.format.index import PackInfo
-from datasets_vc.format.location import RECIPE, DigestKeys, Digests, Locations, as_keys, unique
+from datasets_vc.format.location import (
+    RECIPE,
+    DigestKeys,
+    Digests,
+    Locations,
+    as_keys,
+    digest_list,
+    unique,
+)
 from datasets_vc.format.pack import METADATA, ROW_SIZE, TARGET_SIZE
 from datasets_vc.store import Store
 from datasets_vc.store.compact import HISTORY_BELOW
@@ -96,7 +104,7 @@ class Sending:
 
 
 def plan_receiving(local: Store, remote: Store, digests: Digests) -> Receiving:
-    """What of `digests` the local store lacks, and how to bring it.
+    """What of `digests`, single chunks, the local store lacks, and how to bring it.
 
     A pack that a collection is deleting here, or was deleting when it was cut short, does not come
     as it is: it would be listed under a name that is going to be deleted. What is wanted of it is
@@ -104,9 +112,10 @@ def plan_receiving(local: Store, remote: Store, digests: Digests) -> Receiving:
 
     Raises:
         MissingDataError: the remote does not have one of them.
+        IntegrityError: the remote has one of them as a recipe.
     """
     keys = as_keys(digests)
-    wanted = unique(keys[~local.index.contains(keys)])
+    wanted = unique(keys[~local.index.contains_chunks(keys)])
     local.let_go()
     if not len(wanted):
         return Receiving()
@@ -117,6 +126,7 @@ def plan_receiving(local: Store, remote: Store, digests: Digests) -> Receiving:
             "the version asked for.",
             "Push that version again from a machine that has it.",
         )
+    _refuse_recipes(remote, places)
     packs, numbers = _packs_of(places)
     sizes = np.array([pack.size for pack in packs], np.int64)
     asked = np.bincount(numbers, places.rows["stored"], len(packs))
@@ -128,6 +138,16 @@ def plan_receiving(local: Store, remote: Store, digests: Digests) -> Receiving:
     new, partly = _small(local, remote.index, [packs[number] for number in np.flatnonzero(small)])
     chosen = [packs[number] for number in np.flatnonzero(whole)]
     return Receiving((*chosen, *new), (*pieces, *partly), len(wanted))
+
+
+def _refuse_recipes(remote: Store, places: Places) -> None:
+    recipes = places.keys[places.rows["codec"] == RECIPE]
+    for digest in digest_list(recipes[:1]):
+        raise IntegrityError(
+            f"Chunk {digest.hex()} at {remote.url} is stored as a recipe, which only a file can "
+            "be.",
+            "Fetch that version from another store that has it.",
+        )
 
 
 def plan_sending(local: Store, digests: Digests) -> Sending:
@@ -197,10 +217,10 @@ def _small(
     held = index.held_by(packs)
     known, numbers = _packs_of(held)
     row = {pack: number for number, pack in enumerate(known)}
-    here = local.index.contains(held.keys)
     some = np.zeros(len(known), bool)
-    some[numbers[here]] = True
-    new = ~here & some[numbers]
+    some[numbers[local.index.contains(held.keys)]] = True
+    new = some[numbers] & (held.rows["codec"] != RECIPE)
+    new &= ~local.index.contains_chunks(held.keys)
     pieces = _pieces(known, numbers[new], held.keys[new], held.rows[new])
     return [pack for pack in packs if not some[row[pack]]], list(pieces)
 

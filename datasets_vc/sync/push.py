@@ -175,7 +175,7 @@ def _missing_there(local: Store, remote: Store, refs: PushedRefs, extra: Extra) 
     wanted = [as_keys(commits)]
     datasets = [read_commit(local, commit).dataset for commit in commits]
     for dataset in dict.fromkeys([*datasets, *extra.datasets]):
-        chunks = dataset_chunks(local, dataset, local.index, present=present)
+        chunks = dataset_chunks(local, dataset, present=present)
         going.add(chunks)
         wanted.append(chunks)
     going.add(as_keys(commits))

@@ -85,9 +85,7 @@ def _parts(local: Store, remote: Store, run: str) -> Extra | None:
     present = remote.index.contains
     try:
         chunks = joined([as_keys([head.input]), file_chunks(local, run_checkpoints(local, run))])
-        below = [
-            dataset_chunks(local, dataset, local.index, present=present) for dataset in datasets
-        ]
+        below = [dataset_chunks(local, dataset, present=present) for dataset in datasets]
     except MissingDataError:
         return None
     needed = joined([chunks, *below])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import numpy as np
@@ -10,8 +11,8 @@ from numpy.typing import NDArray
 
 from datasets_vc.backends.base import Backend, ObjectWriter
 from datasets_vc.backends.wrappers import Wrapper
-from datasets_vc.digest import Buffer
-from datasets_vc.errors import NotFoundError
+from datasets_vc.digest import Buffer, Digest
+from datasets_vc.errors import IntegrityError, NotFoundError
 from datasets_vc.format.index import IndexTable, PackInfo
 from datasets_vc.format.location import DigestKeys, Digests, as_keys, digest_list, unique
 from datasets_vc.format.pack import DATA, METADATA
@@ -20,10 +21,14 @@ from datasets_vc.progress import SILENT, Progress
 from datasets_vc.store import ChunkWriter, Store, Written
 from datasets_vc.store.names import pack_name
 from datasets_vc.store.packing import Encoded
+from datasets_vc.store.reader import WrongRecipeError
 from datasets_vc.store.verify import pack_table
+from datasets_vc.sync.closure import with_recipe
 from datasets_vc.sync.flow import Flow, TransferConfig
 from datasets_vc.sync.plan import Sending, batches, plan_sending
 
+_PARALLEL = 2
+_RECIPES_AT_ONCE = 64
 _READ_BYTES = 4 << 20
 _KEYS_AT_ONCE = 1024
 _STREAMED = 4 << 20
@@ -39,10 +44,14 @@ def send(
 ) -> Written:
     """Put chunks of `local` into packs at `remote`, which the caller then publishes there.
 
+    Recipes are held against their files first: who receives them does so, too, but others would
+    believe that the remote has these files.
+
     Raises:
         MissingDataError: the local store does not have one of them.
-        IntegrityError: a local pack is damaged.
+        IntegrityError: a local pack is damaged, or a recipe makes another file.
     """
+    _check_recipes(local, with_recipe(local.index, unique(digests)))
     plan = plan_sending(local, digests)
     seen = remote.seen
     local.let_go()
@@ -60,7 +69,26 @@ def send(
         chunks=rest.chunks + sum(len(table.digests) for table in whole),
         counted=rest.counted,
         generation=seen.gc_generation,
+        superseded=rest.superseded,
     )
+
+
+def _check_recipes(local: Store, files: DigestKeys) -> None:
+    with ThreadPoolExecutor(_PARALLEL) as pool:
+        for start in range(0, len(files), _RECIPES_AT_ONCE):
+            some = digest_list(files[start : start + _RECIPES_AT_ONCE])
+            for _ in pool.map(partial(_check_recipe, local), some):
+                pass
+            local.let_go()
+
+
+def _check_recipe(local: Store, file: Digest) -> None:
+    try:
+        for _ in local.iter_extents(file):
+            pass
+    except WrongRecipeError as error:
+        hint = "Nothing was pushed. Drop it, and get the file anew: dsvc fsck --repair"
+        raise IntegrityError(error.message, hint) from error
 
 
 def _send_whole(

@@ -6,25 +6,24 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import partial
 from operator import attrgetter
 
 from datasets_vc.backends.base import ObjectWriter
 from datasets_vc.digest import Digest, Hasher
 from datasets_vc.errors import IntegrityError, NotFoundError
 from datasets_vc.format.index import IndexTable, PackInfo
-from datasets_vc.format.location import Digests, as_keys
+from datasets_vc.format.location import Digests, joined
 from datasets_vc.memory import give_back
 from datasets_vc.progress import SILENT, Progress, phase
 from datasets_vc.store import Store, Written
 from datasets_vc.store.counted import CollectedError
+from datasets_vc.store.index import without_recipes
 from datasets_vc.store.names import PACKS, pack_name
 from datasets_vc.store.packing import Encoded
 from datasets_vc.store.reader import MissingPackError
 from datasets_vc.store.verify import check_digest, verify_chunks, verify_pack, verify_range
-from datasets_vc.sync.arrival import without_unasked_recipes
 from datasets_vc.sync.flow import Flow, Job, Result, TransferConfig
-from datasets_vc.sync.keys import KeySet
 from datasets_vc.sync.plan import Piece, Receiving, plan_receiving
 
 _PUBLISH_BYTES = 256 << 20
@@ -62,19 +61,22 @@ def receive(
 ) -> Moved:
     """Bring chunks that `local` does not have from `remote`, verified, and list them in its index.
 
+    A recipe is no chunk: none is asked for, and none that comes along in a pack is listed.
+
     They are listed batch by batch, and whole packs of a batch that was cut short are found again
     on disk, so that an interrupted transfer goes on near where it stopped. Several processes that
     receive into one store share the work: none fetches what another one is fetching.
 
     Raises:
         MissingDataError: the remote does not have one of them.
-        IntegrityError: what arrived is not what was asked for; nothing of it is kept.
+        IntegrityError: what arrived is not what was asked for, or is a recipe there; nothing of it
+            is kept.
         CollectedError: collections of the local store went on all the time.
     """
 
     def attempt() -> Moved:
         plan = plan_receiving(local, remote, digests)
-        return _Receiver(local, remote, digests, progress, config or TransferConfig()).run(plan)
+        return _Receiver(local, remote, progress, config or TransferConfig()).run(plan)
 
     for _ in range(_ATTEMPTS - 1):
         try:
@@ -112,13 +114,11 @@ class _Receiver:
         self,
         local: Store,
         remote: Store,
-        digests: Digests,
         progress: Progress,
         config: TransferConfig,
     ) -> None:
         self._local = local
         self._remote = remote
-        self._digests = digests
         self._generation = local.seen.gc_generation
         self._progress = progress
         self._flow = Flow(config, lambda: remote.backend.stumbles)
@@ -261,7 +261,7 @@ class _Receiver:
         self._local.refresh()
         lacking = []
         for piece in pieces:
-            if self._local.index.contains(piece.keys).all():
+            if self._local.index.contains_chunks(piece.keys).all():
                 self._progress.advance(piece.size)
             else:
                 lacking.append(piece)
@@ -296,15 +296,10 @@ class _Receiver:
     ) -> None:
         self._flow.run(act, jobs, take, size=attrgetter("size"), memory=memory)
 
-    @cached_property
-    def _asked(self) -> KeySet:
-        """What was asked for, to look things up in."""
-        asked = KeySet()
-        asked.add(as_keys(self._digests))
-        return asked
-
     def _take(self, pack: PackInfo, table: IndexTable) -> None:
-        self._arrived.tables.append(without_unasked_recipes(table, lambda: self._asked))
+        chunks = without_recipes(table, table.digests)
+        if len(chunks.digests):
+            self._arrived.tables.append(chunks)
         self._arrived.bytes += pack.size
         if self._arrived.bytes >= _PUBLISH_BYTES:
             self._publish()
@@ -312,7 +307,10 @@ class _Receiver:
     def _publish(self) -> None:
         arrived, self._arrived = self._arrived, _Arrived()
         if arrived.tables:
-            self._local.publish(Written(tuple(arrived.tables), generation=self._generation))
+            tables = tuple(arrived.tables)
+            # What is a recipe here and came as a chunk: an old version has believed somebody.
+            recipes = self._local.index.recipes_among(joined([each.digests for each in tables]))
+            self._local.publish(Written(tables, generation=self._generation, superseded=recipes))
             give_back()
 
     @contextmanager

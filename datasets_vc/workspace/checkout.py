@@ -38,7 +38,7 @@ from datasets_vc.workspace.staging import Staging
 from datasets_vc.workspace.statcache import StatCache
 
 if TYPE_CHECKING:
-    from datasets_vc.store.reader import Extent
+    from datasets_vc.store.spans import Extent
 
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 _SEGMENT_BYTES = 4 << 30

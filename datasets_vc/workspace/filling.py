@@ -15,7 +15,7 @@ from datasets_vc.digest import Buffer, Digest
 from datasets_vc.progress import Progress
 
 if TYPE_CHECKING:
-    from datasets_vc.store.reader import Extent
+    from datasets_vc.store.spans import Extent
 
 _BLOCK = 4096
 _HOLE = 1 << 16

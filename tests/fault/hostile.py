@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import zstandard
 
 from datasets_vc.backends import LocalBackend
 from datasets_vc.digest import Digest, checksum_of, digest_of
@@ -17,12 +18,15 @@ from datasets_vc.format.entries import ENTRY_SCHEMA, FILE, SYMLINK, Entry
 from datasets_vc.format.header import PACK, encode_header
 from datasets_vc.format.index import IndexTable, PackInfo, encode_index
 from datasets_vc.format.json import canonical
-from datasets_vc.format.location import LOCATION, RAW, RECIPE, digest_keys
+from datasets_vc.format.location import LOCATION, RAW, RECIPE, ZSTD, digest_keys
 from datasets_vc.format.node import INNER_SCHEMA, encode_nodes
 from datasets_vc.format.pack import DATA, METADATA, encode_footer
 from datasets_vc.format.recipe import Recipe, encode_recipe
 from datasets_vc.format.root import Root, encode_root
 from datasets_vc.format.run import RunHead, encode_run_head
+
+LIES = ("raw", "zstd", "longer", "shorter", "recipe", "pieces", "unknown")
+"""How other bytes can be stored under a digest: in each codec, with wrong lengths, in pieces."""
 
 TIME = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -72,6 +76,25 @@ class HostileStore:
 
     def file(self, data: bytes) -> Digest:
         return self.chunk(data, category=DATA)
+
+    def forge(self, digest: Digest, other: bytes, lie: str) -> None:
+        """Store other bytes under the digest of a chunk that is here, in one of LIES."""
+        category = self._chunks[digest].category
+        if lie == "pieces":
+            half = len(other) // 2
+            some = [(self.file(part), len(part)) for part in (other[:half], other[half:])]
+            self.recipe(digest, some)
+            return
+        packed = zstandard.ZstdCompressor().compress(other)
+        payload, codec, raw = {
+            "raw": (other, RAW, len(other)),
+            "zstd": (packed, ZSTD, len(other)),
+            "longer": (packed, ZSTD, len(other) + 5),
+            "shorter": (other, RAW, len(other) - 1),
+            "recipe": (other, RECIPE, len(other)),
+            "unknown": (other, RECIPE + 1, len(other)),
+        }[lie]
+        self.chunk(other, digest=digest, payload=payload, codec=codec, raw=raw, category=category)
 
     def recipe(self, file: Digest, pieces: Sequence[tuple[Digest, int]]) -> Digest:
         """Say that a file is made of these pieces, of these lengths."""

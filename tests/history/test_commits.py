@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,13 +17,15 @@ from datasets_vc.errors import (
     MissingDataError,
     NotFoundError,
 )
-from datasets_vc.format.entries import ENTRY_SCHEMA
+from datasets_vc.format.entries import FILE, Entry, entry_table
 from datasets_vc.history.commits import is_ancestor, read_commit, walk
-from datasets_vc.history.manifest import write_manifest
+from datasets_vc.history.manifest import dataset_digest, write_manifest
 from datasets_vc.history.revisions import Revision, resolve
 from datasets_vc.history.tags import Tags
 from datasets_vc.store import Store
 from tests.sync.stores import commit, new_store, tag
+
+_FEW_DIGITS = 4
 
 
 @pytest.fixture
@@ -148,29 +152,31 @@ def test_datasets_have_no_parents(graph: tuple[Store, dict[str, Digest]]) -> Non
         resolve(store, dataset.hex() + "~1")
 
 
-def test_a_prefix_that_fits_two_commits() -> None:
+def test_a_prefix_that_fits_two_commits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("datasets_vc.history.revisions.MIN_PREFIX", _FEW_DIGITS)
     store = new_store()
+    tables = _whose_digests_begin_alike()
     writer = store.writer()
-    prefix = "ab" * 4
-    names = [Digest(bytes.fromhex(prefix + f"{n:02x}" * 28)) for n in (1, 2)]
-    for name in names:  # 8 digits do not collide by chance within a test
-        writer.add_encoded(name, 0, node := _empty_node(), len(node), 1)
+    one, other = (write_manifest(writer, table) for table in tables)
     store.publish(writer.finish())
     with pytest.raises(InvalidInputError, match="ambiguous") as caught:
-        resolve(store, prefix)
+        resolve(store, one.hex()[:_FEW_DIGITS])
     assert caught.value.hint
-    assert resolve(store, prefix + "01") == Revision(None, names[0])
+    assert one != other
+    assert resolve(store, one.hex()[:16]) == Revision(None, one)
 
 
-def _empty_node() -> bytes:
-    class Keeper:
-        def add_node(self, data: object, below: object) -> Digest:
-            kept.append(bytes(data))  # type: ignore[call-overload]
-            return digest_of(kept[-1])
-
-    kept: list[bytes] = []
-    write_manifest(Keeper(), ENTRY_SCHEMA.empty_table())
-    return kept[0]
+def _whose_digests_begin_alike() -> tuple[pa.Table, pa.Table]:
+    """So few digits are the same of two datasets among some hundreds."""
+    known: dict[str, pa.Table] = {}
+    for number in itertools.count():
+        name = digest_of(b"")
+        table = entry_table([Entry(str(number), FILE, 0, name)])
+        prefix = dataset_digest(table).hex()[:_FEW_DIGITS]
+        if prefix in known:
+            return known[prefix], table
+        known[prefix] = table
+    raise AssertionError
 
 
 def _track(store: Store, name: str, digest: Digest) -> None:

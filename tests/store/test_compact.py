@@ -151,7 +151,7 @@ def test_chunks_stay_as_they_were_stored(tmp_path: Path) -> None:
         assert place.pack != was.pack
         kept = (place.codec, place.raw, place.stored, place.checksum)
         assert kept == (was.codec, was.raw, was.stored, was.checksum)
-    pieces = store._reader.pieces(store.index, digests[1])
+    pieces = store._reader.pieces(store.index, digests[1]).pieces
     first, *rest = (store.find(piece.digest) for piece in pieces)
     assert first
     assert rest

@@ -27,7 +27,6 @@ from datasets_vc.errors import (
 )
 from datasets_vc.format.location import RAW, RECIPE, ZSTD
 from datasets_vc.format.pack import DATA, METADATA
-from datasets_vc.format.recipe import decode_recipe
 from datasets_vc.format.root import Root
 from datasets_vc.history.branches import Branches
 from datasets_vc.store import Store
@@ -218,8 +217,7 @@ def test_compression_is_used_where_it_pays(store: Store) -> None:
 
 
 def _pieces_of(store: Store, digest: Digest) -> Sequence[Digest]:
-    data = store.read(digest)
-    return decode_recipe(data, "it").digests if bytes(data[:4]) == b"DSVR" else [digest]
+    return store.read_recipes([digest])[0].digests
 
 
 def test_missing_chunks_are_named(store: Store) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from datasets_vc.digest import digest_of
 from datasets_vc.progress import SILENT
-from datasets_vc.store.reader import Extent
+from datasets_vc.store.spans import Extent
 from datasets_vc.workspace.filling import fill
 
 PACK = digest_of(b"pack")
