@@ -122,7 +122,8 @@ def _ask(session: Session, run: ForeignRun) -> None:
 def _question(run: ForeignRun) -> Iterator[str]:
     yield f"Run {run.id} was not recorded here."
     if run.remote is None:
-        yield "It came from a remote, or another user of this store recorded it."
+        yield "It came from a remote, or another user of this store recorded it, or you did before"
+        yield "that was noted."
     else:
         yield f"It came from the remote '{shown(run.remote[0])}', {shown(run.remote[1])}."
     yield "To reproduce it is to execute its code on this machine, with all that you may do here."

@@ -89,7 +89,7 @@ def status(
     session.answer(
         session.repository.status(session.dataset_paths(paths)),
         _status_json,
-        lambda found: _status_lines(session, found),
+        lambda found: _status_lines(session, session.repository, found),
     )
     return DONE
 
@@ -97,11 +97,12 @@ def status(
 def _status_of_lock(session: Session, files: list[str]) -> int:
     if len(files) > 1:
         raise typer.BadParameter("with --lock it is one file at most.", param_hint="PATH")
-    found = session.pin(*files).status()
+    pin = session.pin(*files)
+    here, found = facade.Repository.open(pin.folder, trusted=session.trusted), pin.status()
     session.answer(
         found,
         lambda made: {**_status_json(made.status), **compared_json(made)},
-        lambda made: [*_status_lines(session, made.status), *compared_lines(session, made)],
+        lambda made: [*_status_lines(session, here, made.status), *compared_lines(session, made)],
     )
     return DONE if found.matches else FAILED
 
@@ -124,11 +125,11 @@ def _status_json(status: Status) -> dict[str, Any]:
     }
 
 
-def _status_lines(session: Session, status: Status) -> Iterator[str]:
+def _status_lines(session: Session, here: facade.Repository, status: Status) -> Iterator[str]:
     place = f"On branch {status.branch}" if status.branch else "On no branch"
     yield f"{place}, at {short(status.commit)}." if status.commit else f"{place}, no commit yet."
-    if not session.repository.is_safe:
-        folder = shown(str(session.repository.folder))
+    if not here.is_safe:
+        folder = shown(str(here.folder))
         yield f"It is somebody else's: its settings are not followed ('dsvc safe add {folder}')."
     if status.merging:
         yield from state_lines(status.merging)

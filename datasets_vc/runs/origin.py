@@ -122,7 +122,7 @@ def received_from(meta: Path, run: str) -> tuple[str, str] | None:
 
 def _whence(run: ForeignRun) -> str:
     if run.remote is None:
-        return "from a remote or from another user of this store"
+        return "from a remote, from another user of this store, or from you before that was noted"
     name, url = run.remote
     return f"from the remote '{name}', {url}"
 

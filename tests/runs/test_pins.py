@@ -40,7 +40,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
         return 0
 
     monkeypatch.setattr(recording, "run", run)
-    return Repository.init(tmp_path)
+    return Repository.init(tmp_path / "work")
 
 
 def test_packs_of_a_run_stay_while_others_are_merged(repository: Repository) -> None:
