@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from datasets_vc import repository as facade
+from datasets_vc.cli.author import author_of
+from datasets_vc.cli.failure import DONE
 from datasets_vc.cli.plans import Plan, answer_plan
+from datasets_vc.cli.remotes import answer_pull
 from datasets_vc.cli.render import short, shown
 from datasets_vc.cli.session import Session, new_app, verb
+from datasets_vc.cli.signatures import signer_of
 from datasets_vc.cli.synced import Remote, damaged_json, damaged_lines, sync_json, sync_lines
 
 if TYPE_CHECKING:
@@ -24,7 +28,7 @@ app = new_app()
     app,
     "push",
     "dsvc push\ndsvc push origin main v1.0\ndsvc push --all --tags\n"
-    "dsvc push --plan\ndsvc push --force\ndsvc push origin --delete old",
+    "dsvc push --retry\ndsvc push --plan\ndsvc push --force\ndsvc push origin --delete old",
 )
 def push(
     session: Session,
@@ -52,8 +56,14 @@ def push(
         bool,
         typer.Option("--new", help="Begin a new store where the remote's is not there any more."),
     ] = False,
+    retry: Annotated[
+        bool,
+        typer.Option(
+            "--retry", help="Where somebody else was first: pull, and push again, until it is done."
+        ),
+    ] = False,
     plan: Plan = False,
-) -> None:
+) -> int:
     """Send branches and tags with their versions to a remote.
 
     The tags on a branch go along. All move at once, or none does. A branch that somebody else has
@@ -61,15 +71,26 @@ def push(
 
     The first push makes the remote's store. If that was there before and is not now, as where its
     disk is not mounted, nothing is done, and the exit code is 14: --new makes another one.
+
+    With --retry what came in between is pulled as 'dsvc pull' does, and merged, as often as it
+    takes. Where both changed the same that ends, with exit code 12; see 'dsvc merge --help'.
     """
     if new and delete:
         raise typer.BadParameter("not with --delete.", param_hint="--new")
     choice = facade.RefChoice(names or (), every_branch, every_tag, delete, force)
+    if retry and (force or delete or new or plan):
+        given = "not with --force, --delete, --new or --plan."
+        raise typer.BadParameter(given, param_hint="--retry")
     if plan:
         planning = facade.Planning(session.folder, session.trusted)
         answer_plan(session, planning.push(remote, choice, new=new), "sent")
-        return
-    result = session.repository.push(remote, choice=choice, new=new, progress=session.progress)
+        return DONE
+    if retry:
+        result = _until_done(session, remote, choice)
+        if result.merge:
+            return answer_pull(session, result)
+    else:
+        result = session.repository.push(remote, choice=choice, new=new, progress=session.progress)
     changed = any(update.outcome != "unchanged" for update in result.refs)
     session.done(
         result,
@@ -83,6 +104,18 @@ def push(
             *_refs_lines(sent, remote),
             *damaged_lines(sent.damaged),
         ],
+    )
+    return DONE
+
+
+def _until_done(session: Session, remote: str, choice: facade.RefChoice) -> SyncResult:
+    repository = session.repository
+    return repository.push_until_done(
+        remote,
+        author=author_of(None, repository.folder),
+        choice=choice,
+        signer=signer_of(session, "commit", None, None),
+        progress=session.progress,
     )
 
 

@@ -214,6 +214,11 @@ def pull(
             part=part,
             progress=session.progress,
         )
+    return answer_pull(session, result)
+
+
+def answer_pull(session: Session, result: SyncResult) -> int:
+    """Tell what a pull did; returns the exit code."""
     conflicts = result.merge.conflicts if result.merge else ()
     tell = session.answer if conflicts else session.done
     tell(result, _pull_json, _pull_lines)

@@ -15,6 +15,7 @@ __all__ = [
     "making",
     "merging",
     "pulling",
+    "retrying",
     "runs",
     "signing",
     "snapshot",
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
         making,
         merging,
         pulling,
+        retrying,
         signing,
         unfinished,
         working,
@@ -47,6 +49,7 @@ else:
     making = Deferred("datasets_vc.repository.making")
     merging = Deferred("datasets_vc.repository.merging")
     pulling = Deferred("datasets_vc.repository.pulling")
+    retrying = Deferred("datasets_vc.repository.retrying")
     runs = Deferred("datasets_vc.runs.runs")
     signing = Deferred("datasets_vc.repository.signing")
     snapshot = Deferred("datasets_vc.history.snapshot")

@@ -286,3 +286,29 @@ class Repository(Viewing):
         """
         choice = RefChoice([branch]) if branch else choice
         return families.exchange.push(self._context, remote, choice, progress, new=new)
+
+    def push_until_done(
+        self,
+        remote: str = DEFAULT_REMOTE,
+        *,
+        author: str,
+        choice: RefChoice = CURRENT,
+        signer: Signer | None = None,
+        progress: Progress = SILENT,
+    ) -> SyncResult:
+        """Push; as often as somebody else was first, pull, merge and push again.
+
+        Args:
+            author: who merges.
+            signer: who signs the merges.
+
+        Returns:
+            What the push did; or what a pull did that met conflicts: nothing was pushed then, and
+            `merging` settles them.
+
+        Raises:
+            ConflictError: others were first too many times, or pulling does not help.
+            UnsavedChangesError, UntrustedError, InvalidInputError: see `pull`.
+        """
+        recorder = families.unfinished.Recorder(author, None, signer)
+        return families.retrying.push_until_done(self._context, remote, choice, recorder, progress)

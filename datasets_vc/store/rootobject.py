@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from datasets_vc.backends.base import MAX_ROOT, Backend
+from datasets_vc.backends.wrappers import RetryPolicy
 from datasets_vc.errors import (
     AlreadyExistsError,
     ConflictError,
@@ -19,14 +20,20 @@ from datasets_vc.format.root import Root, check_writable, decode_root, encode_ro
 from datasets_vc.store.indexes import MissingIndexError
 from datasets_vc.store.names import ROOT
 
-_SWAP_ATTEMPTS = 64
+PACE = RetryPolicy(attempts=64, base_delay=0.01, max_delay=0.2)
+"""Who lost a race waits for a moment, drawn at random, so that the same do not meet again."""
 
 
 class RootObject:
-    """The root of the store that lies at `backend`."""
+    """The root of the store that lies at `backend`.
 
-    def __init__(self, backend: Backend) -> None:
+    Args:
+        pace: how often a swap is tried, and how long one waits in between.
+    """
+
+    def __init__(self, backend: Backend, pace: RetryPolicy = PACE) -> None:
         self._backend = backend
+        self._pace = pace
 
     def read(self) -> Root:
         """The root as it is now.
@@ -57,7 +64,7 @@ class RootObject:
             ConflictError: others were first too many times.
         """
         missing: MissingIndexError | None = None
-        for _ in range(_SWAP_ATTEMPTS):
+        for lost in range(1, self._pace.attempts + 1):
             old, token = self._read(to_write=True)
             try:
                 changed = change(old)
@@ -69,6 +76,7 @@ class RootObject:
             new = replace(changed, write_id=_new_write_id(), id=changed.id or new_store_id())
             if self._swap(new, token):
                 return new
+            self._pace.sleep(self._pace.delay(lost))
         if missing:
             raise IntegrityError(missing.message)
         raise ConflictError(f"Other writers keep changing {self._backend.url}.", "Try again later.")

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datasets_vc.digest import Digest
-from datasets_vc.errors import DatasetError
+from datasets_vc.errors import ConflictError, DatasetError
 from datasets_vc.format.location import DigestKeys, Digests, as_keys, joined, unique
 from datasets_vc.format.root import Root
 from datasets_vc.history.commits import is_ancestor, read_commit
@@ -28,6 +28,9 @@ from datasets_vc.sync.transfer import Moved
 from datasets_vc.sync.updates import PushedRefs, RefUpdate, apply_updates, plan_updates
 
 _ATTEMPTS = 8
+
+_WORTH_KEEPING = 1 << 20
+"""Bytes sent that are listed although their push came too late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +158,21 @@ def _deliver(
             written = replace(written, tables=tables)
             lacking = missing()
             wanted = lacking[~ChunkIndex(written.tables).contains(lacking)]
+        except ConflictError:
+            _keep(remote, written)
+            raise
     raise CollectedError(f"Collections go on at {remote.url} all the time.")
+
+
+def _keep(remote: Store, written: Written) -> None:
+    """List what was sent for a branch that somebody else has moved meanwhile.
+
+    Who pulls and pushes again need not send it again, and would lose again for having much to send.
+    Who does not leaves garbage, which the next collections find.
+    """
+    if written.bytes >= _WORTH_KEEPING:
+        with suppress(DatasetError):
+            remote.publish(written)
 
 
 def _missing_there(local: Store, remote: Store, refs: PushedRefs, extra: Extra) -> DigestKeys:

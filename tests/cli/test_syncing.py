@@ -145,6 +145,13 @@ def test_push_tells_of_every_ref(dsvc, repository) -> None:
     ]
 
 
+@pytest.mark.parametrize("other", [["--force"], ["--delete", "main"], ["--new"], ["--plan"]])
+def test_what_is_tried_again_overwrites_and_deletes_nothing(dsvc, repository, other) -> None:
+    outcome = dsvc("push", "origin", "--retry", *other)
+    assert outcome.code == 2
+    assert "--retry" in outcome.err
+
+
 def test_push_tells_what_it_deleted(dsvc, repository) -> None:
     gone = [RefUpdate("branch", "old", OTHER, None, "deleted")]
     repository.push = lambda *_, **__: result(branch=None, refs=gone)

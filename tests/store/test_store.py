@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import threading
 from collections.abc import Iterator, Sequence
@@ -32,6 +33,7 @@ from datasets_vc.history.branches import Branches
 from datasets_vc.store import Store
 from datasets_vc.store import store as store_module
 from datasets_vc.store.reader import Reader
+from datasets_vc.store.rootobject import PACE
 from tests.store.memory import MemoryBackend
 
 MIB = 1 << 20
@@ -431,7 +433,13 @@ def test_loser_of_a_race_applies_its_change_to_the_new_root(store: Store) -> Non
     assert store.root().branches == {"ours": ours, "theirs": theirs}
 
 
-def test_a_store_that_never_stops_changing_is_given_up(store: Store) -> None:
+def test_a_store_that_never_stops_changing_is_given_up(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+    drawn = itertools.cycle([0.0, 0.3, 0.6, 0.9])
+    pace = replace(PACE, sleep=waited.append, uniform=lambda: next(drawn))
+    monkeypatch.setattr(store._root, "_pace", pace)
     numbers: Iterator[int] = iter(range(1, 10_000))
 
     def change(root: Root) -> Root:
@@ -443,6 +451,9 @@ def test_a_store_that_never_stops_changing_is_given_up(store: Store) -> None:
     with pytest.raises(ConflictError, match="Other writers keep changing"):
         store.swap_root(change)
     assert next(numbers) < 100
+    assert len(waited) == 64
+    assert len(set(waited[:4])) == 4  # drawn anew each time
+    assert max(waited) <= PACE.max_delay
 
 
 def test_a_large_file_takes_little_memory_of_mapped_packs(

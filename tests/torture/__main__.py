@@ -25,11 +25,13 @@ CAMPAIGNS = {
     "flips": 10_000,
     "remotes": 300,
     "crowd": 16,
+    "fairness": 90,
     "hostile": 600,
 }
 """Modules of this package with a function `run`, and how many cases a long campaign has.
 
-Of `crowd` it is how many processes there are, of `hostile` how many seconds it takes.
+Of `crowd` it is how many processes there are, of `hostile` how many seconds it takes, of `fairness`
+how many at each kind of remote.
 """
 
 
