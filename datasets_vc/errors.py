@@ -25,6 +25,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import ClassVar
 
 
@@ -132,3 +133,13 @@ def error_of(kind: str, message: str, hint: str = "") -> DatasetError:
             return found(message, hint)
         todo += found.__subclasses__()
     return DatasetError(message, hint)
+
+
+def hint_about(error: OSError, otherwise: str) -> str:
+    """What to do about a path that the system refuses: other things if it is too long."""
+    if error.errno != errno.ENAMETOOLONG:
+        return otherwise
+    return (
+        "It is too long for this system, which takes at most 255 bytes a name and 4,095 a path "
+        "with all folders from the root: go nearer to the root, or shorten its names."
+    )

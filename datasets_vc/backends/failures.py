@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 
 from datasets_vc.addresses import without_secrets
 from datasets_vc.errors import DatasetError, InvalidInputError, NotFoundError, RemoteError
@@ -62,6 +63,13 @@ _NO_BUCKET = {"NoSuchBucket": "bucket", "ContainerNotFound": "container"}
 _DENIED_CODES = frozenset(
     {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken"}
 )
+_CLOCK_CODES = frozenset({"RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture"})
+_CLOCK_WORDS = (
+    "certificate is not yet valid",
+    "Token used too early",
+    "Request date header too old",
+    "system time is set correctly",
+)
 _CONFLICT_CODES = frozenset(
     {"PreconditionFailed", "ConditionalRequestConflict", "BlobAlreadyExists"}
 )
@@ -111,6 +119,12 @@ def remote_error(
             f"'{shown}' needs credentials, and none were found.",
             "Set them up as for the remote's own command line tool.",
         )
+    if is_clock(error):
+        return RemoteError(
+            f"'{shown}' refuses access: the clock of this machine is wrong, it says "
+            f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC ({_reason(error)}).",
+            "Set it right, then try again.",
+        )
     if is_denied(error):
         return RemoteError(
             f"'{shown}' refuses access: {_reason(error)}.",
@@ -159,6 +173,15 @@ def is_denied(error: BaseException) -> bool:
     return any(
         isinstance(link, PermissionError) or _status(link) in (401, 403) for link in _chain(error)
     ) or (code_of(error) in _DENIED_CODES or _is_any(error, _DENIED))
+
+
+def is_clock(error: BaseException) -> bool:
+    """Whether the remote was refused, or refuses, for the time that this machine thinks it is.
+
+    A certificate that is not valid yet is as a rule one from the future of a clock that is behind.
+    """
+    told = any(word in str(link) for link in _chain(error) for word in _CLOCK_WORDS)
+    return told or code_of(error) in _CLOCK_CODES
 
 
 def is_unable(error: BaseException) -> bool:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from datasets_vc.errors import DatasetError, NotFoundError, UnreadableFileError
+from datasets_vc.errors import DatasetError, NotFoundError, UnreadableFileError, hint_about
 from datasets_vc.permissions import owner_of
 
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR})
@@ -45,7 +45,7 @@ def translated(error: OSError, act: str, path: Path) -> DatasetError:
         return kind(f"{reason}: the network share has no locks.", hint)
     if error.errno in (errno.EACCES, errno.EPERM):
         return kind(f"{reason}: permission denied.", _permission_hint(act, path))
-    return kind(f"{reason}: {error.strerror or error}.")
+    return kind(f"{reason}: {error.strerror or error}.", hint_about(error, ""))
 
 
 def _permission_hint(act: str, path: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import traceback
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from datasets_vc import errors
 from datasets_vc.addresses import without_secrets
 from datasets_vc.cli.render import guarded, shown
 from datasets_vc.cli.streams import answer_lost
+from datasets_vc.errors import hint_about
 
 DONE = 0
 FAILED = 1
@@ -92,6 +94,10 @@ def report(error: Exception, *, as_json: bool, trace: bool) -> int:
     if trace:
         for line in "".join(traceback.format_exception(error)).splitlines():
             sys.stderr.write(guarded(without_secrets(line)) + "\n")
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        # Whatever we were about to do with a file, the system says what is wrong with it.
+        message = f"'{os.fsdecode(error.filename)}' cannot be used: {error.strerror}."
+        return _tell("error", message, hint_about(error, ""), FAILED, as_json)
     message = f"internal error, please report it: {type(error).__name__}: {error}"
     hint = "" if trace else "'-v' or DSVC_DEBUG=1 shows where it happened."
     return _tell("internal", message, hint, FAILED, as_json)

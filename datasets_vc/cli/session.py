@@ -22,7 +22,7 @@ from datasets_vc.cli.progress import TerminalProgress
 from datasets_vc.cli.render import guarded, painted
 from datasets_vc.cli.streams import answer_lost, is_work_done, work_is_done
 from datasets_vc.cli.user_settings import listed_folders
-from datasets_vc.errors import InvalidInputError
+from datasets_vc.errors import InvalidInputError, NotFoundError, hint_about
 from datasets_vc.locations import absolute_address
 from datasets_vc.ownership import Trusted
 from datasets_vc.paths import check_path_length
@@ -44,7 +44,7 @@ class Session:
     def __init__(self, options: Options, after_dashes: int | None = None) -> None:
         self.options = options
         self.after_dashes = after_dashes
-        self.folder = Path.cwd() / (options.folder or "")
+        self.folder = _started_in(options.folder)
 
     @cached_property
     def repository(self) -> facade.Repository:
@@ -208,6 +208,43 @@ def _give_signature(command: Verb, function: Verb) -> None:
     ]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+
+
+def _started_in(given: Path | None) -> Path:
+    """Where to work, from the root of the file system.
+
+    Raises:
+        InvalidInputError: what was given is no folder, or may not be entered.
+        NotFoundError: the current folder is gone.
+    """
+    if given is None or not given.is_absolute():
+        given = _current_folder() / (given or "")
+    try:
+        handle = os.open(given, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
+        os.close(handle)
+    except PermissionError as error:
+        if not os.access(given, os.X_OK):
+            raise _no_place(given, error) from error
+    except OSError as error:
+        raise _no_place(given, error) from error
+    return given
+
+
+def _current_folder() -> Path:
+    try:
+        return Path.cwd()
+    except OSError as error:
+        raise NotFoundError(
+            f"The current folder is gone, or cannot be reached: {error.strerror}.",
+            "Go to another one; if it was made anew under the same name: cd .",
+        ) from error
+
+
+def _no_place(folder: Path, error: OSError) -> InvalidInputError:
+    return InvalidInputError(
+        f"'{folder}' is no folder to work in: {error.strerror}.",
+        hint_about(error, "Name another one with -C, or make it."),
+    )
 
 
 def _home() -> Path | None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from datasets_vc.config import Head, set_files, set_only
 from datasets_vc.digest import Digest
@@ -32,6 +32,8 @@ from datasets_vc.workspace import CheckedOut, Ingested
 from datasets_vc.workspace.consume import Consumed
 from datasets_vc.workspace.part import Part
 from datasets_vc.workspace.unrecorded import warnings_once
+
+_CLOCKS_DIFFER = timedelta(minutes=5)
 
 
 def commit(
@@ -112,8 +114,21 @@ def _record(
         deleted=made.deleted,
         bytes_written=written.bytes,
         skipped=made.skipped,
-        warnings=warnings_once(context.folder, made.unrecorded),
+        warnings=(
+            *_odd_clock(context, head.commit, now),
+            *warnings_once(context.folder, made.unrecorded),
+        ),
     )
+
+
+def _odd_clock(context: Context, parent: Digest | None, now: datetime) -> Iterator[str]:
+    """A word if a commit is dated before the one that it is based on."""
+    before = read_commit(context.store, parent).time if parent else now
+    if before - now > _CLOCKS_DIFFER:
+        yield (
+            f"This commit is dated {now:%Y-%m-%d %H:%M} UTC, before its parent "
+            f"({before:%Y-%m-%d %H:%M} UTC): is the clock of this machine right?"
+        )
 
 
 def _as_it_is(context: Context) -> CommitResult:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from datasets_vc.config import CONFIG_FILE, DEFAULT_STORE, HEAD_FILE, read_config, read_head
 from datasets_vc.durable import make_folders, replace_file, sync_folder
-from datasets_vc.errors import DatasetError, NotARepositoryError
+from datasets_vc.errors import DatasetError, NotARepositoryError, hint_about
 from datasets_vc.format.root import decode_root
 from datasets_vc.paths import META_DIR
 from datasets_vc.workspace.cloning import NOTE_FILE, read_note
@@ -39,7 +39,7 @@ def begin(folder: Path) -> None:
     except OSError as error:
         raise DatasetError(
             f"'{folder}' cannot be made a repository: {error.strerror or error}.",
-            "Mend its permissions, or take another folder.",
+            hint_about(error, "Mend its permissions, or take another folder."),
         ) from error
 
 

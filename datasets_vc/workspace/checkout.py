@@ -27,6 +27,7 @@ from datasets_vc.workspace.ahead import CORES, LARGE, ahead, spans
 from datasets_vc.workspace.collisions import colliding
 from datasets_vc.workspace.columns import Digests, digest_at, gather, paths_at
 from datasets_vc.workspace.filling import fill
+from datasets_vc.workspace.fitting import longest
 from datasets_vc.workspace.lasting import can_wait, make_names_last
 from datasets_vc.workspace.links import MAX_TARGET, check_link
 from datasets_vc.workspace.listing import FIELDS, Listing, stat_row
@@ -122,7 +123,7 @@ class _Writer:
         self._progress = progress
         name = CHECKOUT_PREFIX + os.urandom(8).hex()
         self._temporary = f"{folder}/{META_DIR}/{TEMPORARY_DIR}/{name}"
-        self._staging = Staging(self._root, self._temporary)
+        self._staging = Staging(self._root, self._temporary, longest(plan.target.path, plan.write))
         self._waits = can_wait(plan)
         self._numbers = itertools.count()
         self._read = 0  # since memory was given back; threads may miss each other's, a little

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pyarrow as pa
 
-from datasets_vc.errors import InvalidInputError, UnreadableFileError
+from datasets_vc.errors import InvalidInputError, UnreadableFileError, hint_about
 from datasets_vc.format.columns import Mask, Rows, position
 from datasets_vc.format.entries import Entry
 from datasets_vc.paths import GIT_DIR, META_DIR, inherited
@@ -146,7 +146,8 @@ class Obstacles:
             return None
         except OSError as error:
             raise UnreadableFileError(
-                f"'{path}' cannot be looked at: {error.strerror or error}.", "Mend its permissions."
+                f"'{path}' cannot be looked at: {error.strerror or error}.",
+                hint_about(error, "Mend its permissions."),
             ) from error
 
     def _below(self, path: str) -> Iterator[str]:

@@ -11,6 +11,7 @@ from datasets_vc.errors import UnsavedChangesError
 from datasets_vc.format.columns import Mask, Rows, align
 from datasets_vc.workspace.collisions import check_apart
 from datasets_vc.workspace.columns import Digests, Entries, entries_of, paths_at, same_digests_at
+from datasets_vc.workspace.fitting import check_fits
 from datasets_vc.workspace.listing import Listing
 from datasets_vc.workspace.obstacles import Obstacles
 from datasets_vc.workspace.selection import Selection
@@ -80,6 +81,7 @@ def plan_checkout(
     leaving = _leaving(comparison, entries, selection)
     settle(root, comparison, _doubtful(comparison, entries, chosen, place, leaving, force=force))
     write = np.flatnonzero(chosen & ~_there(comparison, entries, place))
+    check_fits(root, entries.path, write)
     obstacles = Obstacles(root, listing.path, leaving, force=force)
     new = place[write] < 0
     new[new] = ~obstacles.permit(entries, write[new])

@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from datasets_vc.digest import DIGEST_SIZE, Digest, Hasher, digest_of
-from datasets_vc.errors import UnreadableFileError
+from datasets_vc.errors import UnreadableFileError, hint_about
 from datasets_vc.format.columns import Mask, Rows
 from datasets_vc.format.entries import FILE, SYMLINK
 from datasets_vc.workspace.ahead import LARGE, ahead, spans
@@ -320,7 +320,7 @@ def _explain(file: Listed, error: OSError) -> UnreadableFileError:
         return _changed(file, "vanished")
     return UnreadableFileError(
         f"'{file.path}' cannot be read: {error.strerror or error}.",
-        "Mend its permissions, or ignore it in .dsvcignore.",
+        hint_about(error, "Mend its permissions, or ignore it in .dsvcignore."),
     )
 
 

@@ -9,7 +9,7 @@ import os
 import shutil
 
 from datasets_vc.digest import Digest
-from datasets_vc.errors import DatasetError, UnsavedChangesError
+from datasets_vc.errors import DatasetError, UnsavedChangesError, hint_about
 from datasets_vc.format.columns import Rows
 from datasets_vc.workspace.columns import Digests, digest_at
 from datasets_vc.workspace.listing import Listing
@@ -129,5 +129,7 @@ def cannot(path: str, verb: str, error: OSError) -> DatasetError:
     """What the operating system says about what lies at `path`, as an error of ours."""
     return DatasetError(
         f"'{path}' cannot be {verb}: {error.strerror or error}.",
-        "Free space or mend permissions, then run it again: what is done stays done.",
+        hint_about(
+            error, "Free space or mend permissions, then run it again: what is done stays done."
+        ),
     )

@@ -17,6 +17,9 @@ from collections.abc import Iterable
 from datasets_vc.paths import folders_of
 from datasets_vc.workspace.removing import cannot
 
+_PATH_MAX = 4095
+_OWN_NAME = 32
+
 
 class Staging:
     """Where the files of each folder are to be made.
@@ -24,9 +27,12 @@ class Staging:
     Args:
         root: the workspace.
         temporary: an empty folder outside of what is versioned, which may not be made yet.
+        longest: the length of the longest path in bytes. Out of sight it is longer: where the
+            system would not take that, folders are made in their places.
     """
 
-    def __init__(self, root: str, temporary: str) -> None:
+    def __init__(self, root: str, temporary: str, longest: int = 0) -> None:
+        self._in_place = len(os.fsencode(temporary)) + _OWN_NAME + longest > _PATH_MAX
         self._root = root
         self._temporary = temporary
         self._places: dict[str, str | None] = {}
@@ -82,8 +88,9 @@ class Staging:
         return None
 
     def _begin(self, folder: str, place: str, device: int) -> str | None:
-        if os.stat(place.rpartition("/")[0]).st_dev != device:
-            os.mkdir(place)  # nothing can be renamed from one file system into another
+        # Nothing can be renamed from one file system into another.
+        if self._in_place or os.stat(place.rpartition("/")[0]).st_dev != device:
+            os.mkdir(place)
             return None
         filled = f"{self._temporary}/folder-{next(self._numbers)}"
         os.mkdir(filled)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets_vc.errors import UnreadableFileError
+from datasets_vc.errors import UnreadableFileError, hint_about
 from datasets_vc.paths import GIT_DIR, META_DIR
 from datasets_vc.store.nesting import A_STORE, STORE_FOLDERS, STORE_NAMES, holds_versions
 from datasets_vc.workspace.ignore import IGNORE_FILE, IgnoreRules
@@ -335,5 +335,5 @@ def _found(prefix: str, names: list[str], rows: NDArray[np.int64], below: list[_
 def _unreadable(where: str, error: OSError) -> UnreadableFileError:
     return UnreadableFileError(
         f"'{where.rstrip('/')}' cannot be read: {error.strerror or error}.",
-        "Mend its permissions, or ignore it in .dsvcignore.",
+        hint_about(error, "Mend its permissions, or ignore it in .dsvcignore."),
     )

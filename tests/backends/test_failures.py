@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import ssl
 
 import pytest
 
@@ -189,3 +190,24 @@ def test_clients_that_cannot_be_made(error: Exception, words: str) -> None:
     ours = opening_error(error, "gs://bucket")
     assert isinstance(ours, InvalidInputError)
     assert words in ours.message
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        BotoError(403, "RequestTimeTooSkewed"),
+        caused(
+            named("ClientConnectorError"),
+            ssl.SSLError(1, "certificate verify failed: certificate is not yet valid"),
+        ),
+        Exception(
+            "Token used too early, 1 < 2. Check that your computer's clock is set correctly."
+        ),
+    ],
+)
+def test_a_wrong_clock_is_named_as_such(error: Exception) -> None:
+    found = remote_error(error, URL)
+
+    assert isinstance(found, RemoteError)
+    assert not found.transient
+    assert "the clock of this machine is wrong, it says 20" in found.message

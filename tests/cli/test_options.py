@@ -44,10 +44,11 @@ def test_json_around_nested_verbs(dsvc, repository, arguments) -> None:
         (["status", "-C", "a"], "a"),
         (["-C", "a", "status", "-C", "b"], "a/b"),
         (["-C", "/", "status"], "/"),
-        (["-C", "a", "status", "-C", "/b"], "/b"),
+        (["-C", "a", "status", "-C", "/usr"], "/usr"),
     ],
 )
 def test_folder_before_and_after_the_verb(dsvc, repository, arguments, folder) -> None:
+    Path("a/b").mkdir(parents=True)
     repository.status = lambda _: CLEAN
 
     assert dsvc(*arguments).code == 0
