@@ -42,6 +42,10 @@ _LETTER = r"\\.|\[\^//?\](?!\*)|\[\^/(?!/?\])[^]\\[]+\]|\[(?!\^)[^]/\\[]+\]|[^][
 _STAR_AND_MORE = re.compile(rf"(?<!\]\*){_STAR}((?:{_LETTER})++)(?={_STAR})")
 _STARS = re.compile(_STAR)
 
+# How pathspec writes `/**` before a separator, and `**/` at the beginning.
+_FOLDERS = "(?:/.+)?"
+_ANYWHERE = "^(?:.+/)?"
+
 _BAD = re.compile(r"(?:^|/)\.{0,2}(?:/|$)|\x00|^\.dsvc(?:/|$)", re.IGNORECASE)
 
 
@@ -110,7 +114,16 @@ def without_retries(expression: str) -> str:
     good as any later one: no other need be tried (an atomic group), of which there are a^n for a
     name of `a` letters and n stars. Whoever wrote the pattern may not wish us well.
     """
-    return _STARS.sub("[^/]*", _STAR_AND_MORE.sub(r"(?>[^/]*?\1)", expression))
+    stars = _STARS.sub("[^/]*", _STAR_AND_MORE.sub(r"(?>[^/]*?\1)", expression))
+    # The same for `**`, which stands for folders: what follows one, up to another one, is whole
+    # components, of which the first place is as good as any later one.
+    first, *more = stars.split(_FOLDERS)
+    if not more:
+        return stars
+    if first.startswith(_ANYWHERE):
+        first = f"^(?>(?:[^/]+/)*?{first.removeprefix(_ANYWHERE)}(?=/))"
+    between = (f"(?>(?:/[^/]+)*?{part}(?=/))" for part in more[:-1])
+    return "".join((first, *between, _FOLDERS, more[-1]))
 
 
 def is_under(path: str, folder: str) -> bool:

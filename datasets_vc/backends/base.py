@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple, Protocol
 
 from datasets_vc.digest import Buffer
-from datasets_vc.errors import InvalidInputError
+from datasets_vc.errors import IntegrityError, InvalidInputError
 from datasets_vc.permissions import LOCK_SUFFIX as LOCK_SUFFIX
 
 TEMPORARY_PREFIX = ".tmp-"
@@ -126,6 +126,21 @@ class Backend(ABC):
 
         An object of this name is replaced.
         """
+
+    def get_whole(self, name: str, most: int) -> bytes:
+        """The bytes of an object that cannot be long.
+
+        Raises:
+            NotFoundError: there is no such object.
+            IntegrityError: it is longer than `most` bytes; no more than these are read.
+        """
+        data = self.get(name, 0, most + 1)
+        if len(data) > most:
+            raise IntegrityError(
+                f"The object {name} of {self.url} has more than the {most:,} bytes that it can "
+                "have."
+            )
+        return data
 
     def stream(self, name: str, start: int = 0) -> Iterator[Buffer]:
         """The bytes of an object from `start` on, piece by piece as they come.

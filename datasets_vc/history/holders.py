@@ -11,7 +11,16 @@ from datasets_vc.format.root import Root
 from datasets_vc.format.run import RunHead, decode_run_head, decode_run_log, decode_run_packs
 from datasets_vc.history.reachable import Holder
 from datasets_vc.store import Store
-from datasets_vc.store.names import RUN_HEAD, RUN_LOG, RUN_PACKS, RUNS, run_of, run_part
+from datasets_vc.store.names import (
+    MAX_HEAD,
+    MAX_LOG,
+    RUN_HEAD,
+    RUN_LOG,
+    RUN_PACKS,
+    RUNS,
+    run_of,
+    run_part,
+)
 
 
 def ref_holders(root: Root) -> Iterator[Holder]:
@@ -60,7 +69,7 @@ def run_head_bytes(store: Store, run: str) -> bytes:
     """The head of a run as it is stored; raises as `read_run_head` does."""
     what = f"The run {run} of {store.url} is damaged"
     try:
-        data = store.backend.get(run_part(run, RUN_HEAD))
+        data = store.backend.get_whole(run_part(run, RUN_HEAD), MAX_HEAD)
     except NotFoundError as error:
         raise IntegrityError(f"{what}: it has no head.") from error
     if digest_of(data).hex() != run:
@@ -86,6 +95,6 @@ def run_pins(store: Store, run: str) -> tuple[Digest, ...]:
 
 def _optional(store: Store, name: str) -> bytes:
     try:
-        return store.backend.get(name)
+        return store.backend.get_whole(name, MAX_LOG)
     except NotFoundError:
         return b""

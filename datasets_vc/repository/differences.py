@@ -21,6 +21,7 @@ from datasets_vc.repository.context import Context
 from datasets_vc.repository.patches import NOT_HERE, Patch, patch_of
 from datasets_vc.store import Store
 from datasets_vc.tables import KEYS_FILE, RowDiff, compare_tables, is_table, key_of
+from datasets_vc.tables.keyed import MAX_KEYS, check_keys_size
 
 if TYPE_CHECKING:
     from datasets_vc.repository import bringing
@@ -217,14 +218,18 @@ def _keys_file_here(context: Context) -> Buffer | None:
     if dataset is not None and context.workspace.left_out([KEYS_FILE]):
         return _keys_file(context.store, dataset)
     try:
-        return (context.folder / KEYS_FILE).read_bytes()
+        with (context.folder / KEYS_FILE).open("rb") as file:
+            return file.read(MAX_KEYS + 1)
     except OSError:
         return None
 
 
 def _keys_file(store: Store, dataset: Digest) -> Buffer | None:
     entry = Manifest(store, dataset).get(KEYS_FILE)
-    return store.read_file(entry.digest) if entry and _is_file(entry) else None
+    if entry is None or not _is_file(entry):
+        return None
+    check_keys_size(entry.size)
+    return store.read_files([entry.digest], [entry.size])[0]
 
 
 def _count_rows(rows: RowDiff, tally: Tally) -> None:

@@ -16,7 +16,7 @@ from datasets_vc.progress import SILENT, Progress
 from datasets_vc.repository.bringing import ensure_files
 from datasets_vc.repository.context import Context
 from datasets_vc.store import Written
-from datasets_vc.tables.keyed import KEYS_FILE, key_of
+from datasets_vc.tables.keyed import KEYS_FILE, check_keys_size, key_of
 from datasets_vc.tables.merge import MergedTable, merge_tables
 from datasets_vc.workspace.mergestate import OpenConflict, Side
 
@@ -144,5 +144,7 @@ def _declared(context: Context, dataset: Digest) -> Mapping[str, str]:
     entry = Manifest(context.store, dataset).get(KEYS_FILE)
     if entry is None:
         return context.table_keys(None)
+    check_keys_size(entry.size)
     ensure_files(context, [entry.digest], f"'{KEYS_FILE}'")
-    return context.table_keys(context.store.read_file(entry.digest))
+    (data,) = context.store.read_files([entry.digest], [entry.size])
+    return context.table_keys(data)

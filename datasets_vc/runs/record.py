@@ -20,7 +20,7 @@ from datasets_vc.format.run import (
 )
 from datasets_vc.history.holders import read_run_head
 from datasets_vc.store import Store
-from datasets_vc.store.names import RUN_HEAD, RUN_LOG, RUN_PACKS, RUNS, run_of, run_part
+from datasets_vc.store.names import MAX_LOG, RUN_HEAD, RUN_LOG, RUN_PACKS, RUNS, run_of, run_part
 
 Event = Mapping[str, Any]
 
@@ -136,7 +136,7 @@ class RunFiles:
 
     def _events(self, run: str) -> list[Event]:
         try:
-            data = self._store.backend.get(run_part(run, RUN_LOG))
+            data = self._store.backend.get_whole(run_part(run, RUN_LOG), MAX_LOG)
         except NotFoundError:
             return []
         return list(decode_run_log(data, f"The log of run {run}"))

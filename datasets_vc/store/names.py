@@ -12,6 +12,13 @@ GARBAGE = "garbage/"
 QUARANTINE = "quarantine/"
 RUN_HEAD = "head.json"
 RUN_LOG = "log.jsonl"
+
+MAX_HEAD = 1 << 16
+"""Bytes of the head of a run."""
+
+MAX_LOG = 1 << 29
+"""Bytes of the log of a run."""
+
 RUN_PACKS = "packs.json"
 DAMAGED = ".damaged"
 PROBE = ".probe"

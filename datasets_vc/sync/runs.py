@@ -18,7 +18,7 @@ from datasets_vc.format.run import (
 )
 from datasets_vc.history.holders import read_run_head, run_checkpoints, run_head_bytes
 from datasets_vc.store import Store
-from datasets_vc.store.names import RUN_HEAD, RUN_LOG, RUNS, run_of, run_part
+from datasets_vc.store.names import MAX_LOG, RUN_HEAD, RUN_LOG, RUNS, run_of, run_part
 from datasets_vc.sync.closure import dataset_chunks, file_chunks
 from datasets_vc.sync.push import Extra
 from datasets_vc.sync.transfer import Moved, receive
@@ -121,7 +121,7 @@ def receive_runs(local: Store, remote: Store, only: Container[str] | None = None
     for run in sorted(inputs.keys() - damaged.keys()):
         with _noted(damaged, run):
             _input(local, inputs[run], run)
-            log = remote.backend.get(run_part(run, RUN_LOG))
+            log = remote.backend.get_whole(run_part(run, RUN_LOG), MAX_LOG)
             decode_run_log(log, f"The log of run {run} of {remote.url}")
         if run not in damaged:
             local.backend.put(run_part(run, RUN_HEAD), heads[run])

@@ -20,6 +20,10 @@ from datasets_vc.errors import InvalidInputError
 from datasets_vc.paths import without_retries
 
 KEYS_FILE = "dsvc.toml"
+
+MAX_KEYS = 1 << 20
+"""Bytes of it."""
+
 SUFFIXES = ("csv", "jsonl", "parquet")
 DEFAULT_KEY = "file_name"
 
@@ -44,12 +48,25 @@ def is_table(path: str) -> bool:
     return path.lower().rpartition(".")[2] in SUFFIXES
 
 
+def check_keys_size(size: int) -> None:
+    """Check that a `dsvc.toml` is no longer than is read.
+
+    Raises:
+        InvalidInputError: it is.
+    """
+    if size > MAX_KEYS:
+        raise InvalidInputError(
+            f"'{KEYS_FILE}' has {size:,} bytes; {MAX_KEYS:,} are the most.", "Shorten it."
+        )
+
+
 def declared_keys(data: bytes) -> Mapping[str, str]:
     """What a `dsvc.toml` declares: pattern -> column. Other tables of it are left alone.
 
     Raises:
         InvalidInputError: it is not TOML, or its `[tables]` are not patterns and columns.
     """
+    check_keys_size(len(data))
     try:
         tables = tomllib.loads(data.decode()).get("tables", {})
     except (ValueError, RecursionError) as error:  # of TOML, of UTF-8, or of a number

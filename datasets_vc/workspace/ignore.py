@@ -19,6 +19,9 @@ from datasets_vc.paths import parents_of, without_retries
 
 IGNORE_FILE = ".dsvcignore"
 
+MAX_RULES = 1 << 20
+"""Bytes of a file of rules."""
+
 
 class IgnoreRules:
     """The rules of one file, for the paths below its folder, and those above it.
@@ -36,6 +39,11 @@ class IgnoreRules:
     def __init__(
         self, prefix: str, data: bytes, source: Path, above: IgnoreRules | None = None
     ) -> None:
+        if len(data) > MAX_RULES:
+            raise InvalidInputError(
+                f"'{source}' has more than the {MAX_RULES:,} bytes that a file of rules can have.",
+                "Say it in fewer patterns.",
+            )
         self._start = len(prefix)
         self._above = above
         patterns = _patterns(data, source)
@@ -45,12 +53,21 @@ class IgnoreRules:
 
     def ignores(self, path: str, *, folder: bool) -> bool:
         """Whether `path`, whose own folder is not ignored, is."""
+        # As many may lie above each other as a path has folders, more than Python's stack has room.
+        rules: IgnoreRules | None = self
+        while rules is not None:
+            found = rules._verdict(path, folder=folder)
+            if found is not None:
+                return found
+            rules = rules._above
+        return False
+
+    def _verdict(self, path: str, *, folder: bool) -> bool | None:
+        """Whether the rules of this file alone ignore a path; None if none speaks of it."""
         own = as_bytes(path[self._start :] + "/" if folder else path[self._start :])
-        if self._patterns and self._any.fullmatch(own):
-            for regex, ignored in self._patterns:
-                if regex.fullmatch(own):
-                    return ignored
-        return self._above is not None and self._above.ignores(path, folder=folder)
+        if not self._patterns or not self._any.fullmatch(own):
+            return None
+        return next((ignored for regex, ignored in self._patterns if regex.fullmatch(own)), None)
 
 
 def is_ignored(workspace: Path, path: str) -> bool:
@@ -72,7 +89,8 @@ def is_ignored(workspace: Path, path: str) -> bool:
 
 def _read(source: Path) -> bytes:
     try:
-        return source.read_bytes()
+        with source.open("rb") as file:
+            return file.read(MAX_RULES + 1)
     except OSError as error:
         raise UnreadableFileError(f"'{source}' cannot be read: {error.strerror}.") from error
 

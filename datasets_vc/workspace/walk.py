@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from datasets_vc.errors import UnreadableFileError, hint_about
 from datasets_vc.paths import GIT_DIR, META_DIR
 from datasets_vc.store.nesting import A_STORE, STORE_FOLDERS, STORE_NAMES, holds_versions
-from datasets_vc.workspace.ignore import IGNORE_FILE, IgnoreRules
+from datasets_vc.workspace.ignore import IGNORE_FILE, MAX_RULES, IgnoreRules
 from datasets_vc.workspace.listing import (
     FIELDS,
     INODE_MASK,
@@ -315,7 +315,7 @@ def _rules_of(folder: _Folder, handle: int, where: str) -> IgnoreRules | None:
             return folder.rules
         rules = os.open(IGNORE_FILE, _RULES_FLAGS, dir_fd=handle)
         with os.fdopen(rules, "rb") as file:
-            return IgnoreRules(folder.prefix, file.read(), source, folder.rules)
+            return IgnoreRules(folder.prefix, file.read(MAX_RULES + 1), source, folder.rules)
     except FileNotFoundError:
         return folder.rules
     except OSError as error:

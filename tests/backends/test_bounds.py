@@ -240,3 +240,15 @@ def test_what_is_no_file_is_never_waited_for(tmp_path: Path) -> None:
 def test_the_limits_leave_room() -> None:
     assert base.MAX_ROOT >= 500_000 * 100
     assert web.MAX_OBJECT >= 50_000_000 * 64
+
+
+def test_an_object_that_cannot_be_long(tmp_path: Path) -> None:
+    backend = LocalBackend(tmp_path)
+    backend.put("runs/a/head.json", b"12345")
+    assert backend.get_whole("runs/a/head.json", 5) == b"12345"
+    with pytest.raises(IntegrityError, match="more than the 4 bytes"):
+        backend.get_whole("runs/a/head.json", 4)
+    with (tmp_path / "runs/a/log.jsonl").open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(IntegrityError, match="more than"):
+        backend.get_whole("runs/a/log.jsonl", 1 << 16)
