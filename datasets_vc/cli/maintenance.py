@@ -115,8 +115,9 @@ def drop(
 ) -> None:
     """Free local space of files that a remote has, too.
 
-    They come back when they are needed. Only what a remote has for sure goes: its index, read anew,
-    lists it, in a pack that is there in full length. History and lists of files stay, and so does
+    They come back when they are needed. Only what a remote has for sure goes: it is another store
+    than the one here, and its index, read anew, lists it, in a pack that is there in full length.
+    History and lists of files stay, and so does
     what the current version needs, unless it is named. Files of the workspace are not touched.
     """
     if bool(revisions) == everything:

@@ -15,7 +15,7 @@ from datasets_vc.backends import ReadOnlyBackend, is_remote, open_backend
 from datasets_vc.config import CONFIG_FILE, Head, find_workspace, read_config, store_location
 from datasets_vc.deferred import Deferred
 from datasets_vc.digest import Buffer, Digest
-from datasets_vc.errors import ConflictError, DatasetError, InvalidInputError
+from datasets_vc.errors import ConflictError, DatasetError, InvalidInputError, NotFoundError
 from datasets_vc.format.entries import ENTRY_SCHEMA
 from datasets_vc.history.branches import Branches
 from datasets_vc.history.commits import read_commit
@@ -72,11 +72,19 @@ class Context:
     @cached_property
     def store(self) -> Store:
         location = store_location(self.folder)
-        if self.is_safe:
-            return Store.open(open_backend(location))
-        if is_remote(location):
+        if not self.is_safe and is_remote(location):
             self.check_safe()
-        return Store.open(ReadOnlyBackend(open_backend(location), refusal(self.folder)))
+        try:
+            backend = open_backend(location)
+            if not self.is_safe:
+                backend = ReadOnlyBackend(backend, refusal(self.folder))
+            return Store.open(backend)
+        except NotFoundError as error:
+            raise NotFoundError(
+                f"There is no store at {location}, which has the versions of this workspace.",
+                f"Check that its disk is mounted; 'store' in {META_DIR}/{CONFIG_FILE} says where "
+                f"it is, if not in {META_DIR}.",
+            ) from error
 
     @cached_property
     def branches(self) -> Branches:

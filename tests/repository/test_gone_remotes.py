@@ -211,3 +211,19 @@ def test_a_workspace_whose_settings_cannot_be_written_goes_on(
     monkeypatch.setattr("datasets_vc.sync.remotes.keep_id", refuse)
     work.push()
     assert work.remotes.list()["origin"].id is None
+
+
+@pytest.mark.parametrize("how", ["no folder", "empty"])
+def test_a_store_that_is_not_there_any_more_is_told_and_not_made_anew(
+    tmp_path: Path, how: str
+) -> None:
+    repository = Repository.init(tmp_path / "work", str(tmp_path / "shared"))
+    commit(repository, "one")
+    (tmp_path / "shared").rename(tmp_path / "real")
+    if how == "empty":
+        (tmp_path / "shared").mkdir()
+    (repository.folder / "f").write_text("two")
+    with pytest.raises(NotFoundError, match="has the versions of this workspace") as caught:
+        Repository.open(repository.folder).commit("two", author=AUTHOR)
+    assert "mounted" in caught.value.hint
+    assert not list(tmp_path.glob("shared/*"))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from datasets_vc.backends import Backend, LocalBackend, open_backend
+from datasets_vc.backends import Backend, FsspecBackend, LocalBackend, open_backend
 from datasets_vc.backends.wrappers import Wrapper
 from datasets_vc.config import RemoteConfig, add_remote
 from datasets_vc.digest import Buffer, digest_of
@@ -316,6 +316,23 @@ def test_a_server_that_shows_the_own_folder_as_a_bucket(
         monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
         with pytest.raises(InvalidInputError, match="own store"):
             work.remotes.add("origin", "s3://shared", single_writer=True)
+
+
+@pytest.mark.parametrize("before_ids", [False, True])
+def test_a_client_of_another_make(work: Repository, tmp_path: Path, before_ids: bool) -> None:
+    """As where a folder is reached over SSH."""
+    shutil.copytree(tmp_path / "shared", tmp_path / "copy")
+    for name in ("shared", "copy") if before_ids else ():
+        without_id(tmp_path / name)
+    store = again(work).store
+    relation = {
+        name: relation_to(
+            store, FsspecBackend((tmp_path / name).as_uri()), store.root(), thorough=True
+        )
+        for name in ("shared", "copy")
+    }
+    assert relation == {"shared": "itself", "copy": "other" if before_ids else "copy"}
+    assert not list(tmp_path.rglob("*.probe"))
 
 
 class Mute(Wrapper):
