@@ -295,8 +295,9 @@ def _backend_of(
     except NotFoundError as error:
         raise RemoteError(
             f"The remote '{config.url}' cannot be reached: there is no such folder.",
-            "Check the address, and that the disk is mounted"
-            + ("; or make that folder first." if make else f". {anew(config)}"),
+            # A clone looks at what nobody has seen yet.
+            "Check the address, and that the disk is mounted."
+            + (f" {anew(config)}" if config.id and not make else ""),
         ) from error
     if write and not backend.writable:
         raise RemoteError(
