@@ -121,7 +121,7 @@ class Snapshot:
         if entry is None:
             raise NotFoundError(f"There is no '{path}' in {self.name}.")
         with self._told_how_to_get(f"'{path}'", f" --path {shlex.quote(path)}"):
-            return self._store.read_file(entry.digest)
+            return self._store.read_files([entry.digest], [entry.size])[0]
 
     def read_many(self, digests: Sequence[Digest]) -> list[Buffer]:
         """Files by their digests, in the order asked for, verified.

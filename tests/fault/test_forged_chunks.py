@@ -470,3 +470,20 @@ def test_fsck_names_what_no_file_accounts_for_and_repair_drops_it(tmp_path: Path
     store = Store.open(LocalBackend(tmp_path / ".dsvc" / "store", durable=False))
     assert store.find(name) is None
     assert not Repository.open(tmp_path).maintenance.fsck().errors
+
+
+def test_a_repair_lists_no_recipe_of_a_pack_that_nobody_has_proved(tmp_path: Path) -> None:
+    """What a fetch has left in packs is not believed because the index was lost."""
+    repository, name, ours = forge_old(tmp_path)
+    folder = tmp_path / ".dsvc" / "store"
+    (tmp_path / "base.txt").write_text("base, longer")
+    repository.commit("more", author=AUTHOR)
+    for index in (folder / "index").iterdir():
+        index.unlink()
+    assert Repository.open(tmp_path).maintenance.fsck(repair=True).sound
+    assert Store.open(LocalBackend(folder, durable=False)).find(name) is None
+    (tmp_path / "ours.txt").write_bytes(ours)
+    repository = Repository.open(tmp_path)
+    repository.commit("ours", author=AUTHOR)
+    assert bytes(Snapshot.open(tmp_path).read("ours.txt")) == ours
+    assert repository.maintenance.fsck().sound
