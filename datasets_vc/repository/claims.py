@@ -29,6 +29,7 @@ from datasets_vc.errors import (
 )
 from datasets_vc.format.root import DEFAULT_BRANCH
 from datasets_vc.history.manifest import Manifest
+from datasets_vc.ownership import OURS
 from datasets_vc.paths import META_DIR
 from datasets_vc.permissions import Sharing
 from datasets_vc.repository.context import Context
@@ -158,7 +159,8 @@ def _begun(folder: Path, wanted: Cloning | None) -> bool:
     """
     check_folder(folder)
     names = {path.name for path in folder.iterdir()} if folder.exists() else set()
-    noted = read_note(folder) if META_DIR in names else None
+    # One of somebody else would send us where they like.
+    noted = read_note(folder) if META_DIR in names and OURS.has(folder) else None
     if noted is not None:
         if noted == wanted:
             return True

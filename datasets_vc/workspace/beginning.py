@@ -16,6 +16,7 @@ from datasets_vc.config import CONFIG_FILE, DEFAULT_STORE, HEAD_FILE, read_confi
 from datasets_vc.durable import make_folders, replace_file, sync_folder
 from datasets_vc.errors import DatasetError, NotARepositoryError, hint_about
 from datasets_vc.format.root import decode_root
+from datasets_vc.ownership import OURS
 from datasets_vc.paths import META_DIR
 from datasets_vc.workspace.cloning import NOTE_FILE, read_note
 from datasets_vc.workspace.git import GITIGNORE
@@ -60,8 +61,8 @@ def is_hollow(folder: Path) -> bool:
     So it is after an `init` that was cut short, or a clone in its very first moments.
     """
     meta = folder / META_DIR
-    if not meta.is_dir():
-        return False
+    if not meta.is_dir() or not OURS.has(folder):
+        return False  # what somebody else has begun there is not gone on with
     names = {each.name for each in meta.iterdir() if not _TEMPORARY.fullmatch(each.name)}
     store = meta / DEFAULT_STORE
     try:

@@ -11,6 +11,7 @@ from datasets_vc import Snapshot
 from datasets_vc.errors import UnsafeFolderError
 from datasets_vc.ownership import OURS, Trusted
 from datasets_vc.repository import Pin, Repository
+from datasets_vc.workspace.cloning import Cloning, write_note
 from tests.cli.conftest import Dsvc
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has no such owners")
@@ -177,6 +178,26 @@ def test_a_link_to_a_workspace_of_ours_is_whose_the_link_is(
 
     monkeypatch.setattr(Path, "lstat", of_others)
     assert not OURS.has(planted)
+
+
+def test_a_clone_that_somebody_else_began_is_not_gone_on_with(
+    dsvc: Dsvc, foreign: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = str(tmp_path / "remote")
+    planted = tmp_path / "planted"
+    (planted / ".dsvc").mkdir(parents=True)
+    write_note(planted, Cloning(url))  # with settings that lead elsewhere
+    (planted / ".dsvc" / "config.toml").write_text(f'[remote.origin]\nurl = "{foreign}"\n')
+    before = state(planted)
+    assert "exists and is not empty" in dsvc("clone", url, str(planted)).err
+    assert state(planted) == before
+    hollow = tmp_path / "hollow"
+    (hollow / ".dsvc").mkdir(parents=True)
+    assert dsvc("clone", url, str(hollow)).code == 1
+    assert dsvc("init", str(hollow)).code == 1
+    assert state(hollow) == {}
+    monkeypatch.setattr(os, "geteuid", lambda: (hollow / ".dsvc").stat().st_uid)
+    assert dsvc("clone", url, str(hollow)).code == 0
 
 
 def test_its_settings_lead_nowhere(dsvc: Dsvc, foreign: Path) -> None:
