@@ -172,6 +172,7 @@ def _checked_json(result: Checked) -> dict[str, Any]:
         if result.sample.whole
         else {"fraction": result.sample.fraction, "seed": result.sample.seed},
         "absent": result.absent,
+        "cut": result.cut,
         "sound": result.sound,
         "errors": [
             {
@@ -212,6 +213,7 @@ def _checked_lines(session: Session, result: Checked, repaired: bool) -> Iterato
         yield f"cannot be read: {what}{shown(path.path)} of {versions}"
     if len(result.affected) > _SHOWN:
         yield f"... and {len(result.affected) - _SHOWN:,} more paths."
+    yield from _absent_lines(result)
     if result.quarantined:
         yield f"{count(len(result.quarantined), 'damaged object')} kept in 'quarantine/'."
     yield from misplaced_lines(result.misplaced)
@@ -221,6 +223,15 @@ def _checked_lines(session: Session, result: Checked, repaired: bool) -> Iterato
         left = count(len(result.errors) - len(result.mended), "error")
         rest = " could not be mended." if repaired else ". 'dsvc fsck --repair' mends what it can."
         yield f"{left}{rest}"
+
+
+def _absent_lines(result: Checked) -> Iterator[str]:
+    """What is not here and need not be: it was dropped, or never brought."""
+    if result.absent:
+        what, verb = count(result.absent, "chunk"), "is" if result.absent == 1 else "are"
+        yield f"{what} {verb} not here by design: 'dsvc fetch REMOTE REV' brings a version's."
+    if result.cut:
+        yield f"History is cut before {count(result.cut, 'commit')}: 'dsvc fetch --unshallow'."
 
 
 def _told(checked: Mapping[str, int]) -> Iterator[tuple[str, int]]:

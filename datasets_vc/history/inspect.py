@@ -16,7 +16,7 @@ from datasets_vc.digest import Buffer, Digest
 from datasets_vc.errors import DatasetError, IntegrityError
 from datasets_vc.format.commit import decode_commit
 from datasets_vc.format.json import TAG, form_of
-from datasets_vc.format.location import RECIPE, digest_list
+from datasets_vc.format.location import RECIPE, digest_keys, digest_list, unique
 from datasets_vc.format.node import MAX_LEVELS, Node, decode_node
 from datasets_vc.format.run import check_run_input, decode_run_input
 from datasets_vc.format.tag import decode_tag
@@ -40,12 +40,15 @@ class Meaning:
     Attributes:
         commits: the dataset of each.
         missing: what is needed and not listed.
-        absent: how many of these are no damage, since the store is partial.
+        absent: how many other chunks are needed and not listed, which is no damage, since the store
+            is partial.
+        cut: how many commits are not here since history is cut before them.
     """
 
     commits: dict[Digest, Digest] = field(default_factory=dict)
     missing: set[Digest] = field(default_factory=set)
     absent: int = 0
+    cut: int = 0
 
 
 def inspect_meaning(
@@ -73,6 +76,7 @@ def inspect_meaning(
         looking.run(run)
     looking.manifests()
     looking.recipes(sample or Sample(), progress)
+    looking.count_absent()
     return looking.meaning
 
 
@@ -87,6 +91,12 @@ class _Looking:
         self.meaning = Meaning()
         self.datasets: dict[Digest, None] = {}
         self._recipes: dict[Digest, None] = {}
+        self._absent = bytearray()
+
+    def count_absent(self) -> None:
+        """Count what need not be here and is not, each chunk once."""
+        self.meaning.absent = len(unique(digest_keys(self._absent)))
+        self.meaning.cut = len(self._found.root.shallow)
 
     def history(self, holder: Holder) -> None:
         """A ref with all commits before it."""
@@ -103,6 +113,8 @@ class _Looking:
             if commit in self.meaning.commits or commit in self._found.bad:
                 continue
             for parent in self._commit(commit):
+                if parent in self._found.root.shallow:
+                    continue  # history is cut here: it counts as absent
                 if self._index_has(parent):
                     todo.append((parent, kind, name))
                 elif parent not in self._found.bad | self.meaning.missing:
@@ -262,12 +274,12 @@ class _Looking:
 
     def _present(self, digests: Iterable[Digest], what: str) -> list[Digest]:
         """Those of some chunks that are there and sound; of the others the missing are noted."""
-        unique = list(dict.fromkeys(digests))
-        known = self._found.index.contains(unique).tolist() if unique else []
-        here = [each for each, there in zip(unique, known, strict=True) if there]
-        for each in (each for each, there in zip(unique, known, strict=True) if not there):
+        asked = list(dict.fromkeys(digests))
+        known = self._found.index.contains(asked).tolist() if asked else []
+        here = [each for each, there in zip(asked, known, strict=True) if there]
+        for each in (each for each, there in zip(asked, known, strict=True) if not there):
             if not self._complete:
-                self.meaning.absent += 1
+                self._absent += each
             elif each not in self.meaning.missing | self._found.bad:
                 self.meaning.missing.add(each)
                 kind = "node" if what == "node" else "chunk"

@@ -5,14 +5,14 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from datasets_vc.digest import Digest
 from datasets_vc.errors import DatasetError
 from datasets_vc.format.root import Root
 from datasets_vc.history.affected import Affected, affected_paths
 from datasets_vc.history.damaged import damaged_parts, set_damaged_aside
-from datasets_vc.history.holders import ref_holders, run_holders
+from datasets_vc.history.holders import ref_holders, run_holders, run_ids
 from datasets_vc.history.inspect import Meaning, inspect_meaning
 from datasets_vc.history.reachable import Holder, mark_held
 from datasets_vc.progress import Progress
@@ -23,7 +23,7 @@ from datasets_vc.repository.misplaced import misplaced_places, recorded_at_head
 from datasets_vc.repository.results import Misplaced
 from datasets_vc.repository.salvage import from_workspace
 from datasets_vc.store.heal import heal
-from datasets_vc.store.inspect import Finding, Inspection, Sample, inspect_objects
+from datasets_vc.store.inspect import Finding, Inspection, Sample, Seen, inspect_objects
 from datasets_vc.store.marks import Marks, Mask
 from datasets_vc.store.names import QUARANTINE, damaged_name
 from datasets_vc.store.repair import forget, rebuild_index
@@ -33,6 +33,7 @@ from datasets_vc.sync.runs import finished_runs, receive_runs, send_runs
 from datasets_vc.sync.sending import send
 
 _ROUNDS = 5
+_LOOKS = 6
 _LOST = "It is lost: no remote and no file of the workspace has its bytes."
 _LOST_RUN = "Its record is lost: nobody else has it whole."
 
@@ -51,6 +52,7 @@ class Checked:
         names: what refs name the commits of these.
         quarantined: what is left of damaged packs and runs, kept aside.
         absent: chunks that the store need not have, and has not.
+        cut: commits that it need not have, since history is cut before them.
         sample: which part of the bytes was read, and by what seed it was drawn.
         misplaced: stores among the files, or in the version, and remotes that are the store itself.
     """
@@ -64,6 +66,7 @@ class Checked:
     names: Mapping[Digest, str] = field(default_factory=dict)
     quarantined: Sequence[str] = ()
     absent: int = 0
+    cut: int = 0
     sample: Sample = field(default_factory=Sample)
     misplaced: Sequence[Misplaced] = ()
 
@@ -84,6 +87,18 @@ class _Look:
     @property
     def lost(self) -> set[Digest]:
         return self.found.bad | self.meaning.missing
+
+    def confirmed_by(self, other: _Look) -> _Look:
+        """This look, with only that to be wrong which the other one found, too."""
+        found, meaning = self.found, self.meaning
+        both = {*other.found.findings}.intersection(found.findings)
+        findings = [each for each in found.findings if each in both]
+        bad, missing = found.bad & other.found.bad, meaning.missing & other.meaning.missing
+        return replace(
+            self,
+            found=replace(found, findings=findings, bad=bad),
+            meaning=replace(meaning, missing=missing),
+        )
 
     @property
     def errors(self) -> set[tuple[str, str]]:
@@ -136,13 +151,44 @@ class _Checker:
         self._source = Nearby(self._store, context.store) if remote else self._store
 
     def look(self, sample: Sample, lost: _Lost = _NOTHING) -> _Look:
-        """Look at everything, and find what is known to be lost again."""
+        """Look at everything, and find what is known to be lost again.
+
+        What others move meanwhile may look like damage: a commit that came after the index was
+        read, a pack that was replaced by another. Therefore, if somebody was at it, what was found
+        is looked for again; if they go on all the time, damage is what was found twice.
+        """
+        sound: dict[Digest, Seen] = {}
+        looks: list[_Look] = []
+        for _ in range(_LOOKS):
+            # What the workspace names now is in an index that is read later.
+            holders = self._workspace_holders()
+            state = self._state()
+            looks.append(self._look(sample, lost, sound, holders))
+            if not looks[-1].found.findings or (state, holders) == (
+                self._state(),
+                self._workspace_holders(),
+            ):
+                return looks[-1]
+        return looks[-1].confirmed_by(looks[-2])
+
+    def _state(self) -> object:
+        """What changes whenever somebody changes the store."""
+        return self._store.root().write_id, run_ids(self._store)
+
+    def _workspace_holders(self) -> list[Holder]:
+        return [] if self._remote else workspace_holders(self._context)
+
+    def _look(
+        self,
+        sample: Sample,
+        lost: _Lost,
+        sound: dict[Digest, Seen],
+        of_workspace: Sequence[Holder],
+    ) -> _Look:
         store = self._store
-        found = inspect_objects(store, sample, self._progress)
+        found = inspect_objects(store, sample, self._progress, sound)
         store.look_by(found.index, found.root)
-        holders = list(ref_holders(found.root))
-        if self._remote is None:
-            holders += workspace_holders(self._context)
+        holders = [*ref_holders(found.root), *of_workspace]
         complete = self._remote is not None or not found.root.tracking
         meaning = inspect_meaning(
             store,
@@ -181,6 +227,7 @@ class _Checker:
             names=_names(last.found.root),
             quarantined=[info.name for info in kept],
             absent=last.meaning.absent,
+            cut=last.meaning.cut,
             sample=sample,
             misplaced=[] if self._remote else misplaced,
         )
@@ -261,9 +308,7 @@ class _Checker:
     def _held(self, marks: Marks) -> Mask:
         """What is held, as far as it can be known; if it cannot, everything may be."""
         root = self._store.seen
-        holders = [*ref_holders(root), *run_holders(self._store)]
-        if self._remote is None:
-            holders += workspace_holders(self._context)
+        holders = [*ref_holders(root), *run_holders(self._store), *self._workspace_holders()]
         try:
             return mark_held(marks.index, self._source, holders).held
         except DatasetError:

@@ -116,14 +116,22 @@ class Sample:
 
 
 def inspect_objects(
-    store: Store, sample: Sample | None = None, progress: Progress = SILENT
+    store: Store,
+    sample: Sample | None = None,
+    progress: Progress = SILENT,
+    known: dict[Digest, Seen] | None = None,
 ) -> Inspection:
     """Look at the root, the index objects and the packs of a store, down to each chunk.
+
+    Args:
+        known: packs that were found sound a moment ago, and need not be read again; those that are
+            now are added.
 
     Raises:
         NotFoundError: there is no root.
         IntegrityError: the root is damaged.
     """
+    before = {} if known is None else known
     root = store.root()
     found = Inspection(root, ChunkIndex(()))
     found.count("root")
@@ -133,7 +141,9 @@ def inspect_objects(
     progress.begin("Checking", sum(pack.size for pack in chosen), "B")
 
     def inspect(pack: PackInfo) -> Callable[[], None]:
-        seen = _inspect_pack(store, pack, found.index)
+        seen = before.get(pack.digest) or _inspect_pack(store, pack, found.index)
+        if not (seen.problem or seen.lying):
+            before[pack.digest] = seen
         progress.advance(pack.size)
         return lambda: _note_pack(found, pack, seen)
 
@@ -187,7 +197,7 @@ def _inspect_listing(
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class Seen:
     """What is wrong with a pack: in a word, with which chunks, and of which the index lies."""
 
     problem: str = ""
@@ -197,18 +207,18 @@ class _Seen:
     size: int = 0
 
 
-def _inspect_pack(store: Store, pack: PackInfo, index: ChunkIndex) -> _Seen:
+def _inspect_pack(store: Store, pack: PackInfo, index: ChunkIndex) -> Seen:
     name = pack_name(pack.digest)
     try:
         view, digest = _read(store.backend, name)
     except NotFoundError:
         gone = [(place.digest, "Its pack is missing.") for place in index.places_in(pack)]
-        return _Seen("It is missing.", gone)
+        return Seen("It is missing.", gone)
     except UnreadableFileError as error:
         if getattr(error.__cause__, "errno", None) != errno.EIO:
             raise
         gone = [(place.digest, "Its pack cannot be read.") for place in index.places_in(pack)]
-        return _Seen(error.message, gone)
+        return Seen(error.message, gone)
     problem = "" if digest == pack.digest else "It does not match its digest."
     try:
         own = ChunkIndex([_table(view, pack)])
@@ -230,7 +240,7 @@ def _inspect_pack(store: Store, pack: PackInfo, index: ChunkIndex) -> _Seen:
     if bad and not problem:
         problem = "It holds chunks that are not what it says."
     let_go(view)
-    return _Seen(problem, bad, lying, count, len(view))
+    return Seen(problem, bad, lying, count, len(view))
 
 
 def _read(backend: Backend, name: str) -> tuple[memoryview, Digest]:
@@ -269,7 +279,7 @@ def _true(digests: Sequence[Digest], rows: Locations, own: ChunkIndex) -> NDArra
     return same
 
 
-def _note_pack(found: Inspection, pack: PackInfo, seen: _Seen) -> None:
+def _note_pack(found: Inspection, pack: PackInfo, seen: Seen) -> None:
     found.count("chunk", seen.chunks)
     found.bytes += seen.size
     for digest in seen.lying:

@@ -160,6 +160,7 @@ def test_fsck_json(dsvc, repository) -> None:
         "bytes": 2048,
         "sample": None,
         "absent": 0,
+        "cut": 0,
         "sound": False,
         "errors": [
             {
