@@ -150,6 +150,10 @@ class Backend(ABC):
         """
         yield self.get(name, start)
 
+    def stream_to(self, name: str, end: int) -> Iterator[Buffer]:
+        """As `stream`; what does not come piece by piece is asked for up to `end` only."""
+        return self.stream(name) if self.streams else iter([self.get(name, 0, end)])
+
     def put_from(self, name: str, file: Readable) -> None:
         """Write an object as `put` does, of all that a file holds."""
         file.seek(0)

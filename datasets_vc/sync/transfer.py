@@ -220,7 +220,7 @@ class _Receiver:
         hasher = Hasher()
         size = 0
         with self._named(pack):
-            for piece in self._remote.backend.stream(pack_name(pack.digest)):
+            for piece in self._remote.backend.stream_to(pack_name(pack.digest), pack.size + 1):
                 incoming.write(piece)
                 hasher.update(piece)
                 size += len(piece)
