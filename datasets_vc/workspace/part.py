@@ -107,6 +107,7 @@ def pattern_of(path: str) -> str:
 
 def _compile(pattern: str) -> tuple[re.Pattern[str], bool]:
     try:
+        pattern.encode()  # it is to be written down
         compiled = compile_pattern(as_bytes(pattern))
     except (ValueError, re.error) as error:
         raise _refused(pattern) from error

@@ -208,3 +208,8 @@ def test_named_paths_come_although_they_are_outside(full: Bench) -> None:
     assert full.status() == CLEAN
     full.checkout(full.version, ["."], force=True)
     assert set(full.tree()) == {"test/a.jpg", "train/a.jpg"}
+
+
+def test_a_pattern_that_is_not_utf_8_is_none() -> None:
+    with pytest.raises(InvalidInputError, match="is no pattern"):
+        Part(["caf\udce9"])
