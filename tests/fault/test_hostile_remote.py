@@ -450,7 +450,7 @@ def test_recipes_that_lie_are_found_where_they_arrive(made, victim: Victim, kind
     store = Snapshot.open(victim.target / ".dsvc" / "store", "origin/main")._store
     assert store.find(digest_of(b"the file")) is None
     # Again, now that the pieces are here.
-    assert victim.run("-C", str(victim.target), "pull")[0] == 13
+    assert victim.run("clone", "--no-checkout", url, str(victim.target))[0] == 13
     store.refresh()
     assert store.find(digest_of(b"the file")) is None
     if kind == "itself":
