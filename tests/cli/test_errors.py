@@ -22,6 +22,7 @@ EXPECTED = {
     errors.LockedError: 11,
     errors.UnreadableFileError: 1,
     errors.BadSampleError: 1,
+    errors.WorkerError: 1,
     errors.IntegrityError: 13,
     errors.UntrustedError: 1,
     errors.UnsafeFolderError: 1,
