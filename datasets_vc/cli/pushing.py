@@ -15,10 +15,16 @@ from datasets_vc.cli.remotes import answer_pull
 from datasets_vc.cli.render import short, shown
 from datasets_vc.cli.session import Session, new_app, verb
 from datasets_vc.cli.signatures import signer_of
-from datasets_vc.cli.synced import Remote, damaged_json, damaged_lines, sync_json, sync_lines
+from datasets_vc.cli.synced import (
+    Remote,
+    damaged_json,
+    damaged_lines,
+    refs_json,
+    sync_json,
+    sync_lines,
+)
 
 if TYPE_CHECKING:
-    from datasets_vc.digest import Digest
     from datasets_vc.repository import RefUpdate, SyncResult
 
 app = new_app()
@@ -96,7 +102,7 @@ def push(
         result,
         lambda sent: {
             **sync_json(sent, "sent"),
-            "refs": _refs_json(sent),
+            "refs": refs_json(sent.refs),
             "damaged_runs": damaged_json(sent.damaged),
         },
         lambda sent: [
@@ -119,19 +125,6 @@ def _until_done(session: Session, remote: str, choice: facade.RefChoice) -> Sync
     )
 
 
-def _refs_json(result: SyncResult) -> list[dict[str, str | None]]:
-    return [
-        {
-            "kind": update.kind,
-            "name": update.name,
-            "old": _hex(update.old),
-            "new": _hex(update.new),
-            "outcome": update.outcome,
-        }
-        for update in result.refs
-    ]
-
-
 def _refs_lines(result: SyncResult, remote: str) -> Iterator[str]:
     """A line for each ref that was changed, but for the branch that is told of anyway."""
     for update in result.refs:
@@ -146,7 +139,3 @@ def _way(update: RefUpdate) -> str:
     if update.old and update.new:
         return f"{short(update.old)} -> {short(update.new)}"
     return f"it was {short(update.old)}" if update.old else short(update.new or b"")
-
-
-def _hex(digest: Digest | None) -> str | None:
-    return digest.hex() if digest else None

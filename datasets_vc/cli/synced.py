@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,7 +12,7 @@ from datasets_vc.cli.render import count, short, shown, size
 from datasets_vc.cli.session import Session
 
 if TYPE_CHECKING:
-    from datasets_vc.repository import CloneResult, SyncResult, Transfer
+    from datasets_vc.repository import CloneResult, RefUpdate, SyncResult, Transfer
 
 Remote = Annotated[str, typer.Argument(metavar="REMOTE", help="A name that 'remote add' gave.")]
 Only = Annotated[
@@ -47,6 +47,7 @@ def sync_json(result: SyncResult | CloneResult, way: str) -> dict[str, Any]:
 def received_json(result: SyncResult | CloneResult) -> dict[str, Any]:
     return {
         **sync_json(result, "received"),
+        "refs": refs_json(_refs_of(result)),
         "damaged_runs": damaged_json(result.damaged),
     }
 
@@ -54,6 +55,25 @@ def received_json(result: SyncResult | CloneResult) -> dict[str, Any]:
 def damaged_json(damaged: Mapping[str, str]) -> list[dict[str, str]]:
     """Runs that were left out, and why."""
     return [{"run": run, "problem": problem} for run, problem in damaged.items()]
+
+
+def _refs_of(result: SyncResult | CloneResult) -> Sequence[RefUpdate]:
+    # What a clone finds is all new.
+    refs: Sequence[RefUpdate] = getattr(result, "refs", ())
+    return refs
+
+
+def refs_json(refs: Sequence[RefUpdate]) -> list[dict[str, str | None]]:
+    return [
+        {
+            "kind": update.kind,
+            "name": update.name,
+            "old": update.old.hex() if update.old else None,
+            "new": update.new.hex() if update.new else None,
+            "outcome": update.outcome,
+        }
+        for update in refs
+    ]
 
 
 def transfer_json(transfer: Transfer, way: str) -> dict[str, int]:
@@ -85,6 +105,12 @@ def received_lines(
     result: SyncResult | CloneResult, nothing: str = "Nothing new."
 ) -> Iterator[str]:
     yield from sync_lines(result, "received", nothing="" if result.runs else nothing)
+    for update in _refs_of(result):
+        name = shown(update.name)
+        if update.outcome == "forced" and update.old and update.new:
+            yield f"+ {short(update.old)}...{short(update.new)} {name} (forced update)"
+        elif update.outcome == "deleted" and update.old:
+            yield f"- {short(update.old)} {name} (deleted there)"
     if result.runs:
         yield f"{count(result.runs, 'run')} received."
     yield from damaged_lines(result.damaged)

@@ -330,7 +330,7 @@ def restore(
 ) -> None:
     """Bring files back as they were, whatever happened to them.
 
-    Uncommitted changes under PATH are lost: that is what this is for.
+    Uncommitted changes under PATH are lost, and what --only or --consume left out comes too.
     """
     repository = session.repository
     inside = session.dataset_paths(paths)

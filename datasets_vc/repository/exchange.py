@@ -32,7 +32,9 @@ from datasets_vc.sync.fetch import fetch_files, update_tracking
 from datasets_vc.sync.push import push_refs
 from datasets_vc.sync.remotes import Connection, connect
 from datasets_vc.sync.runs import Outgoing, outgoing, receive_runs, send_runs
+from datasets_vc.sync.tracked import tracked_updates
 from datasets_vc.sync.transfer import Moved
+from datasets_vc.sync.updates import RefUpdate
 from datasets_vc.workspace.part import Part
 
 
@@ -43,12 +45,14 @@ class Fetched:
     transfer: Transfer = field(default_factory=Transfer)
     runs: int = 0
     damaged: Mapping[str, str] = field(default_factory=dict)
+    refs: Sequence[RefUpdate] = ()
 
     def __add__(self, other: Fetched) -> Fetched:
         return Fetched(
             self.transfer + other.transfer,
             self.runs + other.runs,
             {**self.damaged, **other.damaged},
+            (*self.refs, *other.refs),
         )
 
 
@@ -75,7 +79,14 @@ def fetch(
     updated = context.store.root() != before
     dataset = context.dataset_of(commit)
     return SyncResult(
-        branch, commit, dataset, transfer, updated, fetched.runs, damaged=fetched.damaged
+        branch,
+        commit,
+        dataset,
+        transfer,
+        updated,
+        fetched.runs,
+        refs=fetched.refs,
+        damaged=fetched.damaged,
     )
 
 
@@ -129,7 +140,9 @@ def fetch_all(
     local, remote, root = context.store, connection.store, connection.root
     lost = [each for each in heal(local) if remote.find(each)]
     moved = fetch_files(local, remote, lost, progress)
+    before = local.root().tracking
     moved += bring_history(context, connection, name, depth)
+    refs = tracked_updates(local, name, before, local.root().tracking)
     context.remotes.remember(name, root)
     check(root.branches)
     received = receive_runs(local, remote)
@@ -140,7 +153,7 @@ def fetch_all(
             dataset = read_commit(local, root.branches[branch]).dataset
             moved += fetch_needed(context, remote, dataset, need, progress)
     context.tidy()
-    return Fetched(_received(connection, moved), len(received.runs), received.damaged)
+    return Fetched(_received(connection, moved), len(received.runs), received.damaged, refs)
 
 
 def fetch_runs(context: Context) -> None:

@@ -119,5 +119,6 @@ def _result(
         updated=updated,
         runs=fetched.runs,
         merge=merge,
+        refs=fetched.refs,
         damaged=fetched.damaged,
     )

@@ -189,7 +189,7 @@ class SyncResult:
 
     `merge` says what came of merging, if both sides had commits: with open conflicts the branch is
     where it was. `runs` is how many came or went; `refs` are those that a push was about, and what
-    came of each at the remote.
+    came of each at the remote; of a fetch, the branches there that are not where they were.
     `damaged` says of runs what is wrong with them; they were left where they are.
     """
 

@@ -30,7 +30,8 @@ from datasets_vc.signing import Signer
 from datasets_vc.store.writer import ChunkWriter
 from datasets_vc.workspace import CheckedOut, Ingested
 from datasets_vc.workspace.consume import Consumed
-from datasets_vc.workspace.part import Part
+from datasets_vc.workspace.part import WHOLE, Part
+from datasets_vc.workspace.selection import Selection
 from datasets_vc.workspace.unrecorded import warnings_once
 
 _CLOCKS_DIFFER = timedelta(minutes=5)
@@ -223,8 +224,10 @@ def restore(
     with context.workspace.lock():
         head = context.head
         found = context.resolve(revision)
+        # Who names the whole folder means all of it, as who names one that is outside the part.
+        part = WHOLE if Selection(paths).everything else None
         done = write_files(
-            context, head.commit, found.dataset, paths, force=force, progress=progress
+            context, head.commit, found.dataset, paths, part=part, force=force, progress=progress
         )
     return CheckoutResult(head.branch, head.commit, done.written, done.removed, done.skipped)
 

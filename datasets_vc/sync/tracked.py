@@ -1,0 +1,40 @@
+"""What a fetch has found to be new of the branches of a remote: forward, back, or gone."""
+
+from __future__ import annotations
+
+from datasets_vc.digest import Digest
+from datasets_vc.format.root import Refs
+from datasets_vc.history.commits import is_ancestor
+from datasets_vc.history.cut import CutHistoryError
+from datasets_vc.store import Store
+from datasets_vc.sync.updates import Outcome, RefUpdate
+
+
+def tracked_updates(local: Store, name: str, before: Refs, after: Refs) -> list[RefUpdate]:
+    """How the branches of the remote `name` have moved between two looks at them.
+
+    One that went back, or was replaced by another line of history, is "forced".
+
+    Args:
+        before: the tracking refs as they were, and
+        after: as they are.
+    """
+    prefix = f"{name}/"
+    refs = sorted(ref for ref in {*before, *after} if ref.startswith(prefix))
+    pairs = [(ref.removeprefix(prefix), before.get(ref), after.get(ref)) for ref in refs]
+    return [
+        RefUpdate("branch", branch, old, new, _outcome(local, old, new))
+        for branch, old, new in pairs
+        if old != new
+    ]
+
+
+def _outcome(local: Store, old: Digest | None, new: Digest | None) -> Outcome:
+    if new is None:
+        return "deleted"
+    if old is None:
+        return "created"
+    try:
+        return "updated" if is_ancestor(local, old, new) else "forced"
+    except CutHistoryError:
+        return "updated"  # nobody can tell from what is here
