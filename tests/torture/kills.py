@@ -8,10 +8,13 @@ from pathlib import Path
 
 from tests.torture.campaign import Setting, Tally, Trial, campaign
 from tests.torture.forking import Ended, Forking, Order
-from tests.torture.world import ACTS, Case, World
+from tests.torture.world import ACTS, OTHERS, Case, World
 
 _AGAIN = 0.25
 """How often what was killed once is killed again while it is put right."""
+
+_ANOTHER = 0.6
+"""How often another command comes before it is put right."""
 
 
 class Kills:
@@ -30,9 +33,21 @@ class Kills:
         self._kill(case, trial, tally)
         if trial.chance.random() < _AGAIN:
             self._kill(case, trial, tally)
+        if trial.chance.random() < _ANOTHER:
+            self._another(case, trial, tally)
         again = self._server.run(_order(case))
         assert again.code in act.codes, (case.argv, again)
         case.check_done()
+
+    def _another(self, case: Case, trial: Trial, tally: Tally) -> None:
+        """Ask for something else first: it has to end right, whatever was cut short before it."""
+        argv = trial.chance.choice(OTHERS)
+        ended = self._server.run(Order(["-C", str(case.workspace), *argv], str(case.folder)))
+        # What has begun on its side waits there; a push may find that others were first.
+        fine = (0, 12) if argv[0] in ("push", "restore") else (0,)
+        assert ended.code in fine, (case.act.name, argv, ended)
+        tally.counts[f"another: {argv[0]}"] += 1
+        case.check_stopped()
 
     def _kill(self, case: Case, trial: Trial, tally: Tally) -> None:
         whole = self._measured(case.act.name)

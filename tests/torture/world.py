@@ -80,6 +80,8 @@ def _acts() -> Iterable[Act]:
     yield Act("repack", ("commit", "-m", "last"), LAST, LAST, LAST, (0, 2))
     mine = MINE | EDITED
     yield Act("gc", ("gc", "--grace", "0"), ONE | mine, ONE | mine, ONE)
+    # Its own version, too: all that is left is fetched again.
+    yield Act("drop", ("drop", "--all"), ONE | mine, ONE | mine, ONE)
     yield Act("push", ("push",), THREE | mine, THREE | mine, THREE)
     yield Act("pull", ("pull",), ONE | mine, TWO | mine, TWO)
     yield Act("checkout", ("checkout", "side"), TWO | mine, SIDE | mine, SIDE)
@@ -87,6 +89,20 @@ def _acts() -> Iterable[Act]:
 
 
 ACTS = {act.name: act for act in _acts()}
+
+OTHERS = (
+    ("fetch", "origin", "origin/main"),
+    ("fetch", "origin", "origin/side"),
+    ("gc", "--grace", "0"),
+    ("fsck", "--repair"),
+    ("status",),
+    ("cat", "HEAD:other"),
+    ("restore", "kept/1"),
+    ("push", "origin", "main"),
+    ("runs", "list"),
+)
+"""What may be done in any of the workspaces after something was cut short there: all of it ends
+right, and changes no file."""
 
 
 class World:
@@ -97,6 +113,7 @@ class World:
         folder.mkdir(parents=True)
         _build(folder)
         self.complete = {name: _complete(Store.open(_store(folder / name))) for name in ACTS}
+        self.complete["drop"] = frozenset()  # the remote has it
 
     def case(self, act: Act, folder: Path) -> Case:
         """A copy of what an act needs."""
@@ -213,7 +230,7 @@ def _build(folder: Path) -> None:
     _commit(push, SIDE, "side")
     push.push(branch="side")
     push.checkout("main")
-    for name in ("commit", "pull", "repack", "gc"):
+    for name in ("commit", "pull", "repack", "gc", "drop"):
         Repository.clone(url, folder / name)
     repack = Repository.open(folder / "repack")
     for number, tree in enumerate(STEPS):
