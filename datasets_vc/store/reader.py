@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from threading import Lock
 
 from datasets_vc.backends.base import Backend
@@ -20,12 +21,13 @@ from datasets_vc.memory import let_go
 from datasets_vc.store.chunking import decode
 from datasets_vc.store.index import ChunkIndex, Place
 from datasets_vc.store.names import damaged_name, pack_name
+from datasets_vc.store.proved import ProvedChunks
 from datasets_vc.store.spans import Extent, Piece, Pieces, RecipeId, Span, coalesce
 
 _MAX_MAPS = 1024
 _PARALLEL_REQUESTS = 8
-_REMEMBERED_FROM = 1 << 18
-"""Bytes; of longer chunks that are mapped it is remembered that they match their digest."""
+_REMEMBERED_FROM = 1 << 12
+"""Bytes; of shorter chunks the digest takes no longer than looking up that it was right."""
 
 
 class MissingPackError(IntegrityError):
@@ -51,7 +53,9 @@ class Reader:
         self._maps: OrderedDict[Digest, memoryview] = OrderedDict()
         self._lock = Lock()
         self._confirmed: set[RecipeId] = set()
-        self._matching: dict[Digest, set[tuple[Digest, int, int, int]]] = {}
+        self._mappings: dict[Digest, int] = {}
+        self._next_mapping = count()
+        self._proved = ProvedChunks()
 
     def chunks(self, index: ChunkIndex, digests: Sequence[Digest]) -> list[Buffer]:
         """Chunks, verified and decoded, in the order asked for; none of them a recipe."""
@@ -143,7 +147,7 @@ class Reader:
         with self._lock:
             for pack in packs:
                 self._maps.pop(pack, None)
-                self._matching.pop(pack, None)
+                self._mappings.pop(pack, None)
 
     def let_go(self) -> None:
         """Give back the memory that reading from maps has taken."""
@@ -243,18 +247,15 @@ class Reader:
         )
 
     def _matches(self, place: Place, data: Buffer) -> bool:
-        """Whether a chunk has its digest; of a long one that stays mapped it is found out once."""
-        if place.raw < _REMEMBERED_FROM:
+        """Whether a chunk has its digest; of one that stays mapped it is found out once."""
+        mapping = self._mappings.get(place.pack.digest)
+        if mapping is None or place.raw < _REMEMBERED_FROM:
             return digest_of(data) == place.digest
-        known = self._matching.get(place.pack.digest, set())
-        row = place.digest, place.offset, place.stored, place.codec
-        if row in known:
+        if self._proved.has(place, mapping):
             return True
         if digest_of(data) != place.digest:
             return False
-        with self._lock:
-            if place.pack.digest in self._maps:
-                self._matching.setdefault(place.pack.digest, set()).add(row)
+        self._proved.add(place, mapping)
         return True
 
     def _refuse_recipe(self, place: Place) -> None:
@@ -291,9 +292,10 @@ class Reader:
         if pack is not None:
             with self._lock:
                 self._maps[digest] = pack
+                self._mappings[digest] = next(self._next_mapping)
                 if len(self._maps) > _MAX_MAPS:
                     oldest, _ = self._maps.popitem(last=False)
-                    self._matching.pop(oldest, None)
+                    self._mappings.pop(oldest, None)
         return pack
 
     def _missing(self, pack: Digest) -> MissingPackError:
