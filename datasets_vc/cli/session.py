@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import inspect
 import json
 import logging
@@ -226,8 +227,14 @@ def _started_in(given: Path | None) -> Path:
         if not os.access(given, os.X_OK):
             raise _no_place(given, error) from error
     except OSError as error:
-        raise _no_place(given, error) from error
+        # Any other is the disk's fault and not the name's.
+        if error.errno in _NO_FOLDER:
+            raise _no_place(given, error) from error
+        raise
     return given
+
+
+_NO_FOLDER = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL}
 
 
 def _current_folder() -> Path:
