@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datasets_vc import errors
 from datasets_vc.addresses import without_secrets
 from datasets_vc.cli.render import guarded, shown
-from datasets_vc.cli.streams import answer_lost
+from datasets_vc.cli.streams import PIPE_CLOSED, answer_lost
 from datasets_vc.errors import hint_about
 
 DONE = 0
@@ -55,6 +55,7 @@ EXIT_CODE_WORDS: Mapping[int, str] = {
     DIFFERS: "the reproduction differs",
     NOT_RESTORABLE: "not restorable: data or inputs are missing",
     INTERRUPTED: "interrupted",
+    PIPE_CLOSED: "nobody reads the answer any more, as in `dsvc log | head -1`",
 }
 
 
