@@ -19,7 +19,7 @@ from datasets_vc.errors import InvalidInputError
 
 SCHEMES: Final = (
     *("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss", "hf"),
-    *("sftp", "ssh", "http", "https", "memory", "file"),
+    *("sftp", "ssh", "http", "https", "file"),
 )
 """The schemes that we know something about; fsspec knows more."""
 
@@ -42,6 +42,8 @@ _BEFORE_COLON = re.compile(r"(\[[^]/]*\]|[^:/]*):(.*)", re.DOTALL)
 _DRIVE = re.compile(r"[A-Za-z]:(?![^\\/])")
 _VARIABLE = re.compile(r"\$[A-Za-z_{(]|%\w+%")
 _BAD_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})|%2[Ff]|%00|%5[Cc]")
+# Of what no server and no cloud has in the name of a machine, a bucket or a container.
+_NO_PLACE = re.compile(r"[\s\x00-\x1f\x7f\"'`<>{}|\\^*,;()!&]")
 _MAX = 4096
 _HIDDEN = re.compile(r"([/:])[^/:@]*:[^@]*@|:[^/@]*@")
 _HIDDEN_QUERY = re.compile(r"\?\S*=\S*")
@@ -181,13 +183,16 @@ def _parse_url(text: str, scheme: str, place: str, *, windows: bool) -> Folder |
     if scheme == "file":
         return Folder(_path_of(text, place, windows))
     check_url(text)
-    if scheme == "memory":
+    if scheme == "memory":  # for tests of what needs a client library and no server
         return Url(text)
     if not place.strip("/"):
         raise _refused(text, "it names no place", f"Say where: {scheme}://PLACE/FOLDER")
     if place.startswith("/") and scheme in SCHEMES:
         meant = f"{scheme}://{place.lstrip('/')}"
         raise _meant(text, "its third slash comes before the name of a place", meant)
+    if scheme in SCHEMES and _NO_PLACE.search(place.partition("/")[0]):
+        why = "no machine, bucket or container can have such a name"
+        raise _refused(text, why, "Check what comes after '//': no blanks, no quotes, no '*'.")
     return Url(text)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from datasets_vc.addresses import PLAIN, Access, check_access, without_secrets
 from datasets_vc.backends.base import Backend, ObjectInfo, Versioned
+from datasets_vc.backends.kinds import check_place
 from datasets_vc.backends.local import LocalBackend
 from datasets_vc.backends.oserrors import our_errors
 from datasets_vc.backends.probe import ProbeResult, probe
@@ -58,8 +59,8 @@ def open_backend(
     Raises:
         NotFoundError: there is no such folder, or, to make it, none that it would lie in.
         InvalidInputError: it is no folder, or no address at all (see `parse_address`); or the URL's
-            scheme is unknown, it carries a secret, or a way of access means nothing there; or no
-            folder is to be shared.
+            scheme is unknown or leads to no place that lasts (see `check_place`), it carries a
+            secret, or a way of access means nothing there; or no folder is to be shared.
         DatasetError: a folder cannot be shared, as it or something in it is not ours.
     """
     address = parse_address(url)
@@ -75,6 +76,7 @@ def open_backend(
             f"'{without_secrets(url)}' is no folder: who may write there is its server's to say.",
             "Leave --shared out, and see docs/remotes.md.",
         )
+    check_place(url)
     check_access(access)
     return RetryingBackend(FsspecBackend(url, options, access=access, single_writer=single_writer))
 

@@ -59,6 +59,9 @@ _NOT_LET_IN = frozenset({"ClientAuthenticationError"})
 _ABSENT = frozenset({"SFTPNoSuchFile", "SFTPNoSuchPath"})
 _UNABLE = frozenset({"SFTPOpUnsupported"})
 _STRANGERS = frozenset({"HostKeyNotVerifiable"})
+# botocore's, before anything is sent: no bucket and no endpoint can be called so.
+_MALFORMED = frozenset({"ParamValidationError", "InvalidEndpointDiscoveryConfigurationError"})
+_WRONG_ADDRESS = "Check the address: its kind, the name of the place, and the folder in it."
 _NO_BUCKET = {"NoSuchBucket": "bucket", "ContainerNotFound": "container"}
 _DENIED_CODES = frozenset(
     {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken"}
@@ -100,6 +103,11 @@ def remote_error(
     if code in _NO_BUCKET:
         return RemoteError(
             f"The {_NO_BUCKET[code]} of '{shown}' does not exist.", "Make it, or check the URL."
+        )
+    if _is_any(error, _MALFORMED):
+        return InvalidInputError(
+            f"'{shown}' cannot be a remote: {_reason(error).partition(': Bucket name')[0]}.",
+            _WRONG_ADDRESS,
         )
     if isinstance(error, ReadOnlyError):
         return RemoteError(f"'{shown}' can only be read.", "Push to a remote of another kind.")
@@ -163,8 +171,14 @@ def opening_error(error: Exception, url: str, extra: str = "") -> DatasetError:
         return InvalidInputError(
             f"'{shown}' needs a package that is not installed: {_reason(error)}.", hint
         )
-    if isinstance(error, (ValueError, TypeError)):
-        return InvalidInputError(f"'{shown}' cannot be a remote: {_reason(error)}.")
+    if isinstance(error, ValueError):
+        return InvalidInputError(f"'{shown}' cannot be a remote: {_reason(error)}.", _WRONG_ADDRESS)
+    if isinstance(error, (TypeError, AttributeError, LookupError, AssertionError)):
+        return InvalidInputError(
+            f"'{shown}' cannot be a remote: its client library needs more than an address "
+            f"({_reason(error)}).",
+            _WRONG_ADDRESS,
+        )
     return remote_error(error, url)
 
 
@@ -264,5 +278,9 @@ def _is_cut_short(error: BaseException) -> bool:
 
 
 def _reason(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return without_secrets(lines[0]).rstrip(".") if lines else type(error).__name__
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if not lines:
+        return type(error).__name__
+    # What only announces the next line says nothing by itself.
+    said = " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
+    return without_secrets(said).rstrip(".:")

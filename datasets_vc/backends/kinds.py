@@ -90,18 +90,46 @@ _KINDS = {
     "ssh": _SFTP,
     "http": _WEB,
     "https": _WEB,
-    "memory": Kind(files=_plain_whole),
+    "memory": Kind(files=_plain_whole),  # for tests; `check_place` keeps stores out of it
     "adl": _OTHER_WHOLE,
     "oss": _OTHER_WHOLE,
     "hf": _OTHER_WHOLE,
 }
-SCHEMES = frozenset({*_KINDS, "file"})
+SCHEMES = frozenset({*_KINDS, "file"}) - {"memory"}
 """The addresses of stores that people use; fsspec knows more, which lead anywhere."""
+
+_LAYERS = frozenset(
+    {
+        *("async_wrapper", "asyncwrapper", "blockcache", "cached", "dask", "dir", "filecache"),
+        *("generic", "libarchive", "reference", "simplecache", "tar", "zip"),
+    }
+)
+_USUAL_PLACE = "Give a folder, as /mnt/disk/signs, or a URL, as s3://bucket/signs."
 
 
 def kind_of(scheme: str) -> Kind:
     """What is known of the remotes of a scheme; little of those that only fsspec knows."""
     return _KINDS.get(scheme, _OTHER)
+
+
+def check_place(url: str) -> None:
+    """Check that what a URL names is a place, which is still there when this process has ended.
+
+    Raises:
+        InvalidInputError: it is the memory of a process, the URL itself, or a layer of fsspec's
+            over some other place.
+    """
+    scheme = url.partition("://")[0]
+    why = ""
+    if scheme == "memory":
+        why = "it is the memory of one process, and all in it is gone when that ends"
+    elif scheme == "data":
+        why = "such a URL is itself all that it holds"
+    elif scheme in _LAYERS:
+        why = f"'{scheme}' is a layer over another place or an archive in one, and no place itself"
+    if why:
+        shown = without_secrets(url)
+        raise InvalidInputError(f"'{shown}' is not the address of a store: {why}.", _USUAL_PLACE)
 
 
 def check_understood(kind: Kind, url: str, access: Access) -> None:

@@ -70,7 +70,7 @@ class LocalBackend(Backend):
         self._durable = durable
         self._lock_timeout = lock_timeout
         if create:
-            with our_errors("write", self.folder):
+            with our_errors("make", self.folder):
                 make_folders(self.folder)
 
     def get(self, name: str, start: int = 0, end: int | None = None) -> bytes:

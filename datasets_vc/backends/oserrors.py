@@ -28,6 +28,11 @@ def our_errors(act: str, path: Path) -> Iterator[None]:
 
 def translated(error: OSError, act: str, path: Path) -> DatasetError:
     """The error of ours that says that a file cannot be read, written, deleted or locked."""
+    if act == "make" and error.errno in _ABSENT:
+        return NotFoundError(
+            f"Cannot make the folder '{path}': {error.strerror}.",
+            "No folder can be made there: name another place.",
+        )
     if error.errno in _ABSENT:
         return NotFoundError(f"There is no '{path}'.")
     reason = f"Cannot {act} '{path}'"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datasets_vc.addresses import without_secrets
 from datasets_vc.backends.base import LOCK_SUFFIX, TEMPORARY_PREFIX, Backend
 from datasets_vc.backends.failures import is_denied
-from datasets_vc.errors import ConflictError, DatasetError, RemoteError
+from datasets_vc.errors import ConflictError, DatasetError, InvalidInputError, RemoteError
 
 
 @dataclass(frozen=True)
@@ -46,10 +46,15 @@ def probe(backend: Backend, known: str = "") -> ProbeResult:
     Args:
         backend: where to try.
         known: an object that may be there, to try reading on where nothing can be written.
+
+    Raises:
+        InvalidInputError: no remote can have the address of this one.
     """
     name = f"{TEMPORARY_PREFIX}probe-{os.urandom(8).hex()}"
     try:
         backend.read_root(name)
+    except InvalidInputError:
+        raise  # no remote can have that address
     except DatasetError as error:
         reachable = bool(error.__cause__ and is_denied(error.__cause__))
         return ProbeResult(reachable, problem=error.message)

@@ -44,7 +44,7 @@ from datasets_vc.errors import (
 from datasets_vc.locations import scheme_meant
 from datasets_vc.memory import ViewFile
 
-USUAL_SCHEMES = ("s3", "gs", "az", "abfs", "sftp", "https", "memory", "file")
+USUAL_SCHEMES = ("s3", "gs", "az", "abfs", "sftp", "https", "file")
 """The remotes that are named to somebody who asks for an unknown one."""
 
 # The only writer may have threads.
@@ -66,7 +66,7 @@ class FsspecBackend(Backend):
 
     Raises:
         InvalidInputError: the scheme is unknown, its package is not installed, or it can make
-            nothing of a way of access.
+            nothing of the address or of a way of access.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class FsspecBackend(Backend):
         self._kind = kind_of(self.scheme)
         check_understood(self._kind, self.url, access)
         self._client = _client_class(self.scheme, self._kind, self.url)
-        self._root: str = self._client._strip_protocol(self.url).rstrip("/")
+        self._root = self._path_at_client()
         self.conditional_writes = self._kind.swaps and not single_writer
         self.writable = self._kind.writable
         self.streams = self._kind.streams
@@ -230,6 +230,13 @@ class FsspecBackend(Backend):
             return self._kind.files(self._connect)
         except DatasetError:
             raise
+        except Exception as error:
+            raise opening_error(error, self.url) from error
+
+    def _path_at_client(self) -> str:
+        """What the client library calls the place that the URL names."""
+        try:
+            return str(self._client._strip_protocol(self.url)).rstrip("/")
         except Exception as error:
             raise opening_error(error, self.url) from error
 

@@ -134,7 +134,7 @@ def _check_url(file: Path, url: str) -> None:
     scheme = url.partition("://")[0].lower()
     if scheme not in SCHEMES:
         raise _unusual(file, url, f"a store of the unusual kind '{scheme}'")
-    if scheme not in ("file", "memory") and not _AUTHORITY.fullmatch(urlsplit(url).netloc):
+    if scheme != "file" and not _AUTHORITY.fullmatch(urlsplit(url).netloc):
         raise _unusual(file, url, "a store on a machine that cannot be called so")
 
 

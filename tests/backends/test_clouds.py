@@ -265,7 +265,7 @@ def test_endpoint_region_and_profile_reach_the_requests_of_s3(
         ("az://box/x", Access(profile="lab"), "profile"),
         ("sftp://host/x", Access("https://host"), "endpoint"),
         ("https://host/x", ANONYMOUS, "anonymous"),
-        ("memory://x", ANONYMOUS, "anonymous"),
+        ("ftp://host/x", ANONYMOUS, "anonymous"),
     ],
 )
 def test_what_means_nothing_is_refused(url: str, access: Access, word: str) -> None:

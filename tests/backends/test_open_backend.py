@@ -11,6 +11,7 @@ from datasets_vc.backends import (
     is_remote,
     kinds,
     open_backend,
+    probe,
 )
 from datasets_vc.errors import InvalidInputError, NotFoundError
 from datasets_vc.locations import SCHEMES
@@ -75,6 +76,36 @@ def test_an_unknown_scheme_names_known_ones() -> None:
 def test_urls_that_name_no_place(url: str) -> None:
     with pytest.raises(InvalidInputError):
         open_backend(url)
+
+
+@pytest.mark.parametrize("scheme", ["memory", "data", "dir", "reference", "cached", "zip", "dask"])
+def test_what_is_no_place_that_lasts(scheme: str) -> None:
+    with pytest.raises(InvalidInputError, match="is not the address of a store") as caught:
+        open_backend(f"{scheme}://x", create=True)
+    assert "s3://bucket" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("s3://b%20c", "Invalid bucket name"),
+        ("s3://é/x", "Invalid bucket name"),
+        ("github://x", "needs more than an address"),
+        ("jupyter://x", "needs more than an address"),
+    ],
+)
+def test_an_address_that_the_client_library_refuses(url: str, words: str) -> None:
+    for act in (probe, lambda backend: backend.get("x"), lambda backend: backend.put("x", b"")):
+        with pytest.raises(InvalidInputError, match=words) as caught:
+            act(open_backend(url))
+        assert caught.value.hint
+        assert not caught.value.message.endswith(":.")
+
+
+def test_no_hint_names_what_does_not_last() -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        open_backend("memori://x")
+    assert "memory" not in caught.value.hint
 
 
 def test_a_folder_of_another_machine() -> None:

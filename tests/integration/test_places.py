@@ -33,6 +33,7 @@ def everything(folder: Path) -> dict[str, bytes | None]:
 
 
 MISTYPED = ["s3:/bucket/x", "ada@host:/x", "", "~/x", "rclone:r:p", ".", "/", "C:\\x", " s3://b"]
+MISTYPED += ["s3://b c", "https://a b/c", "memory://x", "dir://x", "reference://x", "data://x"]
 
 
 @pytest.mark.parametrize("address", MISTYPED)
@@ -49,6 +50,18 @@ def test_a_mistyped_address_becomes_no_folder(
     if address != ".":  # which may be a workspace
         with pytest.raises(InvalidInputError):
             Snapshot.open(address)
+
+
+def test_settings_and_locks_lead_to_no_memory_of_a_process(
+    home: Path, work: Path, refused: Refused
+) -> None:
+    config = work / ".dsvc" / CONFIG_FILE
+    config.write_text('[remote.m]\nurl = "memory://x"\n')
+    for words in (["push", "m"], ["fetch", "m"], ["fsck", "--remote", "m"]):
+        assert "gone when that ends" in refused(2, *words)
+    Repository.open(work).remotes.remove("m")
+    config.write_text('store = "memory://x"\n')
+    assert "gone when that ends" in refused(2, "log")
 
 
 @pytest.mark.parametrize(

@@ -479,9 +479,10 @@ def test_a_version_that_was_never_pushed_comes_back_from_files_that_were(folder:
     assert bytes(again.snapshot().read("video")) == FILES["video"]
 
 
-def test_a_remote_that_cannot_be_mapped_is_checked_mended_and_collected(folder: Path) -> None:
-    repository = opened(folder)
-    url = f"memory://{folder.parent.name}"
+def test_a_remote_that_cannot_be_mapped_is_checked_mended_and_collected(
+    folder: Path, s3_url: str
+) -> None:
+    repository, url = opened(folder), s3_url
     repository.remotes.add("far", url)
     repository.push("far")
     there = open_backend(url)

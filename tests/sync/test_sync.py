@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from datasets_vc.backends import LocalBackend, open_backend
+from datasets_vc.backends import Backend, FsspecBackend, LocalBackend, open_backend
 from datasets_vc.digest import Digest, digest_of
 from datasets_vc.errors import ConflictError, IntegrityError, MissingDataError
 from datasets_vc.format.location import RECIPE
@@ -63,9 +63,12 @@ def remote(pushed: MemoryBackend) -> MemoryBackend:
 def test_what_is_pushed_is_fetched(
     place: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    urls = {"folder": str(tmp_path / "remote"), "memory": f"memory://{tmp_path.name}"}
-    url = urls.get(place) or request.getfixturevalue("s3_url")
-    backend = open_backend(url, create=True)
+    if place == "memory":
+        backend: Backend = FsspecBackend(f"memory://{tmp_path.name}")
+    else:
+        folder = str(tmp_path / "remote")
+        url = folder if place == "folder" else request.getfixturevalue("s3_url")
+        backend = open_backend(url, create=True)
     Store.create(backend)
     local = new_store()
     first = commit(local, FIRST)
