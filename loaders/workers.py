@@ -7,6 +7,7 @@ for a batch that nobody sends. So a batch is pickled where its errors can still 
 
 from __future__ import annotations
 
+import errno
 import pickle
 import re
 import signal
@@ -74,6 +75,11 @@ def worker_failure(error: BaseException, signals: Sequence[int] = ()) -> Dataset
         return WorkerError("A worker of the loader has run out of memory.", _MORE_MEMORY)
     if not isinstance(error, (RuntimeError, OSError)):
         return None
+    if isinstance(error, OSError) and _is_about_semaphores(error):
+        return WorkerError(
+            "There is no room in shared memory to start the loader's workers.",
+            _MORE_SHARED_MEMORY,
+        )
     if _ENDED.search(text):
         return _ended_by([*signals, *_signals_in(text)])
     if _NO_FILES.search(text):
@@ -82,6 +88,12 @@ def worker_failure(error: BaseException, signals: Sequence[int] = ()) -> Dataset
             "Raise the limit (ulimit -n 65536), or use fewer workers.",
         )
     return _no_shared_memory() if _SHARED_MEMORY.search(text) else None
+
+
+def _is_about_semaphores(error: OSError) -> bool:
+    """Of the loop's process: what it makes for its workers lies in shared memory, too."""
+    full = error.errno == errno.ENOSPC and error.filename is None
+    return full and get_worker_info() is None
 
 
 def _ended_by(signals: Sequence[int]) -> WorkerError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import signal
@@ -87,6 +88,12 @@ def test_what_torch_says_of_dead_children_names_the_signal() -> None:
     told = worker_failure(RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. "))
     assert isinstance(told, WorkerError)
     assert "memory ran out" in told.message
+
+
+def test_no_room_to_start_workers() -> None:
+    full = OSError(errno.ENOSPC, "No space left on device")
+    assert "to start the loader's workers" in str(worker_failure(full))
+    assert worker_failure(OSError(errno.ENOSPC, "No space left on device", "/scratch/x")) is None
 
 
 def exhaust(sample: Sample, _rng: object) -> Sample:
