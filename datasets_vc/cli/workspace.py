@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,24 +11,19 @@ import typer
 from datasets_vc import repository as facade
 from datasets_vc.cli.access import SharedOption
 from datasets_vc.cli.author import author_of
-from datasets_vc.cli.conflicts import state_json, state_lines
 from datasets_vc.cli.failure import DONE, FAILED
 from datasets_vc.cli.git import git_lines
 from datasets_vc.cli.locks import compared_json, compared_lines
-from datasets_vc.cli.misplaced import misplaced_json, misplaced_lines
 from datasets_vc.cli.render import count, short, shown, size
 from datasets_vc.cli.session import Session, new_app, verb
 from datasets_vc.cli.signatures import Key, Sign, signer_of
+from datasets_vc.cli.status import skipped_json, skipped_lines, status_json, status_lines
 
 if TYPE_CHECKING:
-    from datasets_vc.repository import CheckoutResult, CommitResult, Status
+    from datasets_vc.repository import CheckoutResult, CommitResult
 
 app = new_app()
 
-# Of each kind of change; more would hide where the workspace stands.
-_LISTED = 20
-
-Skipped = Sequence[tuple[str, str]]
 Paths = Annotated[list[str] | None, typer.Argument(metavar="PATH", help="Only what lies here.")]
 
 
@@ -88,8 +83,8 @@ def status(
         return _status_of_lock(session, paths or [])
     session.answer(
         session.repository.status(session.dataset_paths(paths)),
-        _status_json,
-        lambda found: _status_lines(session, session.repository, found),
+        status_json,
+        lambda found: status_lines(session, session.repository, found, narrowed=bool(paths)),
     )
     return DONE
 
@@ -101,68 +96,10 @@ def _status_of_lock(session: Session, files: list[str]) -> int:
     here, found = facade.Repository.open(pin.folder, trusted=session.trusted), pin.status()
     session.answer(
         found,
-        lambda made: {**_status_json(made.status), **compared_json(made)},
-        lambda made: [*_status_lines(session, here, made.status), *compared_lines(session, made)],
+        lambda made: {**status_json(made.status), **compared_json(made)},
+        lambda made: [*status_lines(session, here, made.status), *compared_lines(session, made)],
     )
     return DONE if found.matches else FAILED
-
-
-def _status_json(status: Status) -> dict[str, Any]:
-    return {
-        "branch": status.branch,
-        "commit": status.commit.hex() if status.commit else None,
-        "clean": status.clean,
-        "checked_out": status.files,
-        "added": list(status.added),
-        "modified": list(status.modified),
-        "deleted": list(status.deleted),
-        "skipped": _skipped_json(status.skipped),
-        "only": None if status.only is None else list(status.only),
-        "left_out": status.left_out,
-        "bad_links": _skipped_json(status.bad_links),
-        "merging": state_json(status.merging) if status.merging else None,
-        "misplaced": misplaced_json(status.misplaced),
-    }
-
-
-def _status_lines(session: Session, here: facade.Repository, status: Status) -> Iterator[str]:
-    place = f"On branch {status.branch}" if status.branch else "On no branch"
-    yield f"{place}, at {short(status.commit)}." if status.commit else f"{place}, no commit yet."
-    if not here.is_safe:
-        folder = shown(str(here.folder))
-        yield f"It is somebody else's: its settings are not followed ('dsvc safe add {folder}')."
-    if status.merging:
-        yield from state_lines(status.merging)
-    yield from misplaced_lines(status.misplaced)
-    if not status.files:
-        yield "There are no files here; 'dsvc checkout' would put them here."
-        return
-    if status.moved_on:
-        yield f"The branch has moved on since; 'dsvc checkout {status.branch}' brings its files."
-    if status.only is not None:
-        part = ", ".join(map(shown, status.only)) or "nothing that was committed"
-        left_out = count(status.left_out, "file")
-        yield f"Only part of the version is here: {part}; {left_out} left out."
-    yield from _skipped_lines(status.skipped)
-    limit = None if session.options.verbose else _LISTED
-    for path, problem in status.bad_links[:limit]:
-        yield f"Cannot be committed: the link {shown(path)} {shown(problem)}."
-    if limit and status.bad_links[limit:]:
-        yield f"Cannot be committed: {len(status.bad_links) - limit:,} more links (-v lists them)."
-    if status.clean:
-        yield "Nothing changed."
-        return
-    changes = [
-        ("added", status.added, "green"),
-        ("modified", status.modified, "yellow"),
-        ("deleted", status.deleted, "red"),
-    ]
-    for word, paths, colour in changes:
-        for path in paths[:limit]:
-            yield session.paint(f"  {word + ':':<10}{shown(path)}", colour)
-        if paths[limit:] and limit:
-            yield f"  … and {len(paths) - limit:,} more {word} (-v lists them)"
-    yield ", ".join(f"{len(paths):,} {word}" for word, paths, _ in changes if paths) + "."
 
 
 @verb(
@@ -225,7 +162,7 @@ def _commit_json(result: CommitResult) -> dict[str, Any]:
             "bytes": result.consumed.bytes,
             "kept": result.consumed.kept,
         },
-        "skipped": _skipped_json(result.skipped),
+        "skipped": skipped_json(result.skipped),
         "warnings": list(result.warnings),
     }
 
@@ -245,19 +182,8 @@ def _commit_lines(result: CommitResult) -> Iterator[str]:
     if consumed.kept:
         kept = count(consumed.kept, "file")
         yield f"Kept: {kept} that the store lacks, or that were written to meanwhile."
-    yield from _skipped_lines(result.skipped)
+    yield from skipped_lines(result.skipped)
     yield from (f"Note: {warning}" for warning in result.warnings)
-
-
-def _skipped_json(skipped: Skipped) -> list[dict[str, str]]:
-    return [{"path": path, "reason": reason} for path, reason in skipped]
-
-
-def _skipped_lines(skipped: Skipped) -> Iterator[str]:
-    for path, reason in skipped[:_LISTED]:
-        yield f"Left out: {shown(path)} ({reason})."
-    if skipped[_LISTED:]:
-        yield f"Left out: {len(skipped) - _LISTED:,} more."
 
 
 @verb(
@@ -287,11 +213,14 @@ def checkout(
     """Put a version's files into the workspace.
 
     With PATH only what lies there, and the workspace stays on its branch. With --only (patterns as
-    in .dsvcignore; the last one that fits decides, '!' leaves out) other files go, and are not
-    missed. Uncommitted changes are never overwritten without --force.
+    in .dsvcignore; the last one that fits decides, '!' leaves out) other files of the version go,
+    and are not missed. Uncommitted changes are never overwritten without --force.
     """
     if not (revision or branch or only or everything):
-        raise typer.BadParameter("name a version, or a new branch with -b.", param_hint="REV")
+        raise typer.BadParameter(
+            "name a version, a new branch with -b, or a part with --only or --all.",
+            param_hint="REV",
+        )
     if bool(only) + everything + bool(paths) > 1:
         raise typer.BadParameter("not together with other paths.", param_hint="--only, --all")
     result = session.repository.checkout(
@@ -311,7 +240,7 @@ def _checkout_json(result: CheckoutResult) -> dict[str, Any]:
         "commit": result.commit.hex() if result.commit else None,
         "written": result.written,
         "removed": result.removed,
-        "skipped": _skipped_json(result.skipped),
+        "skipped": skipped_json(result.skipped),
     }
 
 
@@ -319,7 +248,7 @@ def _checkout_lines(result: CheckoutResult) -> Iterator[str]:
     place = f"On branch {result.branch}" if result.branch else "On no branch"
     at = f", at {short(result.commit)}" if result.commit else ""
     yield f"{place}{at}: {result.written:,} written, {result.removed:,} removed."
-    yield from _skipped_lines(result.skipped)
+    yield from skipped_lines(result.skipped)
 
 
 @verb(app, "restore", "dsvc restore train\ndsvc restore --source v1.0 train/labels.csv")
@@ -330,7 +259,8 @@ def restore(
 ) -> None:
     """Bring files back as they were, whatever happened to them.
 
-    Uncommitted changes under PATH are lost, and what --only or --consume left out comes too.
+    Uncommitted changes under PATH are lost, and what --only or --consume left out comes too; after
+    'restore .' nothing is left out any more.
     """
     repository = session.repository
     inside = session.dataset_paths(paths)
@@ -341,10 +271,10 @@ def restore(
             "source": source,
             "written": made.written,
             "removed": made.removed,
-            "skipped": _skipped_json(made.skipped),
+            "skipped": skipped_json(made.skipped),
         },
         lambda made: [
             f"From {shown(source)}: {made.written:,} written, {made.removed:,} removed.",
-            *_skipped_lines(made.skipped),
+            *skipped_lines(made.skipped),
         ],
     )

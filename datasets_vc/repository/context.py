@@ -128,7 +128,7 @@ class Context:
         """
         if not self.has_files:
             raise InvalidInputError(
-                "This workspace was made without files.", "Write them first: dsvc checkout BRANCH"
+                "This workspace was made without files.", "Write them first: dsvc checkout --all"
             )
 
     @property

@@ -71,7 +71,8 @@ def write_files(
         return whole_column(_entries(context, new), "path")
 
     def sides() -> tuple[pa.Table, pa.Table]:
-        if part is not None and not force:
+        if part is not None and not (part.whole and force):
+            # Of the current version all that is to go counts, also what the target has.
             target = _entries(context, new, paths)
             return target if before == new else _entries(context, before, paths), target
         left, right = _differing(context, before, new)

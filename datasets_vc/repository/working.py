@@ -225,10 +225,14 @@ def restore(
         head = context.head
         found = context.resolve(revision)
         # Who names the whole folder means all of it, as who names one that is outside the part.
-        part = WHOLE if Selection(paths).everything else None
+        selection = Selection(paths)
+        part = WHOLE if selection.everything else None
+        paths = selection.paths or ["."]
         done = write_files(
             context, head.commit, found.dataset, paths, part=part, force=force, progress=progress
         )
+        if part and not context.part.whole:
+            set_only(context.folder, part.patterns)
     return CheckoutResult(head.branch, head.commit, done.written, done.removed, done.skipped)
 
 

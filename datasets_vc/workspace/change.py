@@ -89,8 +89,15 @@ def change_files(folder: Path, order: Order) -> CheckedOut:
     found = order.scan(current, target)
     found.check_matched(*(whole_column(version, "path") for version in (current, target)))
     comparison = compare(found.listing, found.cache, current, found.selection, order.part)
-    target = order.wanted(target, found.listing)
-    plan = plan_checkout(str(folder), comparison, target, found.selection, force=order.force)
+    whole, target = target, order.wanted(target, found.listing)
+    plan = plan_checkout(
+        str(folder),
+        comparison,
+        target,
+        found.selection,
+        whole=None if whole is target else whole,
+        force=order.force,
+    )
     folding = folding_of(folder) if len(plan.write) else None
     if folding:
         names = order.names()
@@ -99,7 +106,7 @@ def change_files(folder: Path, order: Order) -> CheckedOut:
     order.ready(plan.digests)
     # Of a million files each of these is as large as what comes next.
     comparison = comparison.without_version()
-    del current, target
+    del current, target, whole
     give_back()
     written = apply_plan(folder, plan, order.source, force=order.force, progress=order.progress)
     skipped = tuple(Skipped(path, A_STORE) for path in plan.stores)

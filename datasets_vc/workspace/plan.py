@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -52,20 +52,28 @@ class Plan:
 
 
 def plan_checkout(
-    root: str, comparison: Comparison, target: pa.Table, selection: Selection, *, force: bool
+    root: str,
+    comparison: Comparison,
+    target: pa.Table,
+    selection: Selection,
+    *,
+    whole: pa.Table | None = None,
+    force: bool,
 ) -> Plan:
     """Plan to make the selected paths as they are in another version.
 
     A switch of the whole workspace leaves alone what is the same in both versions, even if it was
     modified or deleted meanwhile; but what was left out so far comes if the target has it. With
     paths given, or with `force`, all that is selected is to be as in the target. Untracked files
-    stay, unless they are in the way.
+    stay, unless they are in the way. Of what the workspace is not to have of the version, files go
+    that are as they are there, wherever they came from.
 
     Args:
         root: the workspace.
         comparison: what is there beside the *current* version; learns digests.
         target: the entries of the version to bring, as far as the workspace is to have them.
         selection: which paths.
+        whole: the entries of the version to bring, if the target are not all of them.
         force: overwrite uncommitted work.
 
     Raises:
@@ -79,6 +87,8 @@ def plan_checkout(
         chosen &= ~_same_in(comparison, entries)
     place = align(entries.path, listing.path)
     leaving = _leaving(comparison, entries, selection)
+    outside = _outside(root, comparison, entries, whole, selection)
+    leaving |= outside
     settle(root, comparison, _doubtful(comparison, entries, chosen, place, leaving, force=force))
     write = np.flatnonzero(chosen & ~_there(comparison, entries, place))
     check_fits(root, entries.path, write)
@@ -91,7 +101,7 @@ def plan_checkout(
     if not force:
         touched = leaving.copy()
         touched[replaces[replaces >= 0]] = True
-        dirty = paths_at(listing.path, np.flatnonzero(touched & ~comparison.equal))
+        dirty = paths_at(listing.path, np.flatnonzero(touched & ~outside & ~comparison.equal))
         _refuse({*dirty, *obstacles.blocking})
     clear = sorted(obstacles.clear)
     return Plan(
@@ -135,6 +145,28 @@ def _leaving(comparison: Comparison, target: Entries, selection: Selection) -> M
     gone = (align(version.path, target.path) < 0) & selection.mask(version.path, above=False)
     leaving: Mask = (comparison.rows >= 0) & gone[comparison.rows]
     return leaving
+
+
+def _outside(
+    root: str,
+    comparison: Comparison,
+    target: Entries,
+    whole: pa.Table | None,
+    selection: Selection,
+) -> Mask:
+    """Which listed files are as the whole version has them, and no part of the target.
+
+    A checkout that was cut short may have written them, or somebody put them here.
+    """
+    listing = comparison.listing
+    if whole is None or not len(listing):
+        return np.zeros(len(listing), np.bool_)
+    version = entries_of(whole)
+    rows = align(listing.path, version.path)
+    left_out = (align(version.path, target.path) < 0) & selection.mask(version.path, above=False)
+    seen = replace(comparison, version=version, rows=np.where(left_out[rows], rows, -1))
+    settle(root, seen)
+    return seen.equal
 
 
 def _doubtful(

@@ -96,6 +96,30 @@ def test_status_of_a_part(dsvc, repository) -> None:
     assert "here: nothing that was committed; 1 file left out." in dsvc("status").out
 
 
+def test_status_says_of_no_file_that_is_here_that_it_is_left_out(dsvc, repository) -> None:
+    repository.status = lambda _: Status("main", COMMIT, only=("a/**",))
+    assert dsvc("status").out.splitlines()[1:] == [
+        (
+            "No file is left out now, but of other versions only this part will come: a/** "
+            "('dsvc checkout --all' ends that)."
+        ),
+        "Nothing changed.",
+    ]
+    repository.status = lambda _: Status("main", COMMIT, only=())
+    assert "will come: nothing ('dsvc" in dsvc("status").out
+    assert "committed; 0 files of what was asked for left out." in dsvc("status", "a").out
+
+
+def test_status_of_a_workspace_without_files_says_how_to_get_them(dsvc, repository) -> None:
+    repository.status = lambda _: Status("main", COMMIT, files=False)
+    assert dsvc("status").out.splitlines()[1:] == [
+        (
+            "This workspace is without the version's files, and what lies in it is not compared; "
+            "'dsvc checkout --all' writes them."
+        ),
+    ]
+
+
 def test_status_of_many_changes_is_cut_short_for_people(dsvc, repository) -> None:
     paths = [f"{number:04}.png" for number in range(700)]
     repository.status = lambda _: Status("main", COMMIT, deleted=paths)

@@ -168,6 +168,43 @@ def test_a_part_of_a_workspace_that_was_made_without_files(
     assert bare.status().clean
 
 
+@pytest.mark.parametrize("force", [False, True])
+def test_files_outside_the_part_go_wherever_they_came_from(
+    work: Repository, tmp_path: Path, force: bool
+) -> None:
+    Repository.clone(str(tmp_path / "remote"), tmp_path / "bare", checkout=False)
+    bare = Repository.open(tmp_path / "bare")
+    own: Tree = {"test/1.txt": text("edited"), "test/own": text("own")}
+    make_tree(bare.folder, TREE | own)
+
+    done = bare.checkout("main", part=Part(["train/**"]), force=force)
+
+    assert (done.written, done.removed) == (0, len(TREE) - len(TRAIN) - 1)
+    assert tree_of(bare.folder) == TRAIN | own
+    assert (bare.status().modified, bare.status().added) == (["test/1.txt"], ["test/own"])
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_what_a_checkout_that_was_cut_short_has_written_goes_if_it_is_outside_the_part(
+    work: Repository, force: bool
+) -> None:
+    written: Tree = {"test/1.txt": text("edited"), "test/new": text("new")}
+    commit(work, TREE | written)
+    work.checkout("main~1")
+    make_tree(work.folder, TREE | written)
+
+    work.checkout("main", part=Part(["train/**"]), force=force)
+
+    assert tree_of(work.folder) == TRAIN
+    assert work.status().clean
+
+
+def test_by_force_too_the_files_outside_the_part_go(work: Repository) -> None:
+    make_tree(work.folder, TREE | {"test/1.txt": text("edited"), "own": text("own")})
+    work.checkout("main", part=Part(["train/**"]), force=True)
+    assert tree_of(work.folder) == TRAIN | {"own": text("own")}
+
+
 def test_a_diff_with_another_version_takes_what_is_left_out_from_head(
     work: Repository, part: Repository
 ) -> None:
@@ -266,6 +303,28 @@ def test_a_commit_that_consumes_leaves_nothing_and_loses_nothing(work: Repositor
     assert committed_tree(work) == expected
     work.checkout(None, part=Part())
     assert tree_of(work.folder) == expected
+
+
+@pytest.mark.parametrize("path", [".", "./"])
+def test_who_restores_the_whole_folder_has_a_whole_workspace_again(
+    work: Repository, path: str
+) -> None:
+    work.commit("nothing new", author=AUTHOR, consume=True)
+    work.restore([path])
+    assert tree_of(work.folder) == TREE
+    assert (work.status().only, work.status().left_out) == (None, 0)
+    (work.folder / "labels.csv").unlink()
+    assert work.status().deleted == ["labels.csv"]
+
+
+def test_who_restores_another_version_of_the_whole_folder_has_all_of_that_one(
+    work: Repository,
+) -> None:
+    commit(work, {"new": text("new")})
+    work.commit("nothing new", author=AUTHOR, consume=True)
+    work.restore(["."], source="HEAD~1")
+    assert tree_of(work.folder) == TREE
+    assert (work.status().only, work.status().deleted) == (None, ["new"])
 
 
 def test_a_commit_consumes_only_what_lies_at_its_paths(work: Repository) -> None:
