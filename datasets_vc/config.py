@@ -265,7 +265,7 @@ def read_head(folder: Path) -> Head:
     if len(lines) != bool(commit) or not (branch or commit):
         raise InvalidInputError(
             f"'{path}' is missing or names neither a branch nor a commit.",
-            "If a clone was cut short, run it again; else write 'ref: BRANCH' or a commit into it.",
+            "Run a clone again; else write 'ref: BRANCH' into it, then run: dsvc checkout BRANCH",
         )
     return Head(branch, commit)
 

@@ -44,7 +44,8 @@ def status_lines(
 ) -> Iterator[str]:
     """The status as lines; `narrowed` if it is that of some paths only."""
     place = f"On branch {status.branch}" if status.branch else "On no branch"
-    yield f"{place}, at {short(status.commit)}." if status.commit else f"{place}, no commit yet."
+    unborn = "nothing of it here yet" if status.moved_on else "no commit yet"
+    yield f"{place}, at {short(status.commit)}." if status.commit else f"{place}, {unborn}."
     if not here.is_safe:
         folder = shown(str(here.folder))
         yield f"It is somebody else's: its settings are not followed ('dsvc safe add {folder}')."

@@ -11,6 +11,7 @@ import typer
 from datasets_vc import repository as facade
 from datasets_vc.cli.access import SharedOption
 from datasets_vc.cli.author import author_of
+from datasets_vc.cli.beginning import version_lines
 from datasets_vc.cli.failure import DONE, FAILED
 from datasets_vc.cli.git import git_lines
 from datasets_vc.cli.locks import compared_json, compared_lines
@@ -59,8 +60,16 @@ def init(
     )
     session.done(
         repository,
-        lambda made: {"workspace": str(made.folder), "store": made.store.url},
-        lambda made: [f"Made a workspace in {shown(str(made.folder))}.", *git_lines(session, made)],
+        lambda made: {
+            "workspace": str(made.folder),
+            "store": made.store.url,
+            "branches": sorted(made.branches.list()),
+        },
+        lambda made: [
+            f"Made a workspace in {shown(str(made.folder))}.",
+            *version_lines(made),
+            *git_lines(session, made),
+        ],
     )
 
 

@@ -99,7 +99,8 @@ class RefSpace(ABC):
     def _target(self, name: str, revision: str) -> tuple[Digest, Revision]:
         """The commit that a new `name` shall name, and how `revision` named it."""
         check_ref_name(name)
-        found = resolve(self._store, revision, self._workspace.head.commit)
+        head = self._workspace.head
+        found = resolve(self._store, revision, head.commit, head.branch)
         if found.commit is None:
             raise InvalidInputError(f"'{revision}' is a dataset: a {self._one} names a commit.")
         return found.commit, found

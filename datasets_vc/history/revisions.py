@@ -35,7 +35,9 @@ class Revision:
     tag: Digest | None = None
 
 
-def resolve(store: Store, text: str, head: Digest | None = None) -> Revision:
+def resolve(
+    store: Store, text: str, head: Digest | None = None, branch: str | None = None
+) -> Revision:
     """Find what `text` names: a branch, tag, `HEAD`, `remote/branch`, digest or prefix of one.
 
     What `describe` says of a commit (`v1.0-3-g1a2b3c4d`) names it, too. `~n` after it goes n first
@@ -43,6 +45,7 @@ def resolve(store: Store, text: str, head: Digest | None = None) -> Revision:
 
     Args:
         head: the commit that `HEAD` names, if there is one.
+        branch: the branch that `HEAD` names, for what is said where it names no commit.
 
     Raises:
         NotFoundError: nothing has that name.
@@ -51,6 +54,8 @@ def resolve(store: Store, text: str, head: Digest | None = None) -> Revision:
     match = _STEPS.fullmatch(text)
     if not match:
         raise InvalidInputError(f"{text!a} is not a revision.", "Name a branch, tag or digest.")
+    if match["base"] == "HEAD" and head is None:
+        raise _no_commit(store.root(), branch)
     digest = _resolve_base(store, match["base"], head)
     if digest is None:
         raise NotFoundError(
@@ -81,8 +86,6 @@ def find_ref(root: Root, name: str) -> Digest | None:
 
 def _resolve_base(store: Store, name: str, head: Digest | None) -> Digest | None:
     if name == "HEAD":
-        if head is None:
-            raise NotFoundError("There is no commit yet.", "Record one: dsvc commit -m MESSAGE")
         return head
     found = find_ref(store.root(), name)
     if found is not None:
@@ -98,6 +101,26 @@ def _resolve_base(store: Store, name: str, head: Digest | None) -> Digest | None
             f"A prefix of a digest needs at least {MIN_PREFIX} digits.",
         )
     return _by_prefix(store, name)
+
+
+def _no_commit(root: Root, branch: str | None) -> NotFoundError:
+    """What is said where `HEAD` names no commit: how to come to one."""
+    if branch in root.branches:
+        return NotFoundError(
+            f"The branch '{branch}' has versions in the store, and none of them is in this "
+            "workspace yet.",
+            f"Bring the newest: dsvc checkout {branch}",
+        )
+    record = "Record one: dsvc commit -m MESSAGE"
+    names = [*sorted(root.branches), *sorted(root.tracking), *sorted(root.tags)]
+    if not names:
+        return NotFoundError("There is no commit yet.", record)
+    default = root.default_branch
+    other = default if default in root.branches else names[0]
+    return NotFoundError(
+        f"There is no commit yet on branch '{branch}'." if branch else "There is no commit yet.",
+        f"{record}; or go to a version that is there: dsvc checkout {other}",
+    )
 
 
 def _by_prefix(

@@ -97,7 +97,8 @@ class Tags(RefSpace):
             InvalidInputError: the revision is a dataset only.
             NotFoundError: there is no such revision.
         """
-        commit = resolve(self._store, revision, self._workspace.head.commit).commit
+        head = self._workspace.head
+        commit = resolve(self._store, revision, head.commit, head.branch).commit
         if commit is None:
             raise InvalidInputError(f"'{revision}' is a dataset: only commits are described.")
         return describe(self._store, commit, self.list(), self.annotations())

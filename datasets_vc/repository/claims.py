@@ -196,11 +196,12 @@ def check_folder(folder: Path) -> None:
         raise InvalidInputError(f"'{folder}' is not a folder.", "Give another place.")
 
 
-def make_store(location: str, shared: Sharing | None) -> None:
+def make_store(location: str, shared: Sharing | None) -> Store:
     """Make an empty store, or use the one that is there."""
     backend = open_backend(location, create=True, shared=shared)
     try:
-        Store.open(backend)  # who may only read it can look at it from here
+        return Store.open(backend)  # who may only read it can look at it from here
     except NotFoundError:
         with suppress(AlreadyExistsError):  # another process was first
-            Store.create(backend)
+            return Store.create(backend)
+    return Store.open(backend)

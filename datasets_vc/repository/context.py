@@ -175,7 +175,8 @@ class Context:
                 self.store.delete_replaced()
 
     def resolve(self, revision: str) -> Revision:
-        return resolve(self.store, revision, self.head.commit)
+        head = self.head
+        return resolve(self.store, revision, head.commit, head.branch)
 
     def commit_of(self, revision: str) -> Digest:
         """The commit that a revision names.

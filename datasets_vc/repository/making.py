@@ -18,7 +18,7 @@ from datasets_vc.errors import (
     AlreadyExistsError,
     LockedError,
 )
-from datasets_vc.format.root import DEFAULT_BRANCH, Root
+from datasets_vc.format.root import Root
 from datasets_vc.locations import absolute_address
 from datasets_vc.paths import META_DIR
 from datasets_vc.permissions import Sharing
@@ -62,8 +62,8 @@ def make_workspace(folder: Path, store_url: str | None, shared: Sharing | None =
         lay_out(folder)
         if store_url is not None:
             set_store(folder, store_url)
-        make_store(store_location(folder), shared)
-        Workspace(folder).set_head(Head(DEFAULT_BRANCH, None))
+        store = make_store(store_location(folder), shared)
+        Workspace(folder).set_head(Head(store.root().default_branch, None))
     return Context(folder)
 
 

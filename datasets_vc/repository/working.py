@@ -168,14 +168,17 @@ def checkout(
     with context.workspace.lock():
         context.refuse_unfinished()
         _check_new_branch(context, create)
+        if create and revision == "HEAD" and context.head.commit is None:
+            revision = None  # as in git: another name for the branch that is to begin here
         branch, target = _destination(context, revision)
         old = context.head.commit if context.has_files else None
         done = CheckedOut(0, 0)
         if target:
             done = _bring(context, old, target, part, progress, force=force)
-        if create and target:
+        if create:
             branch = create
-            context.branches.move(create, None, target)
+            if target:
+                context.branches.move(create, None, target)
         context.workspace.set_head(Head(branch, target))
         if part is not None:
             set_only(context.folder, part.patterns)
@@ -253,6 +256,13 @@ def _was_recorded(context: Context, dataset: Digest) -> bool:
     head, tip = context.head, context.tip
     if tip == head.commit:
         return False
+    if tip is not None and head.commit is None and context.dataset_of(tip) != dataset:
+        raise ConflictError(
+            f"The branch '{head.branch}' has versions in the store, and none of them is in this "
+            "workspace yet.",
+            f"Bring the newest: dsvc checkout {head.branch}; or commit to a branch of its own: "
+            "dsvc checkout -b NAME",
+        )
     if tip is None or context.dataset_of(tip) != dataset:
         raise ConflictError(
             f"Branch '{head.branch}' has moved on in the store since this workspace's files were "

@@ -299,10 +299,12 @@ def test_a_clone_that_was_cut_short_says_how_to_go_on(
         patch.setattr("datasets_vc.repository.exchange.fetch_needed", _interrupted)
         assert dsvc("clone", home / "remote", home / "new").code == 130
 
-    message = refused(1, "clone", home / "remote", home / "new")
+    again = ["clone", str(home / "remote"), str(home / "new")]
 
-    assert f"dsvc -C {home / 'new'} pull" in message
-    assert dsvc("-C", home / "new", "pull").code == 0
+    message = refused(1, *again, "--no-checkout")
+
+    assert f"Go on with it: dsvc {' '.join(again)}" in message
+    assert dsvc(*again).code == 0
     assert tree_of(home / "new") == tree_of(work)
 
 
