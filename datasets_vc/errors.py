@@ -13,7 +13,7 @@
     ├── WorkerError                a worker of a loader has died: give it more memory
     ├── IntegrityError             bytes do not match their digest: fetch them anew
     ├── UntrustedError             nobody who is trusted signed it: ask who made it
-    ├── UnsafeFolderError          the workspace of somebody else: list it, or only look
+    ├── UnsafeFolderError          a folder by which others decide: list it, or only look
     ├── FormatError                written by a newer version: upgrade
     ├── MissingDataError           known by digest, but not held here: fetch it
     ├── RemoteError                the remote cannot be used now: `transient` says if to retry

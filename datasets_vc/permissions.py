@@ -8,6 +8,7 @@ of the folder, whatever the umask of who makes it.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -99,6 +100,8 @@ def lock_file(path: Path, timeout: float, *, remove: bool = False) -> Iterator[b
     # Takes 70 ms to import, and what only reads needs no lock.
     from filelock import FileLock, Timeout
 
+    if path.is_symlink():
+        raise OSError(errno.ELOOP, "it is a link", str(path))
     mode = _mode_of_locks(path.parent)
     lock = FileLock(
         path, timeout=timeout, mode=mode, poll_interval=_POLL_INTERVAL, thread_local=False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple, Protocol
 
@@ -204,6 +204,18 @@ class Backend(ABC):
     @abstractmethod
     def delete(self, name: str) -> None:
         """Remove an object; nothing happens if there is none."""
+
+    def check_places(self, prefixes: Iterable[str]) -> None:
+        """Check that what is written below these prefixes stays where the backend's URL leads.
+
+        Who only reads need not ask. Every write asks for its own folder anyway; this is asked
+        before a change of many steps begins.
+
+        Raises:
+            UnsafeFolderError: one of them is a link, which may lead into the store of another.
+        """
+        for prefix in prefixes:
+            check_prefix(prefix)
 
     @abstractmethod
     def read_root(self, name: str) -> Versioned | None:

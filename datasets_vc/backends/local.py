@@ -27,7 +27,13 @@ from datasets_vc.backends.blocks import BLOCK, clone_range
 from datasets_vc.backends.oserrors import opened, our_errors, translated
 from datasets_vc.digest import Buffer
 from datasets_vc.durable import make_folders, sync_folder
-from datasets_vc.errors import ConflictError, IntegrityError, LockedError, NotFoundError
+from datasets_vc.errors import (
+    ConflictError,
+    IntegrityError,
+    LockedError,
+    NotFoundError,
+    UnsafeFolderError,
+)
 from datasets_vc.memory import map_file
 from datasets_vc.permissions import LOCK_SUFFIX, give, lock_file, permissions_in
 
@@ -46,6 +52,9 @@ _PIECE = 1 << 20
 
 class LocalBackend(Backend):
     """The objects of one folder.
+
+    What is read may lie behind links, as in a mirror that is made of them. Nothing is written or
+    deleted behind a link that lies in the folder: whoever made it would say where.
 
     Args:
         folder: where the objects lie.
@@ -135,8 +144,13 @@ class LocalBackend(Backend):
 
     def delete(self, name: str) -> None:
         path = self._path(name)
+        self._is_own(path.parent)
         with our_errors("delete", path), suppress(*_NO_SUCH_FILE):
             path.unlink()
+
+    def check_places(self, prefixes: Iterable[str]) -> None:
+        for prefix in prefixes:
+            self._is_own(self.folder / check_prefix(prefix))
 
     def read_root(self, name: str) -> Versioned | None:
         try:
@@ -191,7 +205,7 @@ class LocalBackend(Backend):
             yield mine
 
     def _make_folder(self, folder: Path) -> None:
-        if folder.is_dir():
+        if self._is_own(folder):
             return
         if folder == self.folder:
             raise NotFoundError(f"There is no folder '{folder}'.", "Is its disk mounted?")
@@ -201,6 +215,18 @@ class LocalBackend(Backend):
             if permissions := permissions_in(self.folder):
                 give(folder, permissions.folders)
             self._sync_folder(folder.parent)
+
+    def _is_own(self, folder: Path) -> bool:
+        """Whether a folder of the store is there.
+
+        Raises:
+            UnsafeFolderError: it, or one above it in the store, is a link.
+        """
+        if folder == self.folder:
+            return folder.is_dir()
+        for name in (part := folder.relative_to(self.folder)).parents[-2::-1]:
+            _refuse_link(self.folder / name)
+        return _refuse_link(self.folder / part)
 
     def _permit(self, file: IO[bytes]) -> None:
         """Let the others of a shared store use a file that was made in it."""
@@ -324,11 +350,28 @@ def _fresh(read: Callable[[], Result]) -> Result:
     return read()
 
 
+def _refuse_link(folder: Path) -> bool:
+    """Whether a folder is there; a link in its place is refused, wherever it leads."""
+    with our_errors("write", folder):
+        try:
+            mode = folder.lstat().st_mode
+        except _NO_SUCH_FILE:
+            return False
+    if stat.S_ISLNK(mode):
+        raise UnsafeFolderError(
+            f"'{folder}' is a link: nothing is written or deleted behind the links of a store.",
+            "It may lead into somebody else's store. If you made it, put a folder in its place; a "
+            "store that is to lie elsewhere is moved as a whole, and named: dsvc init --store DIR.",
+        )
+    return stat.S_ISDIR(mode)
+
+
 def _is_leftover(name: str) -> bool:
     return is_temporary(name) and not name.endswith(LOCK_SUFFIX)
 
 
-def _scan(folder: Path, prefix: str) -> Iterator[ObjectInfo]:
+def _scan(folder: Path, prefix: str, *, linked: bool = False) -> Iterator[ObjectInfo]:
+    """What lies in a folder; behind a link no further links to folders: they may go in circles."""
     try:
         entries = list(os.scandir(folder))
     except _NO_SUCH_FILE:
@@ -336,7 +379,9 @@ def _scan(folder: Path, prefix: str) -> Iterator[ObjectInfo]:
     for entry in entries:
         name = prefix + entry.name
         if entry.is_dir():
-            yield from _scan(folder / entry.name, name + "/")
+            is_link = entry.is_symlink()
+            if not (linked and is_link):
+                yield from _scan(folder / entry.name, name + "/", linked=linked or is_link)
             continue
         with suppress(FileNotFoundError):  # deleted since the folder was read
             status = entry.stat()

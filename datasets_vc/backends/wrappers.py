@@ -6,7 +6,7 @@ import io
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TypeVar
@@ -55,6 +55,9 @@ class Wrapper(Backend):
 
     def delete(self, name: str) -> None:
         self.inner.delete(name)
+
+    def check_places(self, prefixes: Iterable[str]) -> None:
+        self.inner.check_places(prefixes)
 
     def read_root(self, name: str) -> Versioned | None:
         return self.inner.read_root(name)

@@ -10,6 +10,9 @@ INDEX = "index/"
 RUNS = "runs/"
 GARBAGE = "garbage/"
 QUARANTINE = "quarantine/"
+FOLDERS = (PACKS, INDEX, RUNS, GARBAGE, QUARANTINE)
+"""The folders of a store."""
+
 RUN_HEAD = "head.json"
 RUN_LOG = "log.jsonl"
 

@@ -18,14 +18,13 @@ from datasets_vc.errors import InvalidInputError
 from datasets_vc.format.header import PACK as PACK_MAGIC
 from datasets_vc.locations import Url, parse_address
 from datasets_vc.paths import META_DIR
-from datasets_vc.store.names import GARBAGE, INDEX, PACKS, QUARANTINE, ROOT, RUNS, digest_in
+from datasets_vc.store.names import FOLDERS, INDEX, PACKS, ROOT, digest_in
 
 STORE_FOLDERS: Final = (PACKS.rstrip("/"), INDEX.rstrip("/"))
 """The folders that every store has into which something was committed."""
 
 STORE_NAMES: Final = frozenset(
-    {ROOT, f"{ROOT}{LOCK_SUFFIX}"}
-    | {each.rstrip("/") for each in (PACKS, INDEX, RUNS, GARBAGE, QUARANTINE)}
+    {ROOT, f"{ROOT}{LOCK_SUFFIX}"} | {each.rstrip("/") for each in FOLDERS}
 )
 """What lies in the folder of a store."""
 

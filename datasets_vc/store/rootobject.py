@@ -18,7 +18,7 @@ from datasets_vc.errors import (
 )
 from datasets_vc.format.root import Root, check_writable, decode_root, encode_root
 from datasets_vc.store.indexes import MissingIndexError
-from datasets_vc.store.names import ROOT
+from datasets_vc.store.names import FOLDERS, ROOT
 
 PACE = RetryPolicy(attempts=64, base_delay=0.01, max_delay=0.2)
 """Who lost a race waits for a moment, drawn at random, so that the same do not meet again."""
@@ -49,6 +49,7 @@ class RootObject:
         Raises:
             AlreadyExistsError: there is one already.
         """
+        self._backend.check_places(FOLDERS)
         root = Root(write_id=_new_write_id(), id=new_store_id())
         if not self._swap(root, None):
             raise AlreadyExistsError(f"There already is a store at {self._backend.url}.")
@@ -62,7 +63,10 @@ class RootObject:
 
         Raises:
             ConflictError: others were first too many times.
+            UnsafeFolderError: a folder of the store is a link, behind which nothing is written.
         """
+        # What follows a change deletes, in folders that nothing was written to.
+        self._backend.check_places(FOLDERS)
         missing: MissingIndexError | None = None
         for lost in range(1, self._pace.attempts + 1):
             old, token = self._read(to_write=True)

@@ -29,7 +29,7 @@ from datasets_vc.format.root import Root
 from datasets_vc.locations import absolute_address
 from datasets_vc.permissions import Sharing
 from datasets_vc.store import Store
-from datasets_vc.store.names import ROOT
+from datasets_vc.store.names import FOLDERS, ROOT
 from datasets_vc.store.nesting import check_new_place, is_store, local_folder
 from datasets_vc.store.rootobject import RootObject, new_store_id
 from datasets_vc.sync.identity import (
@@ -303,4 +303,6 @@ def _backend_of(
         raise RemoteError(
             f"The remote '{config.url}' can only be read.", "Push to a remote of another kind."
         )
+    if write:
+        backend.check_places(FOLDERS)
     return backend
