@@ -5,10 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO
 
 from datasets_vc.backends.base import (
     MAX_ROOT,
@@ -24,27 +24,16 @@ from datasets_vc.backends.base import (
     is_temporary,
 )
 from datasets_vc.backends.blocks import BLOCK, clone_range
+from datasets_vc.backends.folders import NO_SUCH_FILE, fresh, is_own, scan
 from datasets_vc.backends.oserrors import opened, our_errors, translated
 from datasets_vc.digest import Buffer
 from datasets_vc.durable import make_folders, sync_folder
-from datasets_vc.errors import (
-    ConflictError,
-    IntegrityError,
-    LockedError,
-    NotFoundError,
-    UnsafeFolderError,
-)
+from datasets_vc.errors import ConflictError, IntegrityError, LockedError, NotFoundError
 from datasets_vc.memory import map_file
 from datasets_vc.permissions import LOCK_SUFFIX, give, lock_file, permissions_in
 
 LOCK_TIMEOUT = 30.0
 """Seconds that a swap waits for another one to end."""
-
-_STALE_TRIES = 3
-_NO_SUCH_FILE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
-
-Result = TypeVar("Result")
-
 
 _PIECE = 1 << 20
 """Bytes that are copied at a time."""
@@ -86,7 +75,7 @@ class LocalBackend(Backend):
         path = self._path(name)
         check_range(name, start, end)
         with our_errors("read", path):
-            return _fresh(lambda: _read(path, start, end))
+            return fresh(lambda: _read(path, start, end))
 
     def stream(self, name: str, start: int = 0) -> Iterator[Buffer]:
         path = self._path(name)
@@ -124,7 +113,7 @@ class LocalBackend(Backend):
     def stat(self, name: str) -> ObjectInfo:
         path = self._path(name)
         with our_errors("read", path):
-            status = _fresh(path.stat)
+            status = fresh(path.stat)
             if stat.S_ISDIR(status.st_mode):
                 raise FileNotFoundError(errno.ENOENT, "a folder is no object")
         return ObjectInfo(name, status.st_size, status.st_mtime)
@@ -132,25 +121,25 @@ class LocalBackend(Backend):
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         check_prefix(prefix)
         with our_errors("read", self.folder / prefix):
-            found = _fresh(lambda: list(_scan(self.folder / prefix, prefix)))
+            found = fresh(lambda: list(scan(self.folder / prefix, prefix)))
             return iter(sorted(info for info in found if not is_temporary(info.name)))
 
     def leftovers(self, prefix: str) -> Iterator[ObjectInfo]:
         check_prefix(prefix)
         with our_errors("read", self.folder / prefix):
-            found = _fresh(lambda: list(_scan(self.folder / prefix, prefix)))
+            found = fresh(lambda: list(scan(self.folder / prefix, prefix)))
             # A lock file is nobody's leftover: the system frees the lock of a process that dies.
             return iter(sorted(info for info in found if _is_leftover(info.name)))
 
     def delete(self, name: str) -> None:
         path = self._path(name)
-        self._is_own(path.parent)
-        with our_errors("delete", path), suppress(*_NO_SUCH_FILE):
+        is_own(self.folder, path.parent)
+        with our_errors("delete", path), suppress(*NO_SUCH_FILE):
             path.unlink()
 
     def check_places(self, prefixes: Iterable[str]) -> None:
         for prefix in prefixes:
-            self._is_own(self.folder / check_prefix(prefix))
+            is_own(self.folder, self.folder / check_prefix(prefix))
 
     def read_root(self, name: str) -> Versioned | None:
         try:
@@ -174,12 +163,12 @@ class LocalBackend(Backend):
     def open_local(self, name: str) -> int | None:
         path = self._path(name)
         with our_errors("read", path):
-            return _fresh(lambda: os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+            return fresh(lambda: os.open(path, os.O_RDONLY | os.O_CLOEXEC))
 
     def map(self, name: str) -> memoryview | None:
         path = self._path(name)
         with our_errors("read", path):
-            return _fresh(lambda: _map(path))
+            return fresh(lambda: _map(path))
 
     def _path(self, name: str) -> Path:
         return self.folder / check_name(name)
@@ -205,7 +194,7 @@ class LocalBackend(Backend):
             yield mine
 
     def _make_folder(self, folder: Path) -> None:
-        if self._is_own(folder):
+        if is_own(self.folder, folder):
             return
         if folder == self.folder:
             raise NotFoundError(f"There is no folder '{folder}'.", "Is its disk mounted?")
@@ -215,18 +204,6 @@ class LocalBackend(Backend):
             if permissions := permissions_in(self.folder):
                 give(folder, permissions.folders)
             self._sync_folder(folder.parent)
-
-    def _is_own(self, folder: Path) -> bool:
-        """Whether a folder of the store is there.
-
-        Raises:
-            UnsafeFolderError: it, or one above it in the store, is a link.
-        """
-        if folder == self.folder:
-            return folder.is_dir()
-        for name in (part := folder.relative_to(self.folder)).parents[-2::-1]:
-            _refuse_link(self.folder / name)
-        return _refuse_link(self.folder / part)
 
     def _permit(self, file: IO[bytes]) -> None:
         """Let the others of a shared store use a file that was made in it."""
@@ -339,50 +316,5 @@ def _map(path: Path) -> memoryview:
         return map_file(file)
 
 
-def _fresh(read: Callable[[], Result]) -> Result:
-    """Read, and again by name where a share has given the name to another file meanwhile."""
-    for _ in range(_STALE_TRIES - 1):
-        try:
-            return read()
-        except OSError as error:
-            if error.errno != errno.ESTALE:
-                raise
-    return read()
-
-
-def _refuse_link(folder: Path) -> bool:
-    """Whether a folder is there; a link in its place is refused, wherever it leads."""
-    with our_errors("write", folder):
-        try:
-            mode = folder.lstat().st_mode
-        except _NO_SUCH_FILE:
-            return False
-    if stat.S_ISLNK(mode):
-        raise UnsafeFolderError(
-            f"'{folder}' is a link: nothing is written or deleted behind the links of a store.",
-            "It may lead into somebody else's store. If you made it, put a folder in its place; a "
-            "store that is to lie elsewhere is moved as a whole, and named: dsvc init --store DIR.",
-        )
-    return stat.S_ISDIR(mode)
-
-
 def _is_leftover(name: str) -> bool:
     return is_temporary(name) and not name.endswith(LOCK_SUFFIX)
-
-
-def _scan(folder: Path, prefix: str, *, linked: bool = False) -> Iterator[ObjectInfo]:
-    """What lies in a folder; behind a link no further links to folders: they may go in circles."""
-    try:
-        entries = list(os.scandir(folder))
-    except _NO_SUCH_FILE:
-        return
-    for entry in entries:
-        name = prefix + entry.name
-        if entry.is_dir():
-            is_link = entry.is_symlink()
-            if not (linked and is_link):
-                yield from _scan(folder / entry.name, name + "/", linked=linked or is_link)
-            continue
-        with suppress(FileNotFoundError):  # deleted since the folder was read
-            status = entry.stat()
-            yield ObjectInfo(name, status.st_size, status.st_mtime)
