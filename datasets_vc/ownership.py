@@ -2,7 +2,8 @@
 
 A workspace is found by looking upwards, and what its `config.toml` says leads to servers and to
 keys. So one that somebody else has put there (`/tmp/.dsvc`) is looked at, and its settings are not
-followed; git's `safe.directory` (CVE-2022-24765) is the same for repositories.
+followed; git's `safe.directory` (CVE-2022-24765) is the same for repositories. Nor is one of ours
+ours if git tracks what is in it: whoever made the git repository wrote that.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 from datasets_vc.errors import UnsafeFolderError
-from datasets_vc.paths import META_DIR
+from datasets_vc.gitindex import tracks
+from datasets_vc.paths import GIT_DIR, META_DIR
 from datasets_vc.permissions import owner_of
 
 EVERYWHERE = "*"
@@ -32,13 +35,8 @@ class Trusted:
     folders: Sequence[str] = ()
 
     def has(self, workspace: Path) -> bool:
-        """Whether a workspace is one of theirs, or listed."""
-        if os.name == "nt":
-            return True
-        users = self.users or {os.geteuid()}
-        meta = workspace / META_DIR
-        # A link is as good as what it leads to only if it is of the same people.
-        if {meta.lstat().st_uid, meta.stat().st_uid} <= users:
+        """Whether a workspace is one of theirs that did not come with code, or listed."""
+        if self._own(workspace / META_DIR) and not came_with_code(workspace):
             return True
         return any(_names(listed, workspace.resolve()) for listed in self.folders)
 
@@ -51,13 +49,40 @@ class Trusted:
         if not self.has(workspace):
             raise refusal(workspace)
 
+    def _own(self, meta: Path) -> bool:
+        if os.name == "nt":
+            return True
+        # A link is as good as what it leads to only if it is of the same people.
+        return {meta.lstat().st_uid, meta.stat().st_uid} <= (self.users or {os.geteuid()})
+
 
 OURS = Trusted()
 """Who runs this, and nobody else."""
 
 
+def came_with_code(workspace: Path) -> bool:
+    """Whether git tracks anything in the `.dsvc` of a workspace.
+
+    It never does by itself: what is in there is ignored, as its own `.gitignore` says.
+    """
+    folder = workspace.resolve()
+    return any(
+        tracks(top / GIT_DIR, (folder / META_DIR).relative_to(top).as_posix())
+        for top in (folder, *folder.parents)
+        if (top / GIT_DIR).exists()
+    )
+
+
 def refusal(workspace: Path) -> UnsafeFolderError:
     """What is said to whoever wants to do more than look at a workspace of somebody else."""
+    if came_with_code(workspace):
+        return UnsafeFolderError(
+            f"Git tracks files in '{workspace / META_DIR}', which came with the code: the "
+            "workspace can be looked at, but nothing is written, fetched or sent by its settings.",
+            "If it is yours, let git forget it: git rm -rf --cached "
+            f"{quote(str(workspace / META_DIR))}; if you trust who made it: "
+            f"dsvc safe add {quote(str(workspace))}",
+        )
     owner = owner_of(workspace / META_DIR) or "somebody else"
     return UnsafeFolderError(
         f"The workspace '{workspace}' belongs to {owner}: it can be looked at, but nothing is "

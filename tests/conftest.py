@@ -30,6 +30,14 @@ settings.load_profile("ci" if os.environ.get("CI") else "work")
 _BUCKETS = itertools.count()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _state_of_nobody(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What the command line keeps of its user does not come into the home of who tests it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def s3_endpoint() -> Iterator[str]:
     """The URL of an S3 server over real HTTP, on a free port of the loopback device."""

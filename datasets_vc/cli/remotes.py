@@ -13,6 +13,7 @@ from datasets_vc import repository as facade
 from datasets_vc.addresses import Access
 from datasets_vc.cli import known_remotes
 from datasets_vc.cli.access import AnonymousOption, EndpointOption, ProfileOption, RegionOption
+from datasets_vc.cli.asking import own_secret
 from datasets_vc.cli.author import author_of
 from datasets_vc.cli.conflicts import conflict_lines, conflicts_json
 from datasets_vc.cli.failure import CONFLICT
@@ -116,6 +117,7 @@ def clone(
             allowed_signers=session.located(allowed_signers) if allowed_signers else None,
             depth=depth,
             access=access,
+            secret=own_secret(),
             progress=session.progress,
         )
     else:
@@ -124,7 +126,12 @@ def clone(
         file = session.located(lock)
         folder = session.located(url) if url else facade.Pin.place_for(file)
         result = facade.Pin.clone(
-            file, folder, checkout=not no_checkout, access=access, progress=session.progress
+            file,
+            folder,
+            checkout=not no_checkout,
+            access=access,
+            secret=own_secret(),
+            progress=session.progress,
         )
     session.done(
         result,

@@ -48,7 +48,7 @@ def status_lines(
     yield f"{place}, at {short(status.commit)}." if status.commit else f"{place}, {unborn}."
     if not here.is_safe:
         folder = shown(str(here.folder))
-        yield f"It is somebody else's: its settings are not followed ('dsvc safe add {folder}')."
+        yield f"It is somebody else's, or came with code: trust it by 'dsvc safe add {folder}'."
     if status.merging:
         yield from state_lines(status.merging)
     yield from misplaced_lines(status.misplaced)

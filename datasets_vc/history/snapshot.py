@@ -190,8 +190,8 @@ def _find_store(location: str | Path) -> tuple[str, Digest | None]:
     url = store_location(folder)
     if is_remote(url) and not OURS.has(folder):
         raise UnsafeFolderError(
-            f"The workspace '{folder}' belongs to somebody else, and sends whoever reads it to "
-            f"'{url}'.",
+            f"The workspace '{folder}' belongs to somebody else, or came with code, and sends "
+            f"whoever reads it to '{url}'.",
             "If you trust it, open that address itself.",
         )
     return url, read_head(folder).commit

@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 from datasets_vc.addresses import check_access, check_url
 from datasets_vc.backends import open_backend
 from datasets_vc.config import (
+    CONFIG_FILE,
     HEAD_FILE,
+    Config,
     Head,
     RemoteConfig,
     add_remote,
@@ -29,7 +32,7 @@ from datasets_vc.errors import (
 )
 from datasets_vc.format.root import DEFAULT_BRANCH
 from datasets_vc.history.manifest import Manifest
-from datasets_vc.ownership import OURS
+from datasets_vc.ownership import OURS, came_with_code
 from datasets_vc.paths import META_DIR
 from datasets_vc.permissions import Sharing
 from datasets_vc.repository.context import Context
@@ -38,7 +41,13 @@ from datasets_vc.store import Store
 from datasets_vc.sync.remotes import DEFAULT_REMOTE
 from datasets_vc.workspace import Workspace
 from datasets_vc.workspace.beginning import begin, is_hollow, lay_out, take_back
-from datasets_vc.workspace.cloning import Cloning, read_note, remove_note, write_note
+from datasets_vc.workspace.cloning import (
+    Cloning,
+    is_marked,
+    read_note,
+    remove_note,
+    write_note,
+)
 
 
 def check_new(folder: Path) -> None:
@@ -48,7 +57,7 @@ def check_new(folder: Path) -> None:
         AlreadyExistsError: the folder exists and is not empty.
         InvalidInputError: it is no folder.
     """
-    _begun(folder, None)
+    _begun(folder, None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +138,11 @@ class Claim:
 
 
 @contextmanager
-def claimed(folder: Path, wanted: Cloning) -> Iterator[Claim]:
+def claimed(folder: Path, wanted: Cloning, secret: bytes | None) -> Iterator[Claim]:
     """Hold a folder for a clone, which is done when this ends without an error.
+
+    Args:
+        secret: by it a clone that is cut short is known again; without one it is not gone on with.
 
     Raises:
         AlreadyExistsError: the folder has something else.
@@ -139,18 +151,18 @@ def claimed(folder: Path, wanted: Cloning) -> Iterator[Claim]:
     """
     check_url(wanted.url)
     check_access(wanted.access)
-    _begun(folder, wanted)
+    _begun(folder, wanted, secret)
     existed = folder.exists()
     begin(folder)
     with Workspace(folder).lock():
-        claim = Claim(folder, wanted, _begun(folder, wanted), existed)
+        claim = Claim(folder, wanted, _begun(folder, wanted, secret), existed)
         with claim.whole_or_not_at_all():
-            write_note(folder, wanted)
+            write_note(folder, wanted, secret)
         yield claim
         remove_note(folder)
 
 
-def _begun(folder: Path, wanted: Cloning | None) -> bool:
+def _begun(folder: Path, wanted: Cloning | None, secret: bytes | None) -> bool:
     """Whether the same clone was begun in a folder; False if a clone may begin there.
 
     Raises:
@@ -159,11 +171,24 @@ def _begun(folder: Path, wanted: Cloning | None) -> bool:
     """
     check_folder(folder)
     names = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    if META_DIR in names and came_with_code(folder):
+        raise AlreadyExistsError(
+            f"'{folder / META_DIR}' came with the code around it, as git tracks what is in it: "
+            "nothing is cloned by what it says.",
+            f"Remove it, then clone again: git rm -r {quote(str(folder / META_DIR))}; or give "
+            "another folder.",
+        )
     # One of somebody else would send us where they like.
     noted = read_note(folder) if META_DIR in names and OURS.has(folder) else None
     if noted is not None:
-        if noted == wanted:
+        if noted == wanted and is_marked(folder, secret):
             return True
+        if noted == wanted:
+            raise AlreadyExistsError(
+                f"A clone of {noted.url} into '{folder}' was cut short, and nothing proves that "
+                "you began it: what is there may have come with an archive, or with code.",
+                f"Remove '{folder / META_DIR}', then clone again; or give another folder.",
+            )
         again = noted.command(folder)
         if wanted and again == wanted.command(folder):
             raise AlreadyExistsError(
@@ -175,7 +200,10 @@ def _begun(folder: Path, wanted: Cloning | None) -> bool:
             f"A clone of {noted.url} into '{folder}' was cut short.",
             f"Go on with it: {again}; or give another folder.",
         )
-    if not names or (names == {META_DIR} and is_hollow(folder)):
+    if not names:
+        return False
+    if names == {META_DIR} and is_hollow(folder):
+        check_settings(folder, Config())
         return False
     hint = "Give another folder: dsvc clone URL DIR"
     if _can_pull(folder):
@@ -186,7 +214,11 @@ def _begun(folder: Path, wanted: Cloning | None) -> bool:
 def _can_pull(folder: Path) -> bool:
     """Whether a folder is a workspace on a branch that has the default remote."""
     try:
-        return bool(read_head(folder).branch) and DEFAULT_REMOTE in read_config(folder).remotes
+        return (
+            OURS.has(folder)
+            and bool(read_head(folder).branch)
+            and DEFAULT_REMOTE in read_config(folder).remotes
+        )
     except DatasetError:
         return False
 
@@ -194,6 +226,21 @@ def _can_pull(folder: Path) -> bool:
 def check_folder(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise InvalidInputError(f"'{folder}' is not a folder.", "Give another place.")
+
+
+def check_settings(folder: Path, own: Config) -> None:
+    """Check that a `.dsvc` that was begun has no settings but our own: others may be planted.
+
+    Raises:
+        AlreadyExistsError: it has.
+        InvalidInputError: see `read_config`.
+    """
+    if read_config(folder) not in (Config(), own):
+        raise AlreadyExistsError(
+            f"'{folder / META_DIR / CONFIG_FILE}' has settings that nobody here is known to have "
+            "made, and nothing else is there yet: no workspace is made by them.",
+            f"Remove '{folder / META_DIR}', then run it again; or give another folder.",
+        )
 
 
 def make_store(location: str, shared: Sharing | None) -> Store:

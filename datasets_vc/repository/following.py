@@ -123,7 +123,13 @@ def pull(context: Context, file: Path, progress: Progress) -> SyncResult:
 
 
 def clone(
-    file: Path, folder: Path, *, checkout: bool, access: Access, progress: Progress
+    file: Path,
+    folder: Path,
+    *,
+    checkout: bool,
+    access: Access,
+    secret: bytes | None,
+    progress: Progress,
 ) -> CloneResult:
     lock = read_lock(file)
     address = address_of(file, lock)
@@ -137,7 +143,7 @@ def clone(
     # Who names another folder than the lock file does is not asked what leads there.
     check = partial(place_for, file) if folder == _place_or_none(file) else lambda: None
     check_new_workspace(folder)
-    with claimed(folder, wanted) as claim:
+    with claimed(folder, wanted, secret) as claim:
         with claim.whole_or_not_at_all():
             context = claim.lay_out()
             check()

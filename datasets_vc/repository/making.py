@@ -9,6 +9,7 @@ from pathlib import Path
 
 from datasets_vc.addresses import Access
 from datasets_vc.config import (
+    Config,
     Head,
     set_store,
     store_location,
@@ -23,7 +24,7 @@ from datasets_vc.locations import absolute_address
 from datasets_vc.paths import META_DIR
 from datasets_vc.permissions import Sharing
 from datasets_vc.progress import Progress
-from datasets_vc.repository.claims import check_folder, claimed, make_store
+from datasets_vc.repository.claims import check_folder, check_settings, claimed, make_store
 from datasets_vc.repository.context import Context
 from datasets_vc.repository.exchange import ensure, fetch_all
 from datasets_vc.repository.files import write_files
@@ -53,12 +54,12 @@ def make_workspace(folder: Path, store_url: str | None, shared: Sharing | None =
     One that was cut short before is made whole.
     """
     check_folder(folder)
-    _check_no_workspace(folder)
+    _check_no_workspace(folder, store_url)
     check_new_workspace(folder)
     if store_url is not None:
         check_new_place(absolute_address(store_url, folder), folder)
     with _whole_or_not_at_all(folder), Workspace(folder).lock():
-        _check_no_workspace(folder)
+        _check_no_workspace(folder, store_url)
         lay_out(folder)
         if store_url is not None:
             set_store(folder, store_url)
@@ -77,6 +78,7 @@ def clone(
     allowed_signers: Path | None,
     depth: int | None,
     access: Access,
+    secret: bytes | None,
     progress: Progress,
 ) -> CloneResult:
     url = absolute_address(url, Path().absolute())
@@ -91,7 +93,7 @@ def clone(
         allowed_signers=str(allowed_signers) if allowed_signers else None,
         access=access,
     )
-    with claimed(folder, wanted) as claim:
+    with claimed(folder, wanted, secret) as claim:
         with claim.whole_or_not_at_all():
             context = claim.lay_out()
             connection = context.remotes.connect(DEFAULT_REMOTE)
@@ -152,7 +154,7 @@ def as_tracked(revision: str, root: Root) -> str:
     return f"{DEFAULT_REMOTE}/{base}{steps}" if base in root.branches else revision
 
 
-def _check_no_workspace(folder: Path) -> None:
+def _check_no_workspace(folder: Path, store_url: str | None) -> None:
     """Check that `init` may make a workspace of a folder, or go on with making it.
 
     Raises:
@@ -164,8 +166,11 @@ def _check_no_workspace(folder: Path) -> None:
             f"A clone of {noted.url} into '{folder}' was cut short.",
             f"Go on with it: {noted.command(folder)}",
         )
-    if (folder / META_DIR).exists() and not is_hollow(folder):
+    if not (folder / META_DIR).exists():
+        return
+    if not is_hollow(folder):
         raise AlreadyExistsError(f"'{folder}' is a dataset repository already.")
+    check_settings(folder, Config(store=store_url))
 
 
 @contextmanager

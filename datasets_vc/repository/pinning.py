@@ -195,15 +195,17 @@ class Pin:
         *,
         checkout: bool = True,
         access: Access = PLAIN,
+        secret: bytes | None = None,
         progress: Progress = SILENT,
     ) -> CloneResult:
         """Make a workspace of what a lock file pins.
 
-        If it is cut short, calling it again goes on where it stopped.
+        If it is cut short, calling it again with the same secret goes on where it stopped.
 
         Args:
             checkout: write the files; training does not need them.
             access: how to get to the store that it names, where the URL does not say it.
+            secret: see `Repository.clone`.
 
         Raises:
             AlreadyExistsError: the folder has something else in it.
@@ -212,7 +214,9 @@ class Pin:
                 has no say in.
             IntegrityError: the commit that it pins names another dataset.
         """
-        return following.clone(file, folder, checkout=checkout, access=access, progress=progress)
+        return following.clone(
+            file, folder, checkout=checkout, access=access, secret=secret, progress=progress
+        )
 
     def _check_place(self) -> None:
         if self.file.is_dir():

@@ -82,12 +82,13 @@ class Repository(Viewing):
         allowed_signers: Path | None = None,
         depth: int | None = None,
         access: Access = PLAIN,
+        secret: bytes | None = None,
         progress: Progress = SILENT,
     ) -> CloneResult:
         """Make a workspace of a version in a remote store.
 
-        If it is cut short, calling it again goes on where it stopped: `.dsvc/cloning.json` says
-        what was asked for.
+        If it is cut short, calling it again with the same secret goes on where it stopped:
+        `.dsvc/cloning.json` says what was asked for, and proves who asked.
 
         Args:
             revision: the default branch if not given; on anything but a branch the workspace
@@ -97,6 +98,8 @@ class Repository(Viewing):
             allowed_signers: refuse a version, now and in each pull, that none of these signed.
             depth: cut history after so many commits from each branch and tag.
             access: how to get to the remote, where the URL does not say it; remembered.
+            secret: what nobody but this user knows. Without one a clone that is cut short is not
+                gone on with, as anybody could have put it there.
 
         Raises:
             AlreadyExistsError: the folder has something else in it.
@@ -112,6 +115,7 @@ class Repository(Viewing):
             allowed_signers=allowed_signers,
             depth=depth,
             access=access,
+            secret=secret,
             progress=progress,
         )
 

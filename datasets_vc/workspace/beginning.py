@@ -10,12 +10,13 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from datasets_vc.config import CONFIG_FILE, DEFAULT_STORE, HEAD_FILE, read_config, read_head
 from datasets_vc.durable import make_folders, replace_file, sync_folder
 from datasets_vc.errors import DatasetError, NotARepositoryError, hint_about
-from datasets_vc.format.root import decode_root
+from datasets_vc.format.root import Root, decode_root
 from datasets_vc.ownership import OURS
 from datasets_vc.paths import META_DIR
 from datasets_vc.workspace.cloning import NOTE_FILE, read_note
@@ -68,7 +69,7 @@ def is_hollow(folder: Path) -> bool:
     try:
         if (store / _ROOT).exists():
             root = decode_root((store / _ROOT).read_bytes(), "The root")
-            empty = not (root.branches or root.tags or root.tracking or root.indexes)
+            empty = replace(root, write_id="", id="") == Root()
         else:
             empty = HEAD_FILE not in names or _is_first_head(folder)
             names.discard(HEAD_FILE)

@@ -4,11 +4,13 @@ The file is canonical JSON with a checksum (docs/format.md, section 3), `format`
 with what was asked for as its members: those of `Cloning`, with those of `access` among them. It is
 the first file of a new workspace and removed last, so that after a crash at any write the same
 command can be told from another, and goes on. It holds no secret, as no URL and no access of ours
-may.
+may. Its member `mark` is what only the user who began the clone could have written, for this
+folder: what came with an archive or with code is not gone on with.
 """
 
 from __future__ import annotations
 
+import hmac
 import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -19,7 +21,7 @@ from typing import Any
 from datasets_vc.addresses import PLAIN, Access
 from datasets_vc.durable import replace_file
 from datasets_vc.errors import IntegrityError
-from datasets_vc.format.json import decode_object, encode_checked
+from datasets_vc.format.json import decode_object, encode_checked, encode_object
 from datasets_vc.paths import META_DIR
 
 NOTE_FILE = "cloning.json"
@@ -44,6 +46,11 @@ class Cloning:
     access: Access = PLAIN
     lock: str | None = None
     commit: str | None = None
+
+    def mark(self, folder: Path, secret: bytes) -> str:
+        """What says that who has this secret began this clone there."""
+        said = encode_object(FORM, _members(self) | {"folder": str(folder.resolve())})
+        return hmac.digest(secret, b"begun here: " + said, "sha256").hex()
 
     def command(self, folder: Path) -> str:
         """The command line that asks for it."""
@@ -75,22 +82,24 @@ def read_note(folder: Path) -> Cloning | None:
         IntegrityError: the note is damaged.
         FormatError: it was written by a newer version.
     """
-    path = folder / META_DIR / NOTE_FILE
-    try:
-        data = path.read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    try:
-        return _decode(decode_object(data, FORM, f"'{path}'"))
-    except (KeyError, TypeError, AttributeError) as error:
-        hint = f"Remove '{folder / META_DIR}' and clone again."
-        raise IntegrityError(f"'{path}' is malformed: {error!r}.", hint) from error
+    found = _read(folder)
+    return found[0] if found else None
 
 
-def write_note(folder: Path, cloning: Cloning) -> None:
-    """Put down what is being cloned, durably."""
-    members = {name: value for name, value in asdict(cloning).items() if name != "access"}
-    members |= asdict(cloning.access)
+def is_marked(folder: Path, secret: bytes | None) -> bool:
+    """Whether the note in a folder was written by who has this secret; raises as `read_note`."""
+    found = _read(folder)
+    if found is None or secret is None:
+        return False
+    noted, mark = found
+    return hmac.compare_digest(mark.encode(), noted.mark(folder, secret).encode())
+
+
+def write_note(folder: Path, cloning: Cloning, secret: bytes | None = None) -> None:
+    """Put down what is being cloned, durably; without a secret nobody can go on with it."""
+    members = _members(cloning)
+    if secret is not None:
+        members |= {"mark": cloning.mark(folder, secret)}
     replace_file(folder / META_DIR / NOTE_FILE, encode_checked(FORM, members))
 
 
@@ -98,6 +107,26 @@ def remove_note(folder: Path) -> None:
     """The clone is done."""
     with suppress(FileNotFoundError):
         (folder / META_DIR / NOTE_FILE).unlink()
+
+
+def _members(cloning: Cloning) -> dict[str, Any]:
+    own = {name: value for name, value in asdict(cloning).items() if name != "access"}
+    return own | asdict(cloning.access)
+
+
+def _read(folder: Path) -> tuple[Cloning, str] | None:
+    """The note in a folder and its mark."""
+    path = folder / META_DIR / NOTE_FILE
+    try:
+        data = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    try:
+        members = decode_object(data, FORM, f"'{path}'")
+        return _decode(members), str(members.get("mark", ""))
+    except (KeyError, TypeError, AttributeError) as error:
+        hint = f"Remove '{folder / META_DIR}' and clone again."
+        raise IntegrityError(f"'{path}' is malformed: {error!r}.", hint) from error
 
 
 def _decode(members: Mapping[str, Any]) -> Cloning:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from datasets_vc.cli.asking import own_secret
 from datasets_vc.config import Head
 from datasets_vc.errors import (
     AlreadyExistsError,
@@ -98,7 +99,7 @@ def _again(case: Case, arguments: tuple[str, ...], folder: Path) -> None:
     """What the command line asks for, in this process."""
     url = str(case.folder / "remote")
     if arguments[0] == "--from":
-        Pin.clone(case.folder / "dataset.lock", folder)
+        Pin.clone(case.folder / "dataset.lock", folder, secret=own_secret())
         return
     given = dict(zip(arguments[2::2], arguments[3::2], strict=False))
     Repository.clone(
@@ -108,6 +109,7 @@ def _again(case: Case, arguments: tuple[str, ...], folder: Path) -> None:
         checkout="--no-checkout" not in arguments,
         only=[given["--only"]] if "--only" in given else None,
         depth=1 if "--depth" in given else None,
+        secret=own_secret(),
     )
 
 
@@ -167,12 +169,12 @@ def cut(made: Path, tmp_path: Path) -> Path:
     Repository.clone(url, folder)
     Workspace(folder).set_head(Head("main", None))
     (folder / "b").unlink()
-    write_note(folder, Cloning(url))
+    write_note(folder, Cloning(url), own_secret())
     return folder
 
 
 def goes_on(made: Path, folder: Path) -> bool:
-    Repository.clone(str(made / "remote"), folder)
+    Repository.clone(str(made / "remote"), folder, secret=own_secret())
     return tree_of(folder) == TWO
 
 
@@ -217,26 +219,26 @@ def test_two_at_once(made: Path, cut: Path) -> None:
 def test_what_was_fetched_stays_if_it_fails_again(made: Path, tmp_path: Path) -> None:
     there, cut = tmp_path / "remote", tmp_path / "new"
     shutil.copytree(made / "remote", there)
-    Repository.clone(str(there), cut)
+    Repository.clone(str(there), cut, secret=own_secret())
     Workspace(cut).set_head(Head("main", None))
-    write_note(cut, Cloning(str(there)))
+    write_note(cut, Cloning(str(there)), own_secret())
     there.rename(cut.parent / "away")
     with pytest.raises(DatasetError):
-        Repository.clone(str(there), cut)
+        Repository.clone(str(there), cut, secret=own_secret())
     assert any((cut / ".dsvc" / "store" / "packs").iterdir())
     (cut.parent / "away").rename(there)
-    Repository.clone(str(there), cut)
+    Repository.clone(str(there), cut, secret=own_secret())
     assert tree_of(cut) == TWO
 
 
 def test_a_workspace_that_went_on_is_no_clone_any_more(made: Path, cut: Path) -> None:
     assert goes_on(made, cut)
     repository = Repository.open(cut)
-    write_note(cut, Cloning(str(made / "remote")))
+    write_note(cut, Cloning(str(made / "remote")), own_secret())
     assert goes_on(made, cut)
     make_tree(cut, ONE)
     repository.commit("mine", author=AUTHOR)
-    write_note(cut, Cloning(str(made / "remote")))
+    write_note(cut, Cloning(str(made / "remote")), own_secret())
     with pytest.raises(AlreadyExistsError, match="has gone on"):
         goes_on(made, cut)
     assert tree_of(cut) == ONE
