@@ -27,13 +27,13 @@ Tables and keys that this version does not know are left alone.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datasets_vc.addresses import PLAIN, Access, check_access
+from datasets_vc.decoding import load_toml
 from datasets_vc.digest import Digest, checksum_of, is_hex, parse_digest
 from datasets_vc.durable import replace_file
 from datasets_vc.errors import (
@@ -137,11 +137,11 @@ def read_config(folder: Path) -> Config:
     if text is None:
         return Config()
     try:
-        return _parse(tomllib.loads(text), folder)
-    except tomllib.TOMLDecodeError as error:
-        raise InvalidInputError(f"'{path}' is not valid TOML: {error}.") from error
+        return _parse(load_toml(text), folder)
     except InvalidInputError as error:
         raise InvalidInputError(f"'{path}': {error.message}", error.hint) from error
+    except ValueError as error:
+        raise InvalidInputError(f"'{path}' is not valid TOML: {error}.", "Mend it.") from error
 
 
 def set_author(folder: Path, author: str) -> None:

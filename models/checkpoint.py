@@ -16,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from datasets_vc.decoding import load_json
 from datasets_vc.digest import digest_of
 from datasets_vc.errors import InvalidInputError, NotFoundError
 
@@ -65,7 +66,7 @@ def load_checkpoint(
         raise NotFoundError(f"There is no checkpoint '{path}'.")
     try:
         with safe_open(path, framework="pt") as file:
-            state = json.loads((file.metadata() or {})["state"])
+            state = load_json((file.metadata() or {})["state"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         if state.pop("format") != _FORMAT:
             raise KeyError("format")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from datasets_vc.decoding import load_json, load_toml
 from datasets_vc.errors import InvalidInputError, NotFoundError
 
 MODELS = ("cnn", "rnn", "crnn")
@@ -30,7 +29,7 @@ def resolve(model: str, file: Path | None = None, settings: Sequence[str] = ()) 
     Raises:
         InvalidInputError: a key is unknown, or a value has the wrong type.
     """
-    defaults = tomllib.loads(_DEFAULTS.read_text(encoding="utf-8"))
+    defaults = load_toml(_DEFAULTS.read_text(encoding="utf-8"))
     config: Config = defaults["train"] | defaults[model]
     given = _read(file) if file else {}
     for table, values in (
@@ -84,7 +83,7 @@ def _typed(key: str, value: Any, default: Value, where: str) -> Value:
 def _read(file: Path) -> dict[str, Any]:
     try:
         text = file.read_text(encoding="utf-8")
-        values = json.loads(text) if file.suffix == ".json" else tomllib.loads(text)
+        values = load_json(text) if file.suffix == ".json" else load_toml(text)
     except OSError as error:
         raise NotFoundError(f"The configuration '{file}' cannot be read.") from error
     except ValueError as error:
@@ -108,6 +107,6 @@ def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _parsed(text: str) -> Any:
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        return load_toml(f"value = {text}")["value"]
+    except ValueError:
         return text

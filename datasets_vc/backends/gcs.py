@@ -11,7 +11,6 @@ the old one, 0 meaning that there is none
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
@@ -22,6 +21,7 @@ from datasets_vc.backends.base import MAX_OBJECT, MAX_ROOT, ObjectInfo, Versione
 from datasets_vc.backends.files import pages
 from datasets_vc.backends.loop import wait_for
 from datasets_vc.backends.web import Answer, StatusError, client_options, fetch, range_header
+from datasets_vc.decoding import load_json
 
 NO_BUCKET = "NoSuchBucket"
 
@@ -66,14 +66,14 @@ class GcsFiles:
 
     def info(self, path: str) -> ObjectInfo:
         answer = self._ask("GET", self._object(path), {"fields": _INFO})
-        return _info(path.partition("/")[0], json.loads(answer.body))
+        return _info(path.partition("/")[0], load_json(answer.body))
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         bucket, _, start = prefix.partition("/")
         url = f"{self._filesystem.base}b/{quote(bucket)}/o"
         parameters = {"prefix": start, "fields": f"items({_INFO}),nextPageToken"}
         for _ in pages():
-            page = json.loads(self._ask("GET", url, parameters).body)
+            page = load_json(self._ask("GET", url, parameters).body)
             for row in page.get("items", ()):
                 yield _info(bucket, row)
             if not page.get("nextPageToken"):

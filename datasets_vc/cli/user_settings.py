@@ -7,11 +7,11 @@ directory = ["/srv/team/photos", "/mnt/lab/*"]    # workspaces of others that ar
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from datasets_vc.decoding import load_toml
 from datasets_vc.durable import make_folders, replace_file
 from datasets_vc.errors import InvalidInputError, UnreadableFileError
 
@@ -81,9 +81,9 @@ def _text(path: Path) -> str:
 
 def _folders(path: Path, text: str) -> Sequence[str]:
     try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InvalidInputError(f"'{path}' is not valid TOML: {error}.") from error
+        document = load_toml(text)
+    except ValueError as error:
+        raise InvalidInputError(f"'{path}' is not valid TOML: {error}.", "Mend it.") from error
     table = document.get("safe", {})
     listed = table.get("directory", []) if isinstance(table, dict) else None
     listed = [listed] if isinstance(listed, str) else listed

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from datasets_vc.decoding import MAX_LEVELS, load_json
 from datasets_vc.digest import ALGORITHM, Buffer, Digest, checksum_of, is_hex
 from datasets_vc.errors import FormatError, IntegrityError, InvalidInputError
 from datasets_vc.format.header import VERSION
@@ -30,9 +31,10 @@ def canonical(value: object) -> bytes:
 
     Raises:
         TypeError: it holds a float or something else that has no canonical form.
-        InvalidInputError: it holds text that is not Unicode, such as a name in Latin-1.
+        InvalidInputError: it holds text that is not Unicode, such as a name in Latin-1, or is
+            nested more deeply than may be read again.
     """
-    _refuse_floats(value)
+    _check_values(value, MAX_LEVELS)
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     try:
         return text.encode()
@@ -164,17 +166,16 @@ def parse(data: Buffer, what: str) -> Any:
     """The value that `data` says, canonically or not; integers are its only numbers.
 
     Raises:
-        IntegrityError: the bytes are no JSON, or have other numbers.
+        IntegrityError: the bytes are no JSON, have other numbers, or are nested too deeply.
     """
     try:
-        source = bytes(data).decode()
-        return json.loads(
-            source,
+        return load_json(
+            bytes(data).decode(),
             parse_float=_no_number,
             parse_constant=_no_number,
             object_pairs_hook=_each_once,
         )
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise IntegrityError(f"{what} is not valid JSON.") from error
 
 
@@ -190,7 +191,7 @@ def optional_text(members: Mapping[str, Any], name: str, what: str) -> str | Non
 def _is_canonical(value: object, data: Buffer) -> bool:
     try:
         return canonical(value) == data
-    except (InvalidInputError, RecursionError):
+    except InvalidInputError:
         return False
 
 
@@ -213,12 +214,15 @@ def _too_new(what: str) -> FormatError:
     )
 
 
-def _refuse_floats(value: object) -> None:
+def _check_values(value: object, levels: int) -> None:
     if isinstance(value, float):
         raise TypeError(f"{value!r} has no canonical form: write it as text.")
-    if isinstance(value, Mapping):
-        for member in value.values():
-            _refuse_floats(member)
-    elif isinstance(value, list | tuple):
-        for member in value:
-            _refuse_floats(member)
+    if not isinstance(value, Mapping | list | tuple):
+        return
+    if not levels:
+        raise InvalidInputError(
+            f"What is nested more than {MAX_LEVELS} levels deep cannot be recorded.",
+            "Write it flatter.",
+        )
+    for member in value.values() if isinstance(value, Mapping) else value:
+        _check_values(member, levels - 1)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
 from datasets_vc.addresses import check_url
+from datasets_vc.decoding import load_toml
 from datasets_vc.digest import ALGORITHM, Buffer, Digest, parse_digest
 from datasets_vc.errors import FormatError, InvalidInputError
 
@@ -110,8 +110,8 @@ def decode_lock(data: Buffer, what: str) -> Lock:
 
 def _parse(data: Buffer, what: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(bytes(data).decode())
-    except (ValueError, RecursionError) as error:  # of TOML, of UTF-8, or of a number
+        return load_toml(bytes(data).decode())
+    except ValueError as error:  # of TOML, of UTF-8, or of a number
         hint = "A lock file is written by: dsvc pin"
         if b"<<<<<<<" in bytes(data):
             hint = "Two versions of it were merged: keep one of them, or pin again with 'dsvc pin'."

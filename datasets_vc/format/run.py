@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from datasets_vc.decoding import load_json
 from datasets_vc.digest import Buffer, Digest
 from datasets_vc.errors import IntegrityError
 from datasets_vc.format.commit import decode_time, encode_time
@@ -26,7 +26,6 @@ from datasets_vc.format.json import (
 )
 
 _CHECK_LINE = b'{"check":'
-_MOST_LEVELS = 100
 _LONGEST_LINE = 16 << 20
 _MOST_PROCESSES = 1 << 20
 _INPUT_MEMBERS = (
@@ -109,7 +108,6 @@ def decode_run_input(data: Buffer, what: str) -> dict[str, Any]:
         raise IntegrityError(f"{what} is malformed: it has no command.")
     for argument in command:
         text(argument, what)
-    _check_depth(members, what)
     return members
 
 
@@ -164,8 +162,8 @@ def decode_run_log(data: Buffer, what: str) -> list[dict[str, Any]]:
     if max(map(len, lines)) > _LONGEST_LINE:
         raise IntegrityError(f"{what} is damaged: a line is longer than any event.")
     try:
-        events = [json.loads(line) for line in lines[:-1] if line]
-    except (ValueError, RecursionError) as error:
+        events = [load_json(line) for line in lines[:-1] if line]
+    except ValueError as error:
         raise IntegrityError(f"{what} is damaged: a line is not valid JSON.") from error
     for event in events:
         _check_event(event, what)
@@ -201,12 +199,3 @@ def _check_event(event: object, what: str) -> None:
     told = event.get("error", {}).values()
     if not all(isinstance(word, str) for word in told):
         raise IntegrityError(f"{what} is damaged: the error of an event is none.")
-    _check_depth(event, what)
-
-
-def _check_depth(value: object, what: str, left: int = _MOST_LEVELS) -> None:
-    if not left:
-        raise IntegrityError(f"{what} is malformed: it is nested too deeply.")
-    if isinstance(value, dict | list):
-        for member in value.values() if isinstance(value, dict) else value:
-            _check_depth(member, what, left - 1)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pyarrow as pa
 from xxhash import xxh3_64_intdigest
 
+from datasets_vc.decoding import load_json
 from datasets_vc.digest import Buffer
 from datasets_vc.errors import InvalidInputError
 from datasets_vc.samples.metadata import fields_of
@@ -73,7 +72,7 @@ def text_of(row: Buffer, header: Buffer | None) -> str:
     """
     line = bytes(row).decode()
     if header is None:
-        value = json.loads(line)
+        value = load_json(line)
         text = value.get(TEXT) if isinstance(value, dict) else None
     else:
         names, values = csv_record(bytes(header).decode()), csv_record(line)

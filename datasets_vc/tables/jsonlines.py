@@ -17,6 +17,7 @@ from typing import Any, Self, TypeAlias
 import numpy as np
 import pyarrow as pa
 
+from datasets_vc.decoding import MAX_LEVELS, checked_depth
 from datasets_vc.errors import InvalidInputError
 from datasets_vc.tables.lines import line_ranges
 from datasets_vc.tables.records import RecordTable
@@ -147,6 +148,8 @@ def _checked(record: str, name: str) -> dict[str, Any]:
     """
     try:
         value, end = _scan(record, 0)
+        if record.count("[") + record.count("{") > MAX_LEVELS:
+            checked_depth(value)
     except StopIteration:
         raise InvalidInputError(f"'{name}' is no JSON object.") from None
     except (ValueError, RecursionError) as error:

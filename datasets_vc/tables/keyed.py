@@ -10,12 +10,12 @@
 from __future__ import annotations
 
 import re
-import tomllib
 import warnings
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+from datasets_vc.decoding import load_toml
 from datasets_vc.errors import InvalidInputError
 from datasets_vc.paths import without_retries
 
@@ -68,8 +68,8 @@ def declared_keys(data: bytes) -> Mapping[str, str]:
     """
     check_keys_size(len(data))
     try:
-        tables = tomllib.loads(data.decode()).get("tables", {})
-    except (ValueError, RecursionError) as error:  # of TOML, of UTF-8, or of a number
+        tables = load_toml(data.decode()).get("tables", {})
+    except ValueError as error:  # of TOML, of UTF-8, or of a number
         raise InvalidInputError(f"'{KEYS_FILE}' is not valid TOML: {error}.") from error
     try:
         return check_keys(tables)
