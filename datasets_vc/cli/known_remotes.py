@@ -64,6 +64,8 @@ def add(
 ) -> None:
     """Give a store elsewhere a name.
 
+    Of another workspace its store is meant.
+
     It is tried once: can it be reached, can it be written without losing another's writes? No
     credentials are kept: they are where the cloud's own tools, or ssh, look for them.
 
@@ -92,7 +94,7 @@ def add(
             "found": _found_json(found),
         },
         lambda found: [
-            f"Added remote {shown(name)}: {shown(address)}",
+            f"Added remote {shown(name)}: {shown(remotes.list()[name].url)}",
             *_found_lines(found),
             *_store_lines(found, name, address),
         ],

@@ -84,6 +84,8 @@ def clone(
 ) -> None:
     """Make a workspace of a version in a remote store.
 
+    Of a workspace its store is meant, and the branch that it is on.
+
     With --from there is no URL, and DIR is by default where the lock file has the workspace. The
     workspace is on the default branch if that has the version, else on no branch. How to get to the
     store is remembered, in the remote 'origin'.

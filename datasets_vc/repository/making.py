@@ -35,6 +35,7 @@ from datasets_vc.repository.unfinished import unforced
 from datasets_vc.store.nesting import check_new_place, check_new_workspace
 from datasets_vc.sync.fetch import fetch_history
 from datasets_vc.sync.remotes import DEFAULT_REMOTE, Connection
+from datasets_vc.sync.workspaces import named
 from datasets_vc.workspace import Workspace
 from datasets_vc.workspace.beginning import begin, is_hollow, lay_out, take_back
 from datasets_vc.workspace.cloning import Cloning, read_note
@@ -81,7 +82,8 @@ def clone(
     secret: bytes | None,
     progress: Progress,
 ) -> CloneResult:
-    url = absolute_address(url, Path().absolute())
+    found = named(absolute_address(url, Path().absolute()))
+    url, revision = found.url, revision or found.branch
     check_new_workspace(folder, url)
     part = Part(only)
     wanted = Cloning(

@@ -31,6 +31,7 @@ from datasets_vc.sync.push import to_push
 from datasets_vc.sync.remotes import DEFAULT_REMOTE, Connection
 from datasets_vc.sync.runs import Outgoing, outgoing, receive_runs
 from datasets_vc.sync.transfer import Moved, left_behind
+from datasets_vc.sync.workspaces import named
 from datasets_vc.workspace.part import Part
 
 _PUBLISHING = 4
@@ -102,7 +103,8 @@ class Planning:
     ) -> SyncPlan:
         """What `Repository.clone` would receive; the folder is not made."""
         check_new(folder)
-        url = absolute_address(url, Path().absolute())
+        found = named(absolute_address(url, Path().absolute()))
+        url, revision = found.url, revision or found.branch
         check_new_workspace(folder, url)
         part = Part(only)
         with _temporary(_existing(folder.absolute())) as place:

@@ -85,14 +85,14 @@ class Repository(Viewing):
         secret: bytes | None = None,
         progress: Progress = SILENT,
     ) -> CloneResult:
-        """Make a workspace of a version in a remote store.
+        """Make a workspace of a version in a remote store, or in that of another workspace.
 
         If it is cut short, calling it again with the same secret goes on where it stopped:
         `.dsvc/cloning.json` says what was asked for, and proves who asked.
 
         Args:
-            revision: the default branch if not given; on anything but a branch the workspace
-                stands on no branch.
+            revision: if not given the default branch, or the one that the other workspace is on; on
+                anything but a branch the workspace stands on no branch.
             checkout: write the files; training does not need them.
             only: get and write only the files that these patterns name; see `checkout`.
             allowed_signers: refuse a version, now and in each pull, that none of these signed.

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from datasets_vc.backends.base import LOCK_SUFFIX
+from datasets_vc.config import DEFAULT_STORE
 from datasets_vc.errors import InvalidInputError
 from datasets_vc.format.header import PACK as PACK_MAGIC
 from datasets_vc.locations import Url, parse_address
@@ -153,9 +154,12 @@ def _check_outside(place: Path, home: Path) -> None:
                 return  # the store of another workspace
             which = "the workspace" if own else "another workspace,"
             verb = "is" if above == place else "lies in"
+            hint = f"Take a folder beside it: {free_place_beside(above, place.name)}"
+            inner = above / META_DIR / DEFAULT_STORE
+            if above == place and not own and is_store(inner):
+                hint = f"Name its store: {inner}; or a folder beside it."
             raise InvalidInputError(
-                f"'{place}' {verb} {which} '{above}': it would be taken for data there.",
-                f"Take a folder beside it: {free_place_beside(above, place.name)}",
+                f"'{place}' {verb} {which} '{above}': it would be taken for data there.", hint
             )
         if above != place and is_store(above):
             raise InvalidInputError(

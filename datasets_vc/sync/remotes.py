@@ -40,6 +40,7 @@ from datasets_vc.sync.identity import (
     relation_to,
 )
 from datasets_vc.sync.seen import NO_STORE, anew, check_same, keep_id, root_of, was_store
+from datasets_vc.sync.workspaces import named
 
 DEFAULT_REMOTE = "origin"
 
@@ -91,7 +92,7 @@ class Remotes:
         """Try a remote and remember it.
 
         One that can only be read is remembered too: it is for fetching, pulling and cloning. A
-        folder is made if only it itself is missing.
+        folder is made if only it itself is missing. Of a workspace its store is meant.
 
         Args:
             shared: let the group of a folder write to it, "all": and others read it.
@@ -101,11 +102,12 @@ class Remotes:
             AlreadyExistsError: the name is taken.
             InvalidInputError: the name, the URL or a way of access is not acceptable; or it is a
                 folder where no store can be, see `check_new_place`; or it is the store here.
+            UnsafeFolderError: see `named`.
             NotFoundError: there is no store there, and it cannot be written.
             RemoteError: it cannot be reached or read, or, unless `single_writer`, it ignores the
                 conditions of writes, so that two machines that push could undo each other's work.
         """
-        url = absolute_address(url, Path().absolute())
+        url = named(absolute_address(url, Path().absolute())).url
         config = RemoteConfig(name, url, single_writer, access)
         check_new_remote(self._folder, config)
         check_new_place(url, self._folder)

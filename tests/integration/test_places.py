@@ -149,3 +149,67 @@ def test_an_address_in_a_lock(home: Path, work: Path, dsvc: Dsvc, refused: Refus
     lock.write_text(lock.read_text().replace("./a:b", "a:b"))
     assert str(lock) in refused(2, "clone", "--from", lock, home / "other")
     assert not (home / "other").exists()
+
+
+def test_of_a_workspace_its_store_is_cloned_and_its_branch(
+    home: Path, work: Path, dsvc: Dsvc
+) -> None:
+    assert dsvc("checkout", "-b", "topic").code == 0
+    (work / "f").write_text("two")
+    assert dsvc("commit", "-m", "two").code == 0
+    os.chdir(home / "work" / "..")
+    assert dsvc("clone", "--plan", "work", "planned").code == 0
+    assert not (home / "planned").exists()
+    assert dsvc("clone", "work", "new").code == 0
+    assert (home / "new" / "f").read_text() == "two"
+    assert Repository.open(home / "new").head.branch == "topic"
+    assert read_config(home / "new").remotes["origin"].url == str(work / ".dsvc" / "store")
+    assert dsvc("clone", "work", "old", "--rev", "main").code == 0
+    assert (home / "old" / "f").read_text() == "one"
+    (home / "new" / "g").write_text("g")
+    assert dsvc("-C", "new", "commit", "-m", "g").code == 0
+    assert dsvc("-C", "new", "push").code == 0
+    assert b"'dsvc checkout topic' brings its files" in dsvc("-C", "work", "status").out
+    assert dsvc("-C", "work", "checkout", "topic").code == 0
+    assert (work / "g").read_text() == "g"
+
+
+def test_a_workspace_with_its_store_elsewhere_is_cloned_from_there(
+    home: Path, work: Path, dsvc: Dsvc
+) -> None:
+    (work / ".dsvc" / "store").rename(home / "shared")
+    (work / ".dsvc" / CONFIG_FILE).write_text('store = "../shared"\n')
+    os.chdir(home)
+    assert dsvc("clone", "work", "new").code == 0
+    assert read_config(home / "new").remotes["origin"].url == str(home / "shared")
+
+
+def test_a_workspace_as_remote_is_its_store(
+    home: Path, work: Path, dsvc: Dsvc, refused: Refused
+) -> None:
+    Repository.init(home / "other")
+    added = dsvc("remote", "add", "far", "../other", "--json").data
+    store = home / "other" / ".dsvc" / "store"
+    assert added["url"] == str(store)
+    assert dsvc("push", "far").code == 0
+    assert "dsvc checkout main" in refused(1, "-C", home / "other", "log")
+    assert dsvc("-C", home / "other", "checkout", "main").code == 0
+    assert (home / "other" / "f").read_text() == "one"
+    refused(2, "remote", "add", "own", "../work")
+    assert str(store) in refused(2, "init", home / "new", "--store", home / "other")
+    assert dsvc("init", home / "new", "--store", store).code == 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such owners")
+def test_settings_of_somebody_else_send_no_clone_elsewhere(
+    home: Path, work: Path, refused: Refused, dsvc: Dsvc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = home / "other"
+    Repository.init(other, str(work / ".dsvc" / "store"))
+    os.chdir(home)
+    owner = other.stat().st_uid
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "geteuid", lambda: owner + 1)
+        assert "belongs to somebody else" in refused(1, "clone", "other", "new")
+        assert not (home / "new").exists()
+    assert dsvc("clone", "other", "new").code == 0
