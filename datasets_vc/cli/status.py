@@ -13,6 +13,7 @@ from datasets_vc.cli.session import Session
 
 if TYPE_CHECKING:
     from datasets_vc.repository import Status
+    from datasets_vc.workspace.switching import Switching
 
 # Of each kind of change; more would hide where the workspace stands.
 _LISTED = 20
@@ -35,6 +36,7 @@ def status_json(status: Status) -> dict[str, Any]:
         "left_out": status.left_out,
         "bad_links": skipped_json(status.bad_links),
         "merging": state_json(status.merging) if status.merging else None,
+        "cut_short": _cut_short_json(status.cut_short) if status.cut_short else None,
         "misplaced": misplaced_json(status.misplaced),
     }
 
@@ -51,6 +53,10 @@ def status_lines(
         yield f"It is somebody else's, or came with code: trust it by 'dsvc safe add {folder}'."
     if status.merging:
         yield from state_lines(status.merging)
+    if status.cut_short:
+        cut = status.cut_short
+        yield f"{shown(cut.told)}: some files are as they were, others as they are to be."
+        yield f"'{shown(cut.command)}' goes on, 'dsvc checkout --abort' goes back."
     yield from misplaced_lines(status.misplaced)
     if not status.files:
         yield (
@@ -82,6 +88,15 @@ def status_lines(
         if paths[limit:] and limit:
             yield f"  … and {len(paths) - limit:,} more {word} (-v lists them)"
     yield ", ".join(f"{len(paths):,} {word}" for word, paths, _ in changes if paths) + "."
+
+
+def _cut_short_json(cut: Switching) -> dict[str, Any]:
+    return {
+        "branch": cut.branch,
+        "commit": cut.after.hex(),
+        "continue": cut.command,
+        "abort": "dsvc checkout --abort",
+    }
 
 
 def _part_line(only: Sequence[str], left_out: int, *, narrowed: bool) -> str:

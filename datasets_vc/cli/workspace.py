@@ -218,13 +218,23 @@ def checkout(
         bool, typer.Option("--all", help="From now on have all files here again.")
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite uncommitted changes.")] = False,
+    abort: Annotated[
+        bool, typer.Option("--abort", help="Go back, after a checkout or pull was cut short.")
+    ] = False,
 ) -> None:
     """Put a version's files into the workspace.
 
     With PATH only what lies there, and the workspace stays on its branch. With --only (patterns as
     in .dsvcignore; the last one that fits decides, '!' leaves out) other files of the version go,
     and are not missed. Uncommitted changes are never overwritten without --force.
+    If it is cut short, the same command goes on, and --abort puts back what it had changed.
     """
+    if abort:
+        if revision or branch or only or everything or force:
+            raise typer.BadParameter("it stands alone.", param_hint="--abort")
+        result = session.repository.abort_checkout(progress=session.progress)
+        session.done(result, _checkout_json, _checkout_lines)
+        return
     if not (revision or branch or only or everything):
         raise typer.BadParameter(
             "name a version, a new branch with -b, or a part with --only or --all.",

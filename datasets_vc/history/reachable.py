@@ -34,7 +34,7 @@ class Holder:
     """Something that needs chunks.
 
     Attributes:
-        kind: "branch", "tag", "tracking", "head", "merge" or "run".
+        kind: "branch", "tag", "tracking", "head", "merge", "checkout" or "run".
         name: which one.
         commits: commits or tag objects, needed with all that comes before them.
         datasets: needed with their files.

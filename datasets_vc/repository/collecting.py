@@ -170,13 +170,16 @@ def _waits(made: Plan, pack: Digest) -> bool:
 
 
 def workspace_holders(context: Context) -> list[Holder]:
-    """What a workspace needs beyond the refs: HEAD, and what an unfinished merge names."""
+    """What a workspace needs beyond the refs: HEAD, and what is unfinished."""
     holders = []
     if context.head.commit and (context.head.branch is None or context.head.commit != context.tip):
         holders.append(Holder("head", "HEAD", commits=(context.head.commit,)))
     state = context.unfinished
     if state:
         holders.append(_merge_holder(state))
+    cut = context.cut_short
+    if cut:
+        holders.append(Holder("checkout", cut.branch or cut.after.hex(), commits=(cut.after,)))
     return holders
 
 

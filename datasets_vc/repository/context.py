@@ -32,6 +32,7 @@ from datasets_vc.workspace.beginning import check_begun
 from datasets_vc.workspace.exact import found_at
 from datasets_vc.workspace.mergestate import MergeState, read_state
 from datasets_vc.workspace.part import WHOLE, Part
+from datasets_vc.workspace.switching import Switching, read_switching
 
 if TYPE_CHECKING:
     from datasets_vc import tables
@@ -160,6 +161,31 @@ class Context:
                 f"A {state.kind} of '{state.revision}' is not finished.",
                 f"Go on with it: dsvc {state.kind} --continue; or take it back: "
                 f"dsvc {state.kind} --abort",
+            )
+
+    @property
+    def cut_short(self) -> Switching | None:
+        """The move to another version that stopped in the middle of its files, if one did."""
+        found = read_switching(self.folder)
+        if found is None:
+            return None
+        here, only = self.head.commit, read_config(self.folder).only
+        if here == found.after:
+            # Nothing is left but to note what part of it is here, or to forget it.
+            return found if only != found.only else None
+        return found if here == found.before else None  # an older version of ours went elsewhere
+
+    def refuse_cut_short(self) -> None:
+        """Refuse what would record, or mix with, files of two versions.
+
+        Raises:
+            ConflictError: a checkout, or what else moves to another version, was cut short.
+        """
+        cut = self.cut_short
+        if cut is not None:
+            raise ConflictError(
+                f"{cut.told}: some files are as they were, others as they are to be.",
+                f"Go on: {cut.command}; or go back: dsvc checkout --abort",
             )
 
     def tidy(self) -> None:

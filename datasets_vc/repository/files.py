@@ -42,6 +42,7 @@ def write_files(
     force: bool = False,
     progress: Progress = SILENT,
     ready: Callable[[], None] = lambda: None,
+    begin: Callable[[], None] = lambda: None,
 ) -> CheckedOut:
     """Make the workspace's files those of a dataset; see `Workspace.checkout`.
 
@@ -51,6 +52,8 @@ def write_files(
     Args:
         old: the commit whose files they are now.
         new: the dataset.
+        ready: called when nothing is in the way, and nothing has been changed yet.
+        begin: called then, if anything is to be changed.
 
     Raises:
         MissingDataError: neither this store nor a remote has what is needed.
@@ -95,8 +98,9 @@ def write_files(
             force=force,
             progress=progress,
             ready=bring,
+            begin=begin,
         )
-    return workspace.switch(versions, store, names, progress=progress, ready=bring)
+    return workspace.switch(versions, store, names, progress=progress, ready=bring, begin=begin)
 
 
 def _with_nodes(context: Context, datasets: Sequence[Digest], read: Callable[[], Result]) -> Result:

@@ -153,7 +153,7 @@ def clone(
         claim.check_files(lock.dataset)
         if not claim.is_done(Head(branch, lock.commit)):
             context.workspace.set_head(Head(branch, None))
-        pulled = _go_there(context, lock, fetched, check, progress)
+        pulled = _go_there(context, file, lock, fetched, check, progress)
     return CloneResult(
         pulled.branch, lock.commit, lock.dataset, pulled.transfer, fetched.runs, fetched.damaged
     )
@@ -182,11 +182,12 @@ def _go(
     """Bring what is pinned and go there; `check` may raise before anything is written there."""
     fetched = _bring(context, file, lock, progress)
     with context.workspace.lock():
-        return _go_there(context, lock, fetched, check, progress)
+        return _go_there(context, file, lock, fetched, check, progress)
 
 
 def _go_there(
     context: Context,
+    file: Path,
     lock: Lock,
     fetched: Fetched,
     check: Callable[[], object],
@@ -198,7 +199,8 @@ def _go_there(
     branch = _branch_for(context, lock.commit)
     tip = context.branches.get(branch) if branch else None
     check()  # a link may have come meanwhile
-    go_to(context, Head(branch, head.commit), tip, lock.commit, progress)
+    again = f"dsvc pull --lock {quote(str(file.absolute()))}"
+    go_to(context, Head(branch, head.commit), tip, lock.commit, progress, again)
     return SyncResult(
         branch,
         lock.commit,

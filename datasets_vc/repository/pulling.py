@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -70,7 +71,7 @@ def pull(
             return enough(
                 lambda: _merged(context, remote, branch, theirs, recorder, fetched, progress)
             )
-        go_to(context, head, tip, target, progress)
+        go_to(context, head, tip, target, progress, shlex.join(["dsvc", "pull", remote]))
     return _result(context, target, fetched, updated=target != head.commit)
 
 

@@ -203,6 +203,17 @@ class Repository(Viewing):
             self._context, revision, force=force, create=create, part=part, progress=progress
         )
 
+    def abort_checkout(self, *, progress: Progress = SILENT) -> CheckoutResult:
+        """Put the files that a checkout, or a pull, changed before it was cut short back.
+
+        They are as HEAD has them then. Files that were changed since stay as they are.
+
+        Raises:
+            InvalidInputError: nothing was cut short.
+            UnsavedChangesError: untracked files are where files have to come back; nothing is done.
+        """
+        return families.working.abort_checkout(self._context, progress)
+
     def restore(
         self, paths: Sequence[str], *, source: str = "HEAD", progress: Progress = SILENT
     ) -> CheckoutResult:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from datasets_vc.signing import Verdict
     from datasets_vc.sync.updates import RefUpdate
     from datasets_vc.workspace.mergestate import Kind, MergeState, OpenConflict
+    from datasets_vc.workspace.switching import Switching
 
 
 class Misplaced(NamedTuple):
@@ -33,7 +34,8 @@ class Status:
     `files` is false in a workspace that was made without files and so has nothing to compare;
     `moved_on` is true if another workspace on the same store has moved the branch on. `skipped` are
     (path, reason) of what cannot be part of a dataset, such as pipes. `merging` is what is not
-    finished, if anything is. `only` are the patterns of a partial workspace, and `left_out` is how
+    finished, if anything is, and `cut_short` a move to another version that stopped in the middle
+    of its files. `only` are the patterns of a partial workspace, and `left_out` is how
     many files of the version are therefore not here. `bad_links` are (path, reason) of links that
     a commit would refuse. `misplaced` are stores among the files, and remotes that are the store
     itself.
@@ -48,6 +50,7 @@ class Status:
     moved_on: bool = False
     skipped: Sequence[tuple[str, str]] = ()
     merging: MergeState | None = None
+    cut_short: Switching | None = None
     only: Sequence[str] | None = None
     left_out: int = 0
     bad_links: Sequence[tuple[str, str]] = ()

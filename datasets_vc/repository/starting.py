@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from datasets_vc.repository.bringing import ensure_nodes
 from datasets_vc.repository.context import Context
 from datasets_vc.repository.files import write_files
 from datasets_vc.repository.results import MergeResult
+from datasets_vc.repository.switching import arrive, note, turn_forward
 from datasets_vc.repository.threeway import carry_out
 from datasets_vc.repository.unfinished import Recorder, begin, go_on, unforced
 from datasets_vc.workspace.mergestate import Kind, MergeState, Side
@@ -86,7 +88,7 @@ def catch_up(context: Context, progress: Progress) -> Head:
     head, tip = context.head, context.tip
     if tip == head.commit or tip is None:
         return head
-    go_to(context, head, tip, tip, progress)
+    go_to(context, head, tip, tip, progress, shlex.join(["dsvc", "checkout", head.branch or ""]))
     return context.head
 
 
@@ -95,7 +97,8 @@ def _advance(context: Context, head: Head, request: Request, progress: Progress)
     target = request.other
     dataset = read_commit(context.store, target).dataset
     ensure_nodes(context, [dataset])
-    written, removed = go_to(context, head, head.commit, target, progress)
+    again = shlex.join(["dsvc", "merge", request.revision])
+    written, removed = go_to(context, head, head.commit, target, progress, again)
     return MergeResult(
         "merge",
         request.revision,
@@ -110,22 +113,34 @@ def _advance(context: Context, head: Head, request: Request, progress: Progress)
 
 
 def go_to(
-    context: Context, head: Head, tip: Digest | None, target: Digest, progress: Progress
+    context: Context,
+    head: Head,
+    tip: Digest | None,
+    target: Digest,
+    progress: Progress,
+    command: str,
 ) -> tuple[int, int]:
     """Bring files, branch and HEAD to a later commit; returns how many were written and removed.
 
     Args:
         tip: where the branch is.
+        command: the command line that goes on if this is cut short.
+
+    Raises:
+        ConflictError: a checkout that leads elsewhere was cut short.
     """
     counts = (0, 0)
+    turn_forward(context, target, progress)
     if target != head.commit and context.has_files:
         dataset = read_commit(context.store, target).dataset
         with unforced():
-            done = write_files(context, head.commit, dataset, progress=progress)
+            begin = note(context, Head(head.branch, target), None, command)
+            done = write_files(context, head.commit, dataset, progress=progress, begin=begin)
         counts = done.written, done.removed
     if head.branch and tip != target:
         context.branches.move(head.branch, tip, target)
     context.workspace.set_head(Head(head.branch, target))
+    arrive(context)
     return counts
 
 
@@ -151,6 +166,7 @@ def apply_commit(
 def _begin(
     context: Context, request: Request, ours: Digest, merge: Merge, progress: Progress
 ) -> MergeResult:
+    context.refuse_cut_short()
     before = read_commit(context.store, ours).dataset
     outcome = carry_out(context, merge, before, request.prefer, progress)
     if request.kind != "merge" and outcome.dataset == before and not outcome.conflicts:

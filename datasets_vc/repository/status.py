@@ -13,6 +13,7 @@ def status(context: Context, paths: Sequence[str]) -> Status:
     head = context.head
     unfinished = context.unfinished
     merging = context.looked_at(unfinished) if unfinished else None
+    cut_short = context.cut_short
     if not context.has_files:
         misplaced = tuple(misplaced_places(context))
         return Status(head.branch, head.commit, files=False, merging=merging, misplaced=misplaced)
@@ -26,6 +27,7 @@ def status(context: Context, paths: Sequence[str]) -> Status:
         moved_on=context.tip != head.commit,
         skipped=changes.skipped,
         merging=merging,
+        cut_short=cut_short,
         only=context.workspace.part.patterns,
         left_out=changes.left_out,
         bad_links=changes.bad_links,

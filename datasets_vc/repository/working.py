@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import shlex
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -26,6 +27,7 @@ from datasets_vc.repository.again import once_more
 from datasets_vc.repository.context import Context
 from datasets_vc.repository.files import write_files
 from datasets_vc.repository.results import CheckoutResult, CommitResult
+from datasets_vc.repository.switching import abort, arrive, note, turn
 from datasets_vc.signing import Signer
 from datasets_vc.store.writer import ChunkWriter
 from datasets_vc.workspace import CheckedOut, Ingested
@@ -56,6 +58,7 @@ def commit(
     consumed = Consumed()
     with context.workspace.lock():
         context.refuse_unfinished()
+        context.refuse_cut_short()
         made = once_more(
             context.store,
             lambda needed: _record(context, message, paths, author, time, progress, signer, needed),
@@ -173,25 +176,36 @@ def checkout(
         branch, target = _destination(context, revision)
         old = context.head.commit if context.has_files else None
         done = CheckedOut(0, 0)
+        turn(context, target, part, progress)
         if target:
-            done = _bring(context, old, target, part, progress, force=force)
+            begin = _note(context, Head(create or branch, target), revision, create, part)
+            done = _bring(context, old, target, part, begin, progress, force=force)
         if create:
             branch = create
             if target:
-                context.branches.move(create, None, target)
+                # Cut short, it may have been there before.
+                context.branches.move(create, context.branches.list().get(create), target)
         context.workspace.set_head(Head(branch, target))
         if part is not None:
             set_only(context.folder, part.patterns)
         if not context.has_files:
             set_files(context.folder, True)
+        arrive(context)
     return CheckoutResult(branch, target, done.written, done.removed, done.skipped)
+
+
+def abort_checkout(context: Context, progress: Progress) -> CheckoutResult:
+    with context.workspace.lock():
+        return abort(context, progress)
 
 
 def _check_new_branch(context: Context, name: str | None) -> None:
     if name is None:
         return
     check_ref_name(name)
-    if name in context.branches.list():
+    tip = context.branches.list().get(name)
+    cut = context.cut_short
+    if tip is not None and not (cut and (cut.branch, cut.after) == (name, tip)):
         raise AlreadyExistsError(
             f"There is a branch '{name}' already.", f"Go to it: dsvc checkout {name}"
         )
@@ -206,18 +220,34 @@ def _destination(context: Context, revision: str | None) -> tuple[str | None, Di
     return (revision if revision in context.branches.list() else None), target
 
 
+def _note(
+    context: Context, goal: Head, revision: str | None, create: str | None, part: Part | None
+) -> Callable[[], None]:
+    """What notes a checkout; without files there is nothing that could be mixed."""
+    if not context.has_files:
+        return lambda: None
+    words = ["dsvc", "checkout", *([revision] if revision else [])]
+    words += ["-b", create] if create else []
+    if part is not None:
+        words += ["--all"] if part.whole else [f"--only={each}" for each in part.patterns or ()]
+    return note(context, goal, part, shlex.join(words))
+
+
 def _bring(
     context: Context,
     old: Digest | None,
     target: Digest,
     part: Part | None,
+    begin: Callable[[], None],
     progress: Progress,
     *,
     force: bool,
 ) -> CheckedOut:
     """Put the files of one commit in the place of another's; returns how many came and went."""
     dataset = read_commit(context.store, target).dataset
-    return write_files(context, old, dataset, part=part, force=force, progress=progress)
+    return write_files(
+        context, old, dataset, part=part, force=force, progress=progress, begin=begin
+    )
 
 
 def restore(

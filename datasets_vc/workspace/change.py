@@ -64,6 +64,7 @@ class Order:
         progress: hears of bytes.
         ready: called with the digests of the files to write, shape (files, 32), when nothing is in
             the way and nothing has been changed yet.
+        begin: called then, if anything is to be changed.
     """
 
     versions: Versions
@@ -76,6 +77,7 @@ class Order:
     force: bool = False
     progress: Progress = SILENT
     ready: Ready = lambda _: None
+    begin: Callable[[], None] = lambda: None
 
 
 def change_files(folder: Path, order: Order) -> CheckedOut:
@@ -104,6 +106,8 @@ def change_files(folder: Path, order: Order) -> CheckedOut:
         check_paths(names)
         check_distinct(names.to_pylist(), folding)
     order.ready(plan.digests)
+    if plan.changes:
+        order.begin()
     # Of a million files each of these is as large as what comes next.
     comparison = comparison.without_version()
     del current, target, whole

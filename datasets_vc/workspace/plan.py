@@ -46,6 +46,11 @@ class Plan:
         return self.target.digest if whole else self.target.digest[self.write]
 
     @property
+    def changes(self) -> bool:
+        """Whether there is anything to do."""
+        return bool(len(self.write) or len(self.remove) or self.clear)
+
+    @property
     def gone(self) -> Rows:
         """The listed rows of the files that are removed or replaced."""
         return np.concatenate([self.remove, self.replaces[self.replaces >= 0]])

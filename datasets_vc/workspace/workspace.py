@@ -188,6 +188,7 @@ class Workspace:
         force: bool = False,
         progress: Progress = SILENT,
         ready: Ready = lambda _: None,
+        begin: Callable[[], None] = lambda: None,
     ) -> CheckedOut:
         """Bring the files of another version in place of those that are here.
 
@@ -204,7 +205,7 @@ class Workspace:
                 the same as now, and outside it what is present.
             force: give up uncommitted changes; untracked files go only where they are in the way.
             progress: hears of bytes.
-            ready: see `Order`.
+            ready, begin: see `Order`.
 
         Raises:
             UnsavedChangesError: uncommitted work is in the way; nothing was changed.
@@ -224,6 +225,7 @@ class Workspace:
             force=force,
             progress=progress,
             ready=ready,
+            begin=begin,
         )
         return change_files(self.folder, order)
 
@@ -235,6 +237,7 @@ class Workspace:
         *,
         progress: Progress = SILENT,
         ready: Ready = lambda _: None,
+        begin: Callable[[], None] = lambda: None,
     ) -> CheckedOut:
         """Go from one version to another, of which only the entries that differ are given.
 
@@ -254,6 +257,7 @@ class Workspace:
             clock=lambda: clock_of(self.folder),
             progress=progress,
             ready=ready,
+            begin=begin,
         )
         return change_files(self.folder, order)
 
