@@ -200,7 +200,8 @@ class Remotes:
             InvalidInputError: it is the store here; or one cannot be made there.
         """
         config = self._known(name)
-        place = local_folder(config.url) if create else None
+        founds = create and (new or not was_store(config, self._local))
+        place = local_folder(config.url) if founds else None
         if place and not is_store(place):  # somebody wrote it into the settings
             check_new_place(config.url, self._folder)
         connection = connect(config, self._local, create=create, new=new)

@@ -434,7 +434,7 @@ def test_sync(dsvc, repository, verb, way) -> None:
         "chunks": 7,
         "damaged_runs": [],
         **({"merged": False, "conflicts": []} if verb == "pull" else {}),
-        **({"refs": []} if verb == "push" else {}),
+        "refs": [],
     }
     place = "main at origin" if verb == "push" else "main"
     assert dsvc(verb).out.splitlines() == [

@@ -214,6 +214,7 @@ def test_damage_at_the_remote_is_named_and_nothing_of_it_kept(
     assert pack.digest.hex() in outcome.err
     assert str(home / "remote") in outcome.err
     assert len(outcome.err.splitlines()) == 2
-    message = refused(13, "-C", home / "other", "pull")
-    assert pack.digest.hex() in message
+    again = refused(13, "clone", home / "remote", home / "other")
+    assert pack.digest.hex() in again
+    assert "dsvc clone" in refused(10, "-C", home / "other", "pull")
     assert tree_of(home / "other") == {}

@@ -91,21 +91,21 @@ def test_a_clone_tells_the_history_of_paths(
     monkeypatch.setattr("datasets_vc.sync.fetch.HISTORY_BELOW", 0, raising=False)
     monkeypatch.setattr("datasets_vc.sync.plan.WHOLE_PACK_BELOW", 0)
     monkeypatch.setattr("datasets_vc.sync.plan._mostly", lambda asked, _: asked < 0)
-    remote, copy = work / "remote", work / "copy"
+    remote, copy, away = (work.parent / name for name in ("remote", "copy", "away"))
     dsvc("remote", "add", "origin", remote)
     assert dsvc("push").code == 0
     assert dsvc("clone", remote, copy).code == 0
     old = Repository.open(copy).resolve("v1.0").dataset
     assert Repository.open(copy).store.find(old) is None
 
-    remote.rename(work / "away")
+    remote.rename(away)
     assert "list of files" in refused(16, "-C", copy, "log", "train/cats")
     assert len(subjects(dsvc, "-C", copy)) == len(STORY)
-    (work / "away").rename(remote)
+    away.rename(remote)
 
     assert subjects(dsvc, "-C", copy, "train/cats") == ["More cats", "First"]
     assert Repository.open(copy).store.find(old)
-    remote.rename(work / "away")
+    remote.rename(away)
     assert subjects(dsvc, "-C", copy, "train/labels.csv") == ["Labels", "First"]
 
     tag = dsvc("-C", copy, "tag", "--json").data["tags"][0]
