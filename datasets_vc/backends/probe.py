@@ -61,7 +61,7 @@ def probe(backend: Backend, known: str = "") -> ProbeResult:
     if not backend.writable:
         return _try_reading(backend, known)
     try:
-        return _try_writing(backend, name)
+        return _try_writing(backend, name, known)
     finally:
         # Where files make a swap safe, there is a lock file, too.
         for left in (name, f"{name}-root", f"{name}-root{LOCK_SUFFIX}"):
@@ -71,14 +71,19 @@ def probe(backend: Backend, known: str = "") -> ProbeResult:
 
 def _try_reading(backend: Backend, known: str) -> ProbeResult:
     problem = f"'{without_secrets(backend.url)}' can only be read."
-    try:
-        ranges = bool(known and backend.get(known, 1, 2)) and backend.ranges
-    except DatasetError:
-        ranges = False
+    ranges = _reads_parts(backend, known)
     return ProbeResult(reachable=True, readable=True, ranges=ranges, problem=problem)
 
 
-def _try_writing(backend: Backend, name: str) -> ProbeResult:
+def _reads_parts(backend: Backend, known: str) -> bool:
+    """Whether parts can be read of an object that may be there."""
+    try:
+        return bool(known and backend.get(known, 1, 2)) and backend.ranges
+    except DatasetError:
+        return False
+
+
+def _try_writing(backend: Backend, name: str, known: str) -> ProbeResult:
     problems: list[str] = []
 
     def works(check: Callable[[], bool]) -> bool:
@@ -89,7 +94,10 @@ def _try_writing(backend: Backend, name: str) -> ProbeResult:
             return False
 
     writable = works(lambda: _writes(backend, name))
-    ranges = writable and works(lambda: backend.get(name, 2, 5) == b"234" and backend.ranges)
+    if writable:
+        ranges = works(lambda: backend.get(name, 2, 5) == b"234" and backend.ranges)
+    else:  # as a folder that is mounted to be read only
+        ranges = _reads_parts(backend, known)
     conditional = (
         writable
         and backend.conditional_writes

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from datasets_vc.cli.render import shown
 from datasets_vc.cli.session import Session, new_app, new_listing_app, verb
+from datasets_vc.cli.superuser import warning_to_root
 from datasets_vc.cli.user_settings import change_folders, listed_folders
 from datasets_vc.config import find_workspace
 from datasets_vc.errors import AlreadyExistsError, NotARepositoryError, NotFoundError
@@ -29,7 +31,8 @@ def add(session: Session, directory: Folder = ".") -> None:
 
     It can be looked at anyway. Listed, verbs that write, fetch or push work in it, too: they follow
     its .dsvc/config.toml, which says where its remotes are and whose signatures count. The list is
-    in ~/.config/dsvc/config.toml.
+    in ~/.config/dsvc/config.toml. What root writes in the workspace of another user belongs to
+    root, as with git.
     """
     folder = _named(session, directory)
 
@@ -42,7 +45,10 @@ def add(session: Session, directory: Folder = ".") -> None:
     session.done(
         folder,
         lambda added: {"added": added, "file": str(file)},
-        lambda added: [f"Listed {shown(added)} in {shown(str(file))}."],
+        lambda added: [
+            f"Listed {shown(added)} in {shown(str(file))}.",
+            *filter(None, [warning_to_root(Path(added))]),
+        ],
     )
 
 

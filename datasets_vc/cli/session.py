@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
@@ -22,6 +23,7 @@ from datasets_vc.cli.options import Options, keep_options, keep_options_or_list,
 from datasets_vc.cli.progress import TerminalProgress
 from datasets_vc.cli.render import guarded, painted
 from datasets_vc.cli.streams import answer_lost, is_work_done, work_is_done
+from datasets_vc.cli.superuser import warning_to_root
 from datasets_vc.cli.user_settings import listed_folders
 from datasets_vc.errors import InvalidInputError, NotFoundError, hint_about
 from datasets_vc.locations import absolute_address
@@ -102,6 +104,15 @@ class Session:
         work_is_done()
         quiet = self.options.quiet and not self.options.json
         self.answer(result, as_json, (lambda _: ()) if quiet else as_lines)
+        if "repository" in vars(self) and not (self.options.quiet or self.options.json):
+            self._warn_root(self.repository.folder)
+
+    def _warn_root(self, workspace: Path) -> None:
+        """Say on stderr whose the files are that root has written."""
+        warning = warning_to_root(workspace)
+        if warning:
+            with suppress(OSError):
+                sys.stderr.write(f"note: {guarded(warning)}\n")
 
     def paint(self, text: str, colour: str) -> str:
         """`text` in a colour where the terminal shows colours and nobody objects (NO_COLOR)."""

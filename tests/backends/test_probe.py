@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from datasets_vc.backends import Backend, FsspecBackend, LocalBackend, probe
-from datasets_vc.errors import RemoteError
+from datasets_vc.errors import DatasetError, RemoteError
 from tests.fault.faults import (
     FailingBackend,
     ForgetfulBackend,
@@ -86,3 +86,19 @@ def test_an_unreachable_remote(local: LocalBackend) -> None:
     assert not result.reachable
     assert not result.writable
     assert result.problem == "It is gone."
+
+
+def test_a_folder_that_cannot_be_written_is_read_in_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = LocalBackend(tmp_path)
+    backend.put("root.json", b"{}")
+
+    def refuse(*_: object) -> None:
+        raise DatasetError("the file system is read-only.")
+
+    monkeypatch.setattr(backend, "put", refuse)
+    found = probe(backend, known="root.json")
+    assert (found.readable, found.writable, found.ranges) == (True, False, True)
+    assert "read-only" in found.problem
+    assert not probe(backend, known="absent").ranges

@@ -238,3 +238,30 @@ def test_a_file_that_says_nonsense_is_told(
     done = dsvc("-C", "work", "status")
     assert done.code == 2
     assert str(settings) in done.err
+
+
+def test_root_is_told_whose_the_files_are_that_it_writes(
+    tmp_path: Path, dsvc: Dsvc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "theirs"
+    Repository.init(folder)
+    assert dsvc("-C", str(folder), "branch", "-m", "main", "trunk").err == ""
+    if os.geteuid() == 0:
+        os.chown(folder / ".dsvc", 4242, 4242)
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: 0)
+    owner = (folder / ".dsvc").stat().st_uid
+    (folder / "f").write_text("f")
+
+    added = dsvc("safe", "add", str(folder))
+    assert added.code == 0
+    assert f"chown -R {owner}:" in added.out
+
+    monkeypatch.setenv("DSVC_AUTHOR", AUTHOR)
+    made = dsvc("-C", str(folder), "commit", "-m", "f")
+    assert made.code == 0
+    assert "belongs to root" in made.err
+    assert f"chown -R {owner}:" in made.err
+    assert dsvc("-C", str(folder), "status").err == ""
+    assert dsvc("-C", str(folder), "tag", "v1", "--json").err == ""
+    assert dsvc("-C", str(folder), "-q", "tag", "v2").err == ""
