@@ -288,7 +288,7 @@ def _check_of(said: str) -> str:
 def _read_text(path: Path) -> str | None:
     """The text of a file, None if there is none."""
     try:
-        return path.read_bytes().decode()
+        return path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         return None
     except UnicodeDecodeError as error:

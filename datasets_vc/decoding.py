@@ -32,13 +32,13 @@ def load_json(source: str | bytes, **hooks: Any) -> Any:
 
 
 def load_toml(source: str) -> dict[str, Any]:
-    """The tables that a TOML text says.
+    """The tables that a TOML text says; some editors put a byte order mark before it.
 
     Raises:
         ValueError: as `load_json`.
     """
     try:
-        document = tomllib.loads(source)
+        document = tomllib.loads(source.removeprefix("\ufeff"))
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
     checked_depth(document)

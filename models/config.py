@@ -82,7 +82,7 @@ def _typed(key: str, value: Any, default: Value, where: str) -> Value:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")
         values = load_json(text) if file.suffix == ".json" else load_toml(text)
     except OSError as error:
         raise NotFoundError(f"The configuration '{file}' cannot be read.") from error

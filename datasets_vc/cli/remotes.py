@@ -212,7 +212,7 @@ def pull(
                 "the lock names a version by its hash, and nothing is made.",
                 param_hint="--verify, --sign, --key",
             )
-        result = session.pin(remote).pull(session.progress)
+        result = session.pin_to_follow(remote).pull(session.progress)
     else:
         repository = session.repository
         result = repository.pull(

@@ -106,7 +106,7 @@ def _version(session: Session, revision: str) -> tuple[Repository, str]:
     """The repository and the version to train on; a lock file names both."""
     if not revision.endswith(LOCK_SUFFIX):
         return session.repository, revision
-    pin = session.pin(revision)
+    pin = session.pin_to_follow(revision)
     return facade.Repository.open(pin.folder, trusted=session.trusted), pin.fetch(
         session.progress
     ).commit.hex()

@@ -140,6 +140,11 @@ class Session:
         located = self.located(file) if file else None
         return facade.Pin.find(self.folder, located, trusted=self.trusted)
 
+    def pin_to_follow(self, file: str | None = None) -> facade.Pin:
+        """The same, but the usual name alone means the one that counts here if none lies here."""
+        usual = file == facade.LOCK_FILE and not os.path.lexists(self.located(file))
+        return self.pin(None if usual else file)
+
     def address(self, url: str) -> str:
         """Where a store is: a URL as typed, a folder from the root of the file system.
 

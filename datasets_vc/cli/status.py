@@ -38,6 +38,7 @@ def status_json(status: Status) -> dict[str, Any]:
         "merging": state_json(status.merging) if status.merging else None,
         "cut_short": _cut_short_json(status.cut_short) if status.cut_short else None,
         "misplaced": misplaced_json(status.misplaced),
+        "unread_rules": list(status.unread_rules),
     }
 
 
@@ -68,6 +69,8 @@ def status_lines(
         yield f"The branch has moved on since; 'dsvc checkout {status.branch}' brings its files."
     if status.only is not None:
         yield _part_line(status.only, status.left_out, narrowed=narrowed)
+    for place in status.unread_rules:
+        yield f"Not followed: {shown(place)} is a link; put a file with the rules in its place."
     yield from skipped_lines(status.skipped)
     limit = None if session.options.verbose else _LISTED
     for path, problem in status.bad_links[:limit]:

@@ -101,7 +101,7 @@ def status(
 def _status_of_lock(session: Session, files: list[str]) -> int:
     if len(files) > 1:
         raise typer.BadParameter("with --lock it is one file at most.", param_hint="PATH")
-    pin = session.pin(*files)
+    pin = session.pin_to_follow(*files)
     here, found = facade.Repository.open(pin.folder, trusted=session.trusted), pin.status()
     session.answer(
         found,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 
 import numpy as np
 
@@ -43,7 +44,10 @@ def read_lock(file: Path) -> Lock:
         with file.open("rb") as opened:
             data = opened.read(_MAX_BYTES + 1)
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise NotFoundError(f"There is no lock file '{file}'.", "Write one: dsvc pin") from error
+        raise NotFoundError(
+            f"There is no lock file '{file}'.",
+            f"Name another, or write this one: dsvc pin -o {quote(str(file))}",
+        ) from error
     except OSError as error:
         raise UnreadableFileError(f"'{file}' cannot be read: {error.strerror}.") from error
     if len(data) > _MAX_BYTES:

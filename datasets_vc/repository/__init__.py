@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from datasets_vc.repository.differences import Difference, TableDiff
     from datasets_vc.repository.following import PinStatus
     from datasets_vc.repository.merging import Merging
-    from datasets_vc.repository.pinning import Pin, PinResult
+    from datasets_vc.repository.pinning import LOCK_FILE, Pin, PinResult
     from datasets_vc.repository.planning import Planning
     from datasets_vc.repository.repository import Repository
     from datasets_vc.repository.results import (
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ENDLESS",
+    "LOCK_FILE",
     "Caller",
     "CheckoutResult",
     "CloneResult",
@@ -67,6 +68,7 @@ __all__ = [
 
 _HOMES = {
     "ENDLESS": "history.depth",
+    "LOCK_FILE": "repository.pinning",
     "Caller": "runs.origin",
     "CheckoutResult": "repository.results",
     "CloneResult": "repository.results",

@@ -38,7 +38,7 @@ class Status:
     of its files. `only` are the patterns of a partial workspace, and `left_out` is how
     many files of the version are therefore not here. `bad_links` are (path, reason) of links that
     a commit would refuse. `misplaced` are stores among the files, and remotes that are the store
-    itself.
+    itself. `unread_rules` are places of ignore rules that hold none, being links.
     """
 
     branch: str | None
@@ -55,6 +55,7 @@ class Status:
     left_out: int = 0
     bad_links: Sequence[tuple[str, str]] = ()
     misplaced: Sequence[Misplaced] = ()
+    unread_rules: Sequence[str] = ()
 
     @property
     def clean(self) -> bool:

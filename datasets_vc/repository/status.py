@@ -31,5 +31,6 @@ def status(context: Context, paths: Sequence[str]) -> Status:
         only=context.workspace.part.patterns,
         left_out=changes.left_out,
         bad_links=changes.bad_links,
+        unread_rules=changes.unread_rules,
         misplaced=(*misplaced_places(context), *recorded_in(changes.skipped, changes.deleted)),
     )

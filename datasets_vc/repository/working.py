@@ -120,9 +120,14 @@ def _record(
         skipped=made.skipped,
         warnings=(
             *_odd_clock(context, head.commit, now),
+            *map(_unread, made.unread_rules),
             *warnings_once(context.folder, made.unrecorded),
         ),
     )
+
+
+def _unread(place: str) -> str:
+    return f"'{place}' is a link, so that no rule in it counts: what it names was recorded, too."
 
 
 def _odd_clock(context: Context, parent: Digest | None, now: datetime) -> Iterator[str]:

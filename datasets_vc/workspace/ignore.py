@@ -13,14 +13,28 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from datasets_vc.errors import InvalidInputError, UnreadableFileError
 from datasets_vc.paths import parents_of, without_retries
 
 IGNORE_FILE = ".dsvcignore"
 
+_OTHER_TEXT = (b"\xff\xfe", b"\xfe\xff")
+"""How text begins that is UTF-16; no pattern begins so that is meant."""
+
 MAX_RULES = 1 << 20
 """Bytes of a file of rules."""
+
+
+class Rule(NamedTuple):
+    """A line of a file of rules: what it matches, whether that is ignored, and where it stands."""
+
+    regex: re.Pattern[str]
+    ignores: bool
+    source: Path
+    line: int
+    text: str
 
 
 class IgnoreRules:
@@ -33,7 +47,7 @@ class IgnoreRules:
         above: the rules of the nearest folder above that has any.
 
     Raises:
-        InvalidInputError: a line is no pattern.
+        InvalidInputError: a line is no pattern, or the file is no text that rules could be in.
     """
 
     def __init__(
@@ -49,42 +63,57 @@ class IgnoreRules:
         patterns = _patterns(data, source)
         self._patterns = tuple(reversed(patterns))
         # Most paths match no rule at all: one look tells.
-        self._any = _compiled("|".join(f"(?:{regex.pattern})" for regex, _ in patterns))
+        self._any = _compiled("|".join(f"(?:{rule.regex.pattern})" for rule in patterns))
 
     def ignores(self, path: str, *, folder: bool) -> bool:
         """Whether `path`, whose own folder is not ignored, is."""
+        rule = self.deciding(path, folder=folder)
+        return rule is not None and rule.ignores
+
+    def deciding(self, path: str, *, folder: bool) -> Rule | None:
+        """The rule that says whether `path` is ignored, if there is one."""
         # As many may lie above each other as a path has folders, more than Python's stack has room.
         rules: IgnoreRules | None = self
         while rules is not None:
-            found = rules._verdict(path, folder=folder)
+            found = rules._own(path, folder=folder)
             if found is not None:
                 return found
             rules = rules._above
-        return False
+        return None
 
-    def _verdict(self, path: str, *, folder: bool) -> bool | None:
-        """Whether the rules of this file alone ignore a path; None if none speaks of it."""
+    def _own(self, path: str, *, folder: bool) -> Rule | None:
+        """The rule of this file alone that speaks of a path."""
         own = as_bytes(path[self._start :] + "/" if folder else path[self._start :])
         if not self._patterns or not self._any.fullmatch(own):
             return None
-        return next((ignored for regex, ignored in self._patterns if regex.fullmatch(own)), None)
+        return next((rule for rule in self._patterns if rule.regex.fullmatch(own)), None)
 
 
 def is_ignored(workspace: Path, path: str) -> bool:
-    """Whether the rules in a workspace leave a file at `path` out, be it there or not.
+    """Whether the rules in a workspace leave a file at `path` out; raises what `rule_for` does."""
+    return rule_for(workspace, path) is not None
+
+
+def rule_for(workspace: Path, path: str, *, folder: bool = False) -> Rule | None:
+    """The rule in a workspace that leaves `path` out, be it there or not.
+
+    Args:
+        folder: whether it is a folder.
 
     Raises:
         InvalidInputError: a line of a file of rules is no pattern.
         UnreadableFileError: such a file cannot be read.
     """
     rules: IgnoreRules | None = None
-    for folder in ("", *parents_of(path)):
-        if folder and rules and rules.ignores(folder, folder=True):
-            return True
-        source = workspace / folder / IGNORE_FILE
+    for above in ("", *parents_of(path)):
+        found = rules.deciding(above, folder=True) if above and rules else None
+        if found and found.ignores:
+            return found
+        source = workspace / above / IGNORE_FILE
         if source.is_file() and not source.is_symlink():
-            rules = IgnoreRules(f"{folder}/" if folder else "", _read(source), source, rules)
-    return rules is not None and rules.ignores(path, folder=False)
+            rules = IgnoreRules(f"{above}/" if above else "", _read(source), source, rules)
+    found = rules.deciding(path, folder=folder) if rules else None
+    return found if found and found.ignores else None
 
 
 def _read(source: Path) -> bytes:
@@ -100,7 +129,12 @@ def as_bytes(path: str) -> str:
     return path if path.isascii() else os.fsencode(path).decode("latin-1")
 
 
-def _patterns(data: bytes, source: Path) -> Sequence[tuple[re.Pattern[str], bool]]:
+def _patterns(data: bytes, source: Path) -> Sequence[Rule]:
+    if data.startswith(_OTHER_TEXT) or b"\0" in data:
+        raise InvalidInputError(
+            f"'{source}' is not UTF-8 text, so that none of its rules would count.",
+            "Save it as UTF-8.",
+        )
     text = data.removeprefix(b"\xef\xbb\xbf").decode("latin-1")
     found = []
     for number, line in enumerate(text.split("\n"), 1):
@@ -112,7 +146,8 @@ def _patterns(data: bytes, source: Path) -> Sequence[tuple[re.Pattern[str], bool
                 "The syntax is that of gitignore.",
             ) from error
         if pattern:
-            found.append(pattern)
+            shown = line.strip().encode("latin-1").decode(errors="backslashreplace")
+            found.append(Rule(*pattern, source, number, shown))
     return found
 
 

@@ -67,6 +67,7 @@ class Ingested:
     deleted: int
     skipped: tuple[Skipped, ...] = ()
     unrecorded: Unrecorded = field(default_factory=Unrecorded)
+    unread_rules: tuple[str, ...] = ()
 
     @property
     def changed(self) -> bool:
@@ -113,6 +114,7 @@ def ingest(
         deleted=len(comparison.missing),
         skipped=listing.skipped,
         unrecorded=_worth_a_word(listing),
+        unread_rules=listing.unread_rules,
     )
 
 

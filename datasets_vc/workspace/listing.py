@@ -67,7 +67,7 @@ class Listing:
     """The files and symbolic links of a tree: columns of equal length, in byte order of the paths.
 
     Times are in nanoseconds since the epoch, sizes in bytes. `folders` are those walked through,
-    without the topmost.
+    without the topmost. `unread_rules` are places of ignore rules that hold none, being links.
     """
 
     path: pa.StringArray
@@ -79,6 +79,7 @@ class Listing:
     folders: frozenset[str] = field(default=frozenset(), kw_only=True)
     skipped: tuple[Skipped, ...] = field(default=(), kw_only=True)
     unrecorded: Unrecorded = field(default_factory=Unrecorded, kw_only=True)
+    unread_rules: tuple[str, ...] = field(default=(), kw_only=True)
 
     def __len__(self) -> int:
         return len(self.path)

@@ -7,22 +7,23 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from datasets_vc.errors import NotFoundError
 from datasets_vc.format.columns import Rows
 from datasets_vc.workspace.listing import Listing
 from datasets_vc.workspace.remembered import Remembered, save_cache
 from datasets_vc.workspace.selection import Selection
 from datasets_vc.workspace.statcache import StatCache
 from datasets_vc.workspace.status import Comparison
+from datasets_vc.workspace.unmatched import unmatched_path
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scan:
-    """A workspace as it was listed after `moment`, by the clock of its own file system.
+    """The workspace `folder` as it was listed after `moment`, by the clock of its own file system.
 
     One that is not `writable` is not remembered.
     """
 
+    folder: Path
     selection: Selection
     listing: Listing
     cache: Remembered
@@ -54,7 +55,4 @@ class Scan:
         """
         unmatched = self.selection.unmatched(*columns)
         if unmatched:
-            raise NotFoundError(
-                f"There is no '{unmatched[0]}' here, neither now nor in that version.",
-                "Paths are relative to the workspace; 'dsvc ls' shows what a version has.",
-            )
+            raise unmatched_path(self.folder, unmatched[0], self.listing.skipped)

@@ -38,7 +38,7 @@ class Changes:
     """Paths that differ from a version, in order of path; and what can be part of none.
 
     `left_out` is how many files are not there because they are outside the workspace's part;
-    `bad_links` are those that a commit would refuse, and why.
+    `bad_links` are those that a commit would refuse, and why; `unread_rules` is as in `Listing`.
     """
 
     added: list[str]
@@ -47,6 +47,7 @@ class Changes:
     skipped: tuple[Skipped, ...] = ()
     left_out: int = 0
     bad_links: tuple[Skipped, ...] = ()
+    unread_rules: tuple[str, ...] = ()
 
     @property
     def clean(self) -> bool:
@@ -111,6 +112,7 @@ class Comparison:
             paths_at(self.version.path, self.missing),
             self.listing.skipped,
             len(self.left_out),
+            unread_rules=self.listing.unread_rules,
         )
 
     def entries(self) -> pa.Table:

@@ -8,6 +8,7 @@ import threading
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator
+from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
@@ -108,6 +109,7 @@ class _Walk:
         self._found: dict[str, _Found] = {}
         self._skipped: list[Skipped] = []
         self._unrecorded: list[Unrecorded] = []
+        self._unread_rules: list[str] = []
         self._todo = [_Folder("", None, selection.everything)]
         self._busy = 0
         self._listed = 0
@@ -124,7 +126,8 @@ class _Walk:
         folders = frozenset(self._found) - {""}
         skipped = tuple(sorted(self._skipped))
         unrecorded = sum(self._unrecorded, Unrecorded())
-        return make_listing(self._runs_in_order(), folders, skipped, unrecorded)
+        listing = make_listing(self._runs_in_order(), folders, skipped, unrecorded)
+        return replace(listing, unread_rules=tuple(sorted(self._unread_rules)))
 
     def _work(self, helpers: int = 0, waits_before: int = 0) -> None:
         """What each thread does: take folders from the stack until there are none to come."""
@@ -179,7 +182,7 @@ class _Walk:
 
     def _list_open(self, folder: _Folder, handle: int, where: str) -> list[_Folder]:
         prefix = folder.prefix
-        rules = folder.rules if folder.ignored else _rules_of(folder, handle, where)
+        rules = folder.rules if folder.ignored else self._rules_of(folder, handle, where)
         files: list[os.DirEntry[str]] = []
         below: list[_Folder] = []
         empty = True
@@ -213,6 +216,23 @@ class _Walk:
         if empty and prefix:
             self._unrecorded.append(Unrecorded(empty_folders=1))
         return below
+
+    def _rules_of(self, folder: _Folder, handle: int, where: str) -> IgnoreRules | None:
+        source = Path(where) / IGNORE_FILE
+        try:
+            mode = os.stat(IGNORE_FILE, dir_fd=handle, follow_symlinks=False).st_mode
+            if not stat.S_ISREG(mode):
+                # A link is no file of rules: it may lead anywhere.
+                if stat.S_ISLNK(mode):
+                    self._unread_rules.append(folder.prefix + IGNORE_FILE)
+                return folder.rules
+            rules = os.open(IGNORE_FILE, _RULES_FLAGS, dir_fd=handle)
+            with os.fdopen(rules, "rb") as file:
+                return IgnoreRules(folder.prefix, file.read(MAX_RULES + 1), source, folder.rules)
+        except FileNotFoundError:
+            return folder.rules
+        except OSError as error:
+            raise _unreadable(str(source), error) from error
 
     def _chosen(
         self, files: list[os.DirEntry[str]], folder: _Folder, rules: IgnoreRules | None
@@ -305,21 +325,6 @@ class _Walk:
             stack.append(found.runs[-1])
             for folder, run in zip(found.folders[::-1], found.runs[-2::-1], strict=True):
                 stack += (folder, run)
-
-
-def _rules_of(folder: _Folder, handle: int, where: str) -> IgnoreRules | None:
-    source = Path(where) / IGNORE_FILE
-    try:
-        # A link is no file of rules: it may lead anywhere.
-        if not stat.S_ISREG(os.stat(IGNORE_FILE, dir_fd=handle, follow_symlinks=False).st_mode):
-            return folder.rules
-        rules = os.open(IGNORE_FILE, _RULES_FLAGS, dir_fd=handle)
-        with os.fdopen(rules, "rb") as file:
-            return IgnoreRules(folder.prefix, file.read(MAX_RULES + 1), source, folder.rules)
-    except FileNotFoundError:
-        return folder.rules
-    except OSError as error:
-        raise _unreadable(str(source), error) from error
 
 
 def _found(prefix: str, names: list[str], rows: NDArray[np.int64], below: list[_Folder]) -> _Found:

@@ -109,7 +109,8 @@ class Workspace:
         listing = walk(self.folder, selection, tracked=tracked)
         if len(listing) > _MANY:
             give_back()
-        return Scan(selection, listing, load_cache(self.folder), moment, not self._refusal)
+        cache = load_cache(self.folder)
+        return Scan(self.folder, selection, listing, cache, moment, not self._refusal)
 
     def status(self, version: pa.Table, paths: Sequence[str] = ()) -> Changes:
         """What differs from `version`; reads only files that may be alike and are not remembered.

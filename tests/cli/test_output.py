@@ -82,7 +82,15 @@ def test_status(dsvc, repository) -> None:
         "bad_links": [],
         "merging": None,
         "misplaced": [],
+        "unread_rules": [],
     }
+
+
+def test_status_tells_of_rules_that_do_not_count(dsvc, repository) -> None:
+    repository.status = lambda _: Status("main", COMMIT, unread_rules=["a/.dsvcignore"])
+    assert dsvc("status").out.splitlines()[1] == (
+        "Not followed: a/.dsvcignore is a link; put a file with the rules in its place."
+    )
 
 
 def test_status_of_a_part(dsvc, repository) -> None:

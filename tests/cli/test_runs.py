@@ -86,6 +86,21 @@ def test_train_on_what_a_lock_file_pins(dsvc, runs, monkeypatch, tmp_path) -> No
     assert runs.asked == [TrainRequest("cnn", OTHER.hex(), "digits")]
 
 
+@pytest.mark.parametrize("lies_here", [False, True])
+def test_the_usual_name_means_the_lock_file_that_counts_here(
+    dsvc, runs, monkeypatch, tmp_path, lies_here: bool
+) -> None:
+    pin = SimpleNamespace(folder=tmp_path / "data", fetch=lambda _: SimpleNamespace(commit=OTHER))
+    asked = []
+    monkeypatch.setattr(Pin, "find", lambda *given, **_: asked.append(given) or pin)
+    place = tmp_path / "dataset.lock"
+    if lies_here:
+        place.touch()
+
+    assert dsvc("train", "cnn", "--data", "dataset.lock").code == 0
+    assert asked == [(tmp_path, place if lies_here else None)]
+
+
 def test_trained_run(dsvc, runs) -> None:
     data = dsvc("train", "cnn", "--data", "v1", "--json").data
 

@@ -144,6 +144,14 @@ def test_many_can_be_listed(dsvc: Dsvc, foreign: Path, listed: str) -> None:
     assert dsvc("-C", str(foreign), "fetch").code == 0
 
 
+def test_a_mark_that_an_editor_put_before_the_text_is_no_fault(
+    dsvc: Dsvc, foreign: Path, settings: Path
+) -> None:
+    settings.parent.mkdir(parents=True)
+    settings.write_text(f'\ufeff[safe]\ndirectory = ["{foreign}"]\n', encoding="utf-8")
+    assert dsvc("-C", str(foreign), "tag", "new").code == 0
+
+
 def test_what_is_listed_names_no_other(tmp_path: Path, foreign: Path) -> None:
     for other in (f"{foreign}x", f"{foreign}/*x", "theirs", "", f"{tmp_path}/their*"):
         assert not Trusted(folders=[other]).has(foreign)

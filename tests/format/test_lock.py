@@ -85,6 +85,10 @@ def test_anything_else_is_refused_and_the_file_and_the_key_are_named(text: str, 
     assert told in caught.value.message
 
 
+def test_a_mark_that_an_editor_put_before_the_text_is_no_fault() -> None:
+    assert decode_lock(f"\ufeff{TEXT}".encode(), "it") == LOCK
+
+
 def test_bytes_that_are_no_text_are_refused() -> None:
     with pytest.raises(InvalidInputError, match="not valid TOML"):
         decode_lock(b"\xff\xfe", "it")

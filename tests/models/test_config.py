@@ -107,6 +107,15 @@ def test_a_setting_without_a_value_is_refused() -> None:
         resolve("cnn", None, ["epochs"])
 
 
+@pytest.mark.parametrize(("name", "text"), [("a.toml", "seed = 3"), ("a.json", '{"seed": 3}')])
+def test_a_mark_that_an_editor_put_before_the_text_is_no_fault(
+    tmp_path: Path, name: str, text: str
+) -> None:
+    file = tmp_path / name
+    file.write_text(f"\ufeff{text}", encoding="utf-8")
+    assert resolve("cnn", file, []) == resolve("cnn", None, ["seed=3"])
+
+
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [

@@ -130,3 +130,12 @@ def test_a_commit_that_is_dated_before_its_parent_asks_for_the_clock(work: Repos
     (asked,) = long.warnings
     assert "dated 1970-01-01 00:00 UTC, before its parent (2026-05-01 11:59 UTC)" in asked
     assert asked.endswith("is the clock of this machine right?")
+
+
+def test_a_commit_tells_of_rules_that_do_not_count(work: Repository) -> None:
+    put(work, {"rules": "*.tmp\n", "new.tmp": "1"})
+    (work.folder / ".dsvcignore").unlink()
+    (work.folder / ".dsvcignore").symlink_to("rules")
+    made = work.commit("A link", author=AUTHOR, time=NOON)
+    assert [warning for warning in made.warnings if "'.dsvcignore' is a link" in warning]
+    assert work.status().unread_rules == (".dsvcignore",)

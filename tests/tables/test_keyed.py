@@ -53,6 +53,7 @@ def test_keys_travel_with_the_dataset() -> None:
     text = '[other]\nx = 1\n[tables]\n"labels/*.csv" = "image_id"\n"ü.jsonl" = "a b"\n'
     assert declared_keys(text.encode()) == {"labels/*.csv": "image_id", "ü.jsonl": "a b"}
     assert declared_keys(b"") == {}
+    assert declared_keys(f"\ufeff{text}".encode()) == declared_keys(text.encode())
 
 
 @pytest.mark.parametrize(

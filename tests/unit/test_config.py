@@ -96,6 +96,20 @@ def test_a_bad_file_is_named_with_its_key(folder: Path, text: str, words: str) -
     assert "config.toml" in caught.value.message
 
 
+def test_a_mark_that_an_editor_put_before_the_text_is_no_fault(folder: Path) -> None:
+    write(folder, '\ufeffauthor = "Ada"\n')
+    assert config.read_config(folder).author == "Ada"
+    config.set_files(folder, False)
+    assert config.read_config(folder) == Config(author="Ada", files=False)
+
+
+def test_a_file_that_is_no_toml_is_named_with_the_place(folder: Path) -> None:
+    write(folder, "author = Ada\n")
+    with pytest.raises(InvalidInputError, match=r"line 1, column 10") as caught:
+        config.read_config(folder)
+    assert caught.value.hint == "Mend it."
+
+
 def test_a_file_that_is_not_utf_8_is_refused(folder: Path) -> None:
     (folder / ".dsvc" / "config.toml").write_bytes(b"author = '\xff'\n")
     with pytest.raises(InvalidInputError, match="not UTF-8"):

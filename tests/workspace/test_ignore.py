@@ -192,3 +192,22 @@ def test_tracked_files_are_listed_as_git_does(top: list[str], tracked: set[str])
         listed = set(walk(root, tracked=Tracked(column)).path.to_pylist())
 
         assert listed == gits(root) | tracked
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_rules_that_are_not_utf_8_are_refused(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / ".dsvcignore").write_bytes("*.tmp\n".encode(encoding))
+    with pytest.raises(InvalidInputError, match="is not UTF-8 text") as caught:
+        walk(tmp_path)
+    assert caught.value.hint == "Save it as UTF-8."
+
+
+def test_rules_behind_a_link_do_not_count_and_are_told(tmp_path: Path) -> None:
+    make(tmp_path, {"rules": "*.tmp\n", "a/x.tmp": "", "a/b/.dsvcignore": "*.tmp\n"})
+    (tmp_path / ".dsvcignore").symlink_to("rules")
+    (tmp_path / "a" / ".dsvcignore").symlink_to("nowhere")
+
+    listing = walk(tmp_path)
+
+    assert "a/x.tmp" in listing.path.to_pylist()
+    assert listing.unread_rules == (".dsvcignore", "a/.dsvcignore")
