@@ -58,6 +58,11 @@ _DENIED = frozenset(
 _NOT_LET_IN = frozenset({"ClientAuthenticationError"})
 _ABSENT = frozenset({"SFTPNoSuchFile", "SFTPNoSuchPath"})
 _UNABLE = frozenset({"SFTPOpUnsupported"})
+# aiohttp's, of an answer that is no HTTP.
+_GARBLED = frozenset({"HttpProcessingError"})
+# Of our reading, or a client library's, of what an answer says.
+_NOT_UNDERSTOOD = (ValueError, ArithmeticError, LookupError, TypeError, AttributeError)
+_LONGEST_REASON = 300
 _STRANGERS = frozenset({"HostKeyNotVerifiable"})
 # botocore's, before anything is sent: no bucket and no endpoint can be called so.
 _MALFORMED = frozenset({"ParamValidationError", "InvalidEndpointDiscoveryConfigurationError"})
@@ -154,7 +159,15 @@ def remote_error(
             f"'{shown}' cannot be reached: {_reason(error)}.",
             "Check the URL, the endpoint and the network.",
         )
-    return RemoteError(f"'{shown}' cannot be used: {_reason(error)}.")
+    if _is_any(error, _GARBLED) or isinstance(error, _NOT_UNDERSTOOD):
+        return RemoteError(
+            f"'{shown}' answers with what cannot be understood: {_reason(error)}.",
+            "Check the URL: another server, or a proxy, may be what answers.",
+        )
+    return RemoteError(
+        f"'{shown}' cannot be used: {_reason(error)}.",
+        "Check the URL, and that it is the server that it should be.",
+    )
 
 
 def opening_error(error: Exception, url: str, extra: str = "") -> DatasetError:
@@ -263,7 +276,7 @@ def _status(link: BaseException) -> int:
 
 def _number(value: object) -> int:
     """`value` if it is an HTTP status that tells of an error, else 0."""
-    if isinstance(value, str) and value.isdecimal():
+    if isinstance(value, str) and len(value) == 3 and value.isdecimal():
         value = int(value)
     return value if isinstance(value, int) and 300 <= value < 600 else 0
 
@@ -278,9 +291,16 @@ def _is_cut_short(error: BaseException) -> bool:
 
 
 def _reason(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    # What it quotes is the server's, and may be any bytes.
+    garbled = next((link for link in _chain(error) if _is_any(link, _GARBLED)), None)
+    said = str(getattr(garbled, "message", "") or error)
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    lines = lines[:1] if garbled else lines
     if not lines:
         return type(error).__name__
     # What only announces the next line says nothing by itself.
     said = " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
-    return without_secrets(said).rstrip(".:")
+    told = without_secrets(said)
+    if len(told) > _LONGEST_REASON:
+        return f"{told[:_LONGEST_REASON]}..."
+    return told.rstrip(".:")

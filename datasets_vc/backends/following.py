@@ -174,7 +174,10 @@ def _target(answer: Any, url: Any) -> Any:
     import yarl
 
     try:
-        return url.join(yarl.URL(where)).with_fragment(None)
+        target = url.join(yarl.URL(where)).with_fragment(None)
+        # As whoever looks the name up encodes it; an empty label is none.
+        (target.host or "").encode("idna")
+        return target
     except ValueError:
         raise UnableError("it redirects to what is no address") from None
 

@@ -31,6 +31,7 @@ from datasets_vc.backends.failures import (
 )
 from datasets_vc.backends.files import Files, StreamingFiles, bounded
 from datasets_vc.backends.kinds import Kind, check_understood, kind_of
+from datasets_vc.backends.proxies import check_proxies
 from datasets_vc.backends.sftp import RootLockedError
 from datasets_vc.backends.web import WebFiles
 from datasets_vc.digest import Buffer
@@ -46,6 +47,8 @@ from datasets_vc.memory import ViewFile
 
 USUAL_SCHEMES = ("s3", "gs", "az", "abfs", "sftp", "https", "file")
 """The remotes that are named to somebody who asks for an unknown one."""
+
+_NO_PROXY = frozenset({"memory", "sftp", "ssh", "file"})
 
 # The only writer may have threads.
 _ALONE = threading.Lock()
@@ -245,6 +248,8 @@ class FsspecBackend(Backend):
             self._client._get_kwargs_from_urls(self.url), self._kind.options(self.access)
         )
         options = _merged(known, self.options)
+        if self.scheme not in _NO_PROXY:
+            check_proxies()
         filesystem = self._client(skip_instance_cache=True, **options)
         filesystem.dircache.use_listings_cache = False
         return filesystem

@@ -27,7 +27,8 @@ _PIECE = 2**20
 _SAID = 4096
 _MAX_PAGE = 16 * 2**20
 _LINK = re.compile(r"<a\s[^<>]*?\bhref\s*=\s*[\"']?([^\"'\s>]+)", re.IGNORECASE)
-_RANGE = re.compile(r"bytes (\d+)-")
+_RANGE = re.compile(r"bytes ([0-9]{1,19})-")
+_LENGTH = re.compile(r"[0-9]{1,19}")
 # Ours to check and to cut, so as it lies there.
 _AS_IT_IS = {"Accept-Encoding": "identity"}
 _NO_INDEX_PAGE = frozenset({403, 404, 405, 410})
@@ -104,7 +105,7 @@ class WebFiles:
         answer = wait_for(self._filesystem.loop, self._fetch("HEAD", path))
         if answer.path.endswith("/"):
             raise FileNotFoundError(path)
-        return ObjectInfo(path, int(answer.headers.get("Content-Length", 0)), _modified(answer))
+        return ObjectInfo(path, _length(answer), _modified(answer))
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         return self._below(prefix, _DEPTH)
@@ -274,11 +275,18 @@ def _links(page: str, path: str) -> Iterator[str]:
             yield name
 
 
+def _length(answer: Answer) -> int:
+    told = answer.headers.get("Content-Length", "0").strip()
+    if not _LENGTH.fullmatch(told):
+        raise UnableError("the server tells no length that an object can have")
+    return int(told)
+
+
 def _modified(answer: Answer) -> float:
     # Takes as long to import as this package, and nobody else has a use for it.
     from email.utils import parsedate_to_datetime
 
     try:
         return parsedate_to_datetime(answer.headers["Last-Modified"]).timestamp()
-    except (KeyError, ValueError):
-        return 0.0
+    except (KeyError, ValueError, TypeError, OverflowError):
+        return 0.0  # none, or none that there can be

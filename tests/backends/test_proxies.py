@@ -151,3 +151,23 @@ def test_google_goes_through_it_too(monkeypatch: pytest.MonkeyPatch, gcs_server:
         with pytest.raises(RemoteError, match=r"bucket .* does not exist"):
             backend.read_root("root.json")
     assert seen.asked[0].startswith(f"GET {endpoint}/")
+
+
+@pytest.mark.parametrize("password", ["p@qx/w0rd", "918/w@rd", "918?w0rd", "918#w0rd", "a@b?c@d"])
+@pytest.mark.parametrize("scheme", ["http", "s3"])
+def test_a_password_that_is_not_escaped_is_no_host(
+    monkeypatch: pytest.MonkeyPatch, scheme: str, password: str
+) -> None:
+    monkeypatch.setenv("http_proxy", f"http://bob:{password}@127.0.0.1:{closed_port()}")
+    backend = FsspecBackend(f"{scheme}://data.example/store")
+    with pytest.raises(InvalidInputError, match="not escaped") as caught:
+        backend.get("packs/a")
+    said = f"{caught.value.message} {caught.value.hint}"
+    for piece in ("bob", *password.replace("@", "/").replace("?", "/").split("/")[:2]):
+        assert len(piece) < 2 or piece not in said, said
+
+
+def test_a_password_that_is_escaped_goes_on(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    with proxy() as seen:
+        monkeypatch.setenv("http_proxy", seen.url.replace("//", "//bob:p@ss%2Fw0rd%3F@") + "/")
+        assert FsspecBackend(url).get("packs/a") == b"data"
