@@ -87,7 +87,7 @@ def refusal(workspace: Path) -> UnsafeFolderError:
     return UnsafeFolderError(
         f"The workspace '{workspace}' belongs to {owner}: it can be looked at, but nothing is "
         "written, fetched or sent by its settings.",
-        f"If you trust them, list it: dsvc safe add {workspace}",
+        f"If you trust them, list it: dsvc safe add {quote(str(workspace))}",
     )
 
 

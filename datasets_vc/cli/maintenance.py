@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
@@ -93,7 +94,9 @@ def fsck(
         remote=remote, sample=_fraction(sample), repair=repair, progress=session.progress
     )
     work_is_done()
-    session.answer(result, _checked_json, lambda done: _checked_lines(session, done, repair))
+    session.answer(
+        result, _checked_json, lambda done: _checked_lines(session, done, repair, remote)
+    )
     return DONE if result.sound else CORRUPT
 
 
@@ -134,6 +137,8 @@ def drop(
             "packs": done.packs,
             "bytes_freed": done.freed,
             "bytes_only_here": done.only_here,
+            "bytes_unused": done.unused,
+            "bytes_damaged_at": dict(done.damaged),
             "not_counted": dict(done.not_counted),
         },
         lambda done: _dropped_lines(done, dry_run),
@@ -147,9 +152,22 @@ def _dropped_lines(result: Dropped, dry_run: bool) -> Iterator[str]:
         f"{size(result.freed)} freed in {count(result.packs, 'pack')}."
     )
     if result.only_here:
-        yield f"{size(result.only_here)} stay: no remote has them for sure. Send them: dsvc push"
+        send = f" Send them: {shown(result.push)}" if result.unsent == result.only_here else ""
+        yield f"{size(result.only_here)} stay: no remote has them for sure.{send}"
+        yield from _staying_lines(result)
     for problem in result.not_counted.values():
         yield f"Not counted: {shown(problem)}"
+
+
+def _staying_lines(result: Dropped) -> Iterator[str]:
+    """What is to be done about what stays, where it is not all the same."""
+    for name, damaged in result.damaged.items():
+        mend = shown(shlex.join(["dsvc", "fsck", "--remote", name, "--repair"]))
+        yield f"{size(damaged)} of them are damaged at {shown(name)}. Mend that: {mend}"
+    if result.unused:
+        yield f"{size(result.unused)} of them belong to no branch, tag or run. Delete them: dsvc gc"
+    if 0 < result.unsent < result.only_here:
+        yield f"{size(result.unsent)} of them were never sent. Send them: {shown(result.push)}"
 
 
 def _fraction(text: str | None) -> float | None:
@@ -197,7 +215,9 @@ def _checked_json(result: Checked) -> dict[str, Any]:
     }
 
 
-def _checked_lines(session: Session, result: Checked, repaired: bool) -> Iterator[str]:
+def _checked_lines(
+    session: Session, result: Checked, repaired: bool, remote: str | None
+) -> Iterator[str]:
     numbers = ", ".join(count(number, kind) for kind, number in _told(result.checked))
     part = "" if result.sample.whole else f" (a sample, seed {result.sample.seed})"
     yield f"Checked {numbers}; read {size(result.bytes)}{part}."
@@ -221,7 +241,9 @@ def _checked_lines(session: Session, result: Checked, repaired: bool) -> Iterato
         yield "Everything is mended." if result.errors else "Everything is sound."
     else:
         left = count(len(result.errors) - len(result.mended), "error")
-        rest = " could not be mended." if repaired else ". 'dsvc fsck --repair' mends what it can."
+        at = ["--remote", remote] if remote else []
+        again = shlex.join(["dsvc", "fsck", *at, "--repair"])
+        rest = " could not be mended." if repaired else f". '{shown(again)}' mends what it can."
         yield f"{left}{rest}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +51,7 @@ def status_lines(
     unborn = "nothing of it here yet" if status.moved_on else "no commit yet"
     yield f"{place}, at {short(status.commit)}." if status.commit else f"{place}, {unborn}."
     if not here.is_safe:
-        folder = shown(str(here.folder))
+        folder = shown(shlex.quote(str(here.folder)))
         yield f"It is somebody else's, or came with code: trust it by 'dsvc safe add {folder}'."
     if status.merging:
         yield from state_lines(status.merging)

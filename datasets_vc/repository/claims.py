@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -112,7 +113,8 @@ class Claim:
         remove_note(self.folder)
         raise AlreadyExistsError(
             f"'{self.folder}' is a clone of {self.wanted.url} that has gone on to another version.",
-            f"Bring what is new: dsvc -C {self.folder} pull; or give another folder.",
+            f"Bring what is new: dsvc -C {shlex.quote(str(self.folder))} pull; or give another "
+            "folder.",
         )
 
     def check_files(self, dataset: Digest | None) -> None:
@@ -207,7 +209,7 @@ def _begun(folder: Path, wanted: Cloning | None, secret: bytes | None) -> bool:
         return False
     hint = "Give another folder: dsvc clone URL DIR"
     if _can_pull(folder):
-        hint += f"; or bring what is new: dsvc -C {folder} pull"
+        hint += f"; or bring what is new: dsvc -C {shlex.quote(str(folder))} pull"
     raise AlreadyExistsError(f"'{folder}' exists and is not empty.", hint)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,7 +24,7 @@ from datasets_vc.store.marks import Marks, Mask
 from datasets_vc.store.names import PACKS, RUN_PACKS, damaged_name, pack_name, run_part
 from datasets_vc.sync.fetch import update_tracking
 from datasets_vc.sync.identity import itself_error, relation_to, shared_packs
-from datasets_vc.sync.remotes import Connection, connect
+from datasets_vc.sync.remotes import DEFAULT_REMOTE, Connection, connect
 
 _FOREVER = 1 << 40
 _AT_ONCE = 1 << 16
@@ -40,6 +41,9 @@ class Dropped:
         freed: how many bytes that makes.
         only_here: bytes that no remote has for sure; they stay.
         not_counted: remotes that were left out, and why, in a sentence.
+        unused: how much of that belongs to no branch, tag or run, so that no push sends it.
+        damaged: how much of it each of some remotes lists in packs that are not whole there.
+        push: the command line that sends the rest.
     """
 
     chunks: int
@@ -48,21 +52,37 @@ class Dropped:
     freed: int
     only_here: int
     not_counted: Mapping[str, str] = field(default_factory=dict)
+    unused: int = 0
+    damaged: Mapping[str, int] = field(default_factory=dict)
+    push: str = "dsvc push"
+
+    @property
+    def unsent(self) -> int:
+        """The bytes of `only_here` that a push would send."""
+        return self.only_here - self.unused - sum(self.damaged.values())
 
 
 @dataclass(frozen=True)
 class _There:
     """What a remote has for sure: what its index, read just now, lists in packs that it has."""
 
+    name: str
     index: ChunkIndex
     packs: Mask
+    damaged: Mask
 
     def has(self, digests: Sequence[Digest]) -> Mask:
+        return self._in(self.packs, digests)
+
+    def has_damaged(self, digests: Sequence[Digest]) -> Mask:
+        return self._in(self.damaged, digests)
+
+    def _in(self, packs: Mask, digests: Sequence[Digest]) -> Mask:
         if not len(self.index):
             return np.zeros(len(digests), np.bool_)
         places = self.index.locate(digests)
         numbers = np.where(places.found, places.rows["pack"], 0)
-        has: Mask = places.found & self.packs[numbers]
+        has: Mask = places.found & packs[numbers]
         return has
 
 
@@ -87,7 +107,8 @@ def drop(
             keep_pinned=keep_pinned,
         )
         dropped = _drop(context, dropping, dry_run=dry_run)
-        return replace(dropped, not_counted=not_counted)
+        names = [each.name for each in there]
+        return replace(dropped, not_counted=not_counted, push=_push(context, names))
 
 
 def _drop(context: Context, dropping: _Dropping, *, dry_run: bool) -> Dropped:
@@ -113,6 +134,8 @@ def _drop(context: Context, dropping: _Dropping, *, dry_run: bool) -> Dropped:
         packs=len(deleted) + len(sparse),
         freed=sum(gone.bytes for gone in deleted) + sum(sparse.values()),
         only_here=dropping.only_here,
+        unused=dropping.unused,
+        damaged=dropping.damaged,
     )
 
 
@@ -127,6 +150,7 @@ class _Dropping:
 
     Attributes:
         only_here: bytes that would go if a remote had them.
+        unused, damaged: see `Dropped`.
     """
 
     def __init__(
@@ -138,7 +162,8 @@ class _Dropping:
         kept: Sequence[Digest],
         keep_pinned: bool,
     ) -> None:
-        self.only_here = 0
+        self.only_here = self.unused = 0
+        self.damaged: dict[str, int] = {}
         self._store = store
         self._there = there
         self._dropped = dropped
@@ -154,8 +179,22 @@ class _Dropping:
             packs = {pack for holder in run_holders(self._store) for pack in holder.packs}
             wanted[marks.in_packs(packs)] = False
         there = self._at_remotes(marks, np.flatnonzero(wanted))
-        self.only_here = int(marks.sizes()[wanted & ~there].sum())
+        self._tell(marks, wanted & ~there)
         return wanted & there
+
+    def _tell(self, marks: Marks, staying: Mask) -> None:
+        """Count what stays, by what would have to be done that it need not."""
+        sizes = marks.sizes()
+        self.only_here = int(sizes[staying].sum())
+        used = np.logical_or.reduce((marks.bits & ~marks.bits_of(marks.spare)) != 0, axis=1)
+        self.unused = int(sizes[staying & ~used].sum())
+        left = np.flatnonzero(staying & used)
+        self.damaged = {}
+        for there in self._there:
+            bad = there.has_damaged(marks.names(left))
+            if bad.any():
+                self.damaged[there.name] = int(sizes[left[bad]].sum())
+            left = left[~bad]
 
     def _below(self, marks: Marks, datasets: Sequence[Digest]) -> Mask:
         holder = Holder("dropped", "", datasets=tuple(datasets))
@@ -222,13 +261,23 @@ def _what_is(store: Store, connection: Connection) -> _There:
     sizes = {info.name: info.size for info in remote.backend.list(PACKS)}
     packs = remote.index.packs
     shared = shared_packs(store, connection.backend, {pack.digest for pack in packs})
-    sound = [
-        sizes.get(pack_name(pack.digest)) == pack.size
-        and damaged_name(pack.digest) not in sizes
-        and pack.digest not in shared
-        for pack in packs
-    ]
-    return _There(remote.index, np.array(sound, np.bool_))
+    damaged = np.array(
+        [
+            sizes.get(pack_name(pack.digest)) != pack.size or damaged_name(pack.digest) in sizes
+            for pack in packs
+        ],
+        np.bool_,
+    )
+    apart = np.array([pack.digest not in shared for pack in packs], np.bool_)
+    return _There(connection.config.name, remote.index, ~damaged & apart, damaged)
+
+
+def _push(context: Context, remotes: Sequence[str]) -> str:
+    """The command line that sends all there is to one of some remotes."""
+    root = context.store.root()
+    every = ["--all", "--tags"] if len(root.branches) > 1 or root.tags else []
+    to = [] if DEFAULT_REMOTE in remotes else list(remotes[:1])
+    return shlex.join(["dsvc", "push", *every, *to])
 
 
 def _needed(context: Context, dropped: Sequence[Digest]) -> list[Digest]:

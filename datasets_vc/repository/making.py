@@ -125,7 +125,7 @@ def clone(
             transfer += ensure(context, dataset, progress, Need())
         claim.check_files(dataset)
         if dataset and checkout:
-            with unforced():
+            with unforced(context):
                 write_files(context, None, dataset, progress=progress)
         if branch and commit:
             # Cut short, it may have been there before.

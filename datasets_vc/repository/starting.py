@@ -133,7 +133,7 @@ def go_to(
     turn_forward(context, target, progress)
     if target != head.commit and context.has_files:
         dataset = read_commit(context.store, target).dataset
-        with unforced():
+        with unforced(context):
             begin = note(context, Head(head.branch, target), None, command)
             done = write_files(context, head.commit, dataset, progress=progress, begin=begin)
         counts = done.written, done.removed

@@ -94,7 +94,7 @@ def _take_back(context: Context, cut: Switching, progress: Progress) -> tuple[in
     wanted = {path: before.get(path) for path in touched if found.get(path) == after.get(path)}
     files = [entry.digest for entry in wanted.values() if entry]
     ensure_files(context, files, "files of the version before", progress)
-    with unforced():
+    with unforced(context):
         done = put_at(context.workspace, wanted, context.store, progress=progress)
     remove_switching(context.folder)
     return done.written, done.removed

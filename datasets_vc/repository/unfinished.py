@@ -38,6 +38,7 @@ from datasets_vc.repository.threeway import Outcome, table_of_side
 from datasets_vc.signing import Signer
 from datasets_vc.store import ChunkWriter, Written
 from datasets_vc.store.counted import CollectedError
+from datasets_vc.workspace.cloning import read_note
 from datasets_vc.workspace.exact import found_at, put_at
 from datasets_vc.workspace.mergestate import (
     MergeState,
@@ -66,12 +67,24 @@ class Recorder:
 
 
 @contextmanager
-def unforced() -> Iterator[None]:
-    """Say what to do about uncommitted work in the way where there is no --force."""
+def committable(context: Context) -> Iterator[None]:
+    """Do not send to a commit who has uncommitted work in the way where nobody can commit."""
     try:
         yield
     except UnsavedChangesError as error:
-        raise UnsavedChangesError(error.message, _MOVE_AWAY) from error
+        if context.unfinished or context.cut_short or read_note(context.folder):
+            raise UnsavedChangesError(error.message, "Move them away, then try again.") from error
+        raise
+
+
+@contextmanager
+def unforced(context: Context) -> Iterator[None]:
+    """Say what to do about uncommitted work in the way where there is no --force."""
+    with committable(context):
+        try:
+            yield
+        except UnsavedChangesError as error:
+            raise UnsavedChangesError(error.message, _MOVE_AWAY) from error
 
 
 def begin(
@@ -142,7 +155,7 @@ def _write(
 ) -> MergeResult:
     counts = (0, 0)
     if context.has_files:
-        with unforced():
+        with unforced(context):
             done = write_files(
                 context,
                 state.ours,
@@ -245,7 +258,7 @@ def _take_back(context: Context, state: MergeState, progress: Progress) -> tuple
     wanted |= {conflict.path: conflict.ours for conflict in state.conflicts if state.written}
     files = [entry.digest for entry in wanted.values() if entry]
     ensure_files(context, files, "files of the version before", progress)
-    with unforced():
+    with unforced(context):
         done = put_at(context.workspace, wanted, context.store, progress=progress)
     return done.written, done.removed
 
@@ -280,7 +293,7 @@ def _with_side(
         wanted = {conflict.path: conflict.here for conflict in taken}
         files = [entry.digest for entry in wanted.values() if entry]
         ensure_files(context, files, "files of that side")
-        with unforced():
+        with unforced(context):
             put_at(context.workspace, wanted, context.store)
     return taken
 

@@ -28,6 +28,7 @@ from datasets_vc.repository.context import Context
 from datasets_vc.repository.files import write_files
 from datasets_vc.repository.results import CheckoutResult, CommitResult
 from datasets_vc.repository.switching import abort, arrive, note, turn
+from datasets_vc.repository.unfinished import committable
 from datasets_vc.signing import Signer
 from datasets_vc.store.writer import ChunkWriter
 from datasets_vc.workspace import CheckedOut, Ingested
@@ -184,7 +185,8 @@ def checkout(
         turn(context, target, part, progress)
         if target:
             begin = _note(context, Head(create or branch, target), revision, create, part)
-            done = _bring(context, old, target, part, begin, progress, force=force)
+            with committable(context):
+                done = _bring(context, old, target, part, begin, progress, force=force)
         if create:
             branch = create
             if target:

@@ -12,6 +12,7 @@ import os
 from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
+from shlex import quote
 from typing import Literal
 
 from datasets_vc.backends import Backend, LocalBackend
@@ -84,7 +85,11 @@ def check_no_workspace(name: str, url: str) -> None:
     folder = local_folder(url)
     parts = folder.parts if folder else tuple(url.rstrip("/").split("/"))
     if parts[-2:] == (META_DIR, DEFAULT_STORE):
-        where = f"dsvc -C {folder.parents[1]}" if folder else "dsvc there, in that workspace,"
+        where = (
+            f"dsvc -C {quote(str(folder.parents[1]))}"
+            if folder
+            else "dsvc there, in that workspace,"
+        )
         raise InvalidInputError(
             f"The remote '{name}' ({url}) is the own store of a workspace, which alone knows what "
             "its HEAD and an unfinished merge need.",

@@ -7,6 +7,7 @@ settings, HEAD, and at the end of a clone the commit in HEAD. Before that no oth
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
@@ -96,7 +97,7 @@ def check_begun(folder: Path) -> None:
     if not begun and is_hollow(folder):
         raise NotARepositoryError(
             f"Making a repository in '{folder}' was cut short.",
-            f"Run again what was to make it, such as: dsvc init {folder}",
+            f"Run again what was to make it, such as: dsvc init {shlex.quote(str(folder))}",
         )
 
 

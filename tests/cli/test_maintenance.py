@@ -227,8 +227,27 @@ def test_drop_says_what_is_free_and_what_stays(dsvc, repository) -> None:
         "packs": 2,
         "bytes_freed": 4096,
         "bytes_only_here": 512,
+        "bytes_unused": 0,
+        "bytes_damaged_at": {},
         "not_counted": left_out,
     }
+
+
+def test_drop_says_for_each_part_of_what_stays_what_helps(dsvc, repository) -> None:
+    stays = Dropped(0, 0, 0, 0, 600, {}, 100, {"my disk": 200}, "dsvc push r1")
+    asked(repository, stays)
+    assert dsvc("drop", "--all").out.splitlines()[1:] == [
+        "600 B stay: no remote has them for sure.",
+        "200 B of them are damaged at my disk. Mend that: dsvc fsck --remote 'my disk' --repair",
+        "100 B of them belong to no branch, tag or run. Delete them: dsvc gc",
+        "300 B of them were never sent. Send them: dsvc push r1",
+    ]
+
+
+def test_damage_at_a_remote_is_mended_there(dsvc, repository) -> None:
+    asked(repository, DAMAGED)
+    outcome = dsvc("fsck", "--remote", "r3")
+    assert "'dsvc fsck --remote r3 --repair' mends what it can." in outcome.out
 
 
 @pytest.mark.parametrize("words", [[], ["v1", "--all"]])

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from datasets_vc.errors import ConflictError
+from datasets_vc.errors import ConflictError, UnsavedChangesError
 from datasets_vc.format.entries import FILE, SYMLINK
 from datasets_vc.repository import Part, Repository
 from tests.integration.conftest import Dsvc
@@ -243,3 +243,18 @@ def _mine(work: Repository) -> Tree:
 def _commit(repository: Repository, tree: Tree) -> None:
     make_tree(repository.folder, tree)
     repository.commit("change", author=AUTHOR)
+
+
+def test_where_nobody_can_commit_the_way_out_is_another(home: Path, template: Path) -> None:
+    arguments = ("-C", "{}/work", "checkout", "side")
+    for case in cases(home, template, "SIGKILL", *arguments, every=8):
+        work = case.repository("work")
+        if not work.status().cut_short or tree_of(work.folder).get("added/a"):
+            continue
+        make_tree(work.folder, tree_of(work.folder) | {"added/a": (FILE, b"somebody's")})
+        with pytest.raises(UnsavedChangesError) as caught:
+            work.checkout("side")
+        assert "Commit them" not in str(caught.value.hint), case
+        assert "away" in str(caught.value.hint), case
+        return
+    pytest.fail("it was never cut short before that file")

@@ -415,6 +415,22 @@ def test_what_the_current_version_needs_stays_unless_it_is_named(folder: Path) -
     assert packs(opened(folder), DATA) == []
 
 
+def test_what_a_deleted_branch_had_is_told_as_what_no_push_sends(folder: Path) -> None:
+    repository = opened(folder)
+    repository.checkout("HEAD", create="side")
+    write(repository.folder, {"a": noise(5000, 8)})
+    commit(repository, "on a branch that goes")
+    unpushed = repository.maintenance.drop(everything=True, dry_run=True)
+    repository.checkout("main", force=True)
+    repository.branches.delete("side", force=True)
+    dropped = repository.maintenance.drop(everything=True, dry_run=True)
+    assert unpushed.unused == 0
+    assert unpushed.unsent >= 5000
+    assert "--all" in unpushed.push
+    assert dropped.unused == dropped.only_here >= 5000
+    assert not dropped.unsent
+
+
 @pytest.mark.parametrize("how", ["not pushed", "pack gone", "pack cut", "pack marked"])
 def test_what_no_remote_has_for_sure_is_never_dropped(folder: Path, how: str) -> None:
     repository = opened(folder)
@@ -433,6 +449,11 @@ def test_what_no_remote_has_for_sure_is_never_dropped(folder: Path, how: str) ->
                     path.write_bytes(data[:-1])
     dropped = repository.maintenance.drop(everything=True)
     assert dropped.only_here > 0
+    if how == "not pushed":
+        assert dropped.unsent == dropped.only_here
+    else:
+        assert dropped.damaged == {"origin": dropped.only_here}
+        assert not dropped.unsent
     kept = "a" if how == "not pushed" else "video"
     expected = noise(100, 8) if how == "not pushed" else FILES["video"]
     assert bytes(opened(folder).snapshot().read(kept)) == expected
