@@ -21,7 +21,7 @@
     "labels/*.csv" = "image_id"
     [signing]                             # keys and whom to trust: see `signing.settings`
 
-Tables and keys that this version does not know are left alone.
+Tables and keys that this version does not know are left alone; the command line tells of them.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING, Any
 from datasets_vc.addresses import PLAIN, Access, check_access
 from datasets_vc.decoding import load_toml
 from datasets_vc.digest import Digest, checksum_of, is_hex, parse_digest
-from datasets_vc.durable import replace_file
+from datasets_vc.durable import read_plain, replace_file
 from datasets_vc.errors import (
     AlreadyExistsError,
     IntegrityError,
@@ -45,6 +45,7 @@ from datasets_vc.errors import (
     UnreadableFileError,
 )
 from datasets_vc.locations import absolute_address
+from datasets_vc.ownership import check_plain
 from datasets_vc.paths import META_DIR
 
 if TYPE_CHECKING:
@@ -114,10 +115,12 @@ def find_workspace(start: Path) -> Path:
 
     Raises:
         NotARepositoryError: there is none.
+        UnsafeFolderError, UnreadableFileError: see `check_plain`.
     """
     start = start.absolute()
     for folder in (start, *start.parents):
         if (folder / META_DIR).is_dir():
+            check_plain(folder)
             return folder
     raise NotARepositoryError(
         f"Neither '{start}' nor any folder above it is a dataset repository.",
@@ -227,7 +230,7 @@ def check_remote_name(name: str) -> str:
     """Return `name` if a remote can have it: a first component of tracking refs, a key of TOML.
 
     Raises:
-        InvalidInputError: it is empty, or has other characters than letters, digits, '.', '_', '-'.
+        InvalidInputError: it has other characters than letters, digits, '.', '_', '-'.
     """
     if _NAME.fullmatch(name) and not name.endswith(".lock"):
         return name
@@ -254,7 +257,7 @@ def read_head(folder: Path) -> Head:
     """
     path = folder / META_DIR / HEAD_FILE
     said, check, found = (_read_text(path) or "").rpartition("check: ")
-    if check and found != _check_of(said):
+    if check and found != f"{checksum_of(said.encode()):016x}\n":
         raise IntegrityError(
             f"'{path}' is damaged: it does not match its checksum.",
             "If its other lines are right, remove the last one.",
@@ -277,18 +280,14 @@ def write_head(folder: Path, head: Head) -> None:
     branch = f"ref: {head.branch}\n" if head.branch else ""
     commit = f"{head.commit.hex()}\n" if head.commit else ""
     said = branch + commit
-    data = f"{said}check: {_check_of(said)}".encode()
+    data = f"{said}check: {checksum_of(said.encode()):016x}\n".encode()
     replace_file(folder / META_DIR / HEAD_FILE, data)
-
-
-def _check_of(said: str) -> str:
-    return f"{checksum_of(said.encode()):016x}\n"
 
 
 def _read_text(path: Path) -> str | None:
     """The text of a file, None if there is none."""
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return read_plain(path).decode("utf-8-sig")
     except FileNotFoundError:
         return None
     except UnicodeDecodeError as error:

@@ -14,12 +14,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 
-from datasets_vc.errors import UnsafeFolderError
+from datasets_vc.errors import UnreadableFileError, UnsafeFolderError
 from datasets_vc.gitindex import tracks
 from datasets_vc.paths import GIT_DIR, META_DIR
 from datasets_vc.permissions import owner_of
 
 EVERYWHERE = "*"
+
+_STORE = "store"
+_FOLDERS = frozenset({_STORE, "tmp", "runs"})
+_FILES = frozenset(
+    {"config.toml", "HEAD", "lock", "recorded-runs", "received-runs", ".gitignore", "cloning.json"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +95,53 @@ def refusal(workspace: Path) -> UnsafeFolderError:
         "written, fetched or sent by its settings.",
         f"If you trust them, list it: dsvc safe add {quote(str(workspace))}",
     )
+
+
+def check_plain(workspace: Path) -> None:
+    """Refuse a workspace in whose `.dsvc` something leads elsewhere, or never ends when read.
+
+    A checkout or an archive of a stranger can carry a `.dsvc`, which then is ours. What lies there
+    is read and written by name, so nothing there may be a link, a pipe or a device; but for the
+    store as a whole, which `store` in `config.toml` can put anywhere as well, and which looks after
+    what is in it.
+
+    Raises:
+        UnsafeFolderError: something is.
+        UnreadableFileError: the folder cannot be listed.
+    """
+    meta = workspace / META_DIR
+    try:
+        _check_entries(meta)
+    except OSError as error:
+        reason = error.strerror or error
+        raise UnreadableFileError(f"'{meta}' cannot be read: {reason}.") from error
+
+
+def _check_entries(folder: Path) -> None:
+    try:
+        entries = os.scandir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    with entries:
+        for entry in entries:
+            wrong = _what_is_wrong(entry)
+            if wrong and not (entry.name == _STORE and entry.is_dir()):
+                raise UnsafeFolderError(
+                    f"'{entry.path}' is {wrong}, and what dsvc keeps in '{META_DIR}' has to lie "
+                    "there itself.",
+                    "Unless you made it, who gave you this folder may have planted it. Look at "
+                    f"it, then take it away: rm -r {quote(entry.path)}",
+                )
+
+
+def _what_is_wrong(entry: os.DirEntry[str]) -> str:
+    if entry.is_symlink():
+        return "a link"
+    if entry.is_dir(follow_symlinks=False):
+        return "a folder in place of a file" if entry.name in _FILES else ""
+    if not entry.is_file(follow_symlinks=False):
+        return "a pipe, a socket or a device"
+    return "a file in place of a folder" if entry.name in _FOLDERS else ""
 
 
 def _names(listed: str, workspace: Path) -> bool:

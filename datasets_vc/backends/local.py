@@ -28,7 +28,12 @@ from datasets_vc.backends.folders import NO_SUCH_FILE, fresh, is_own, scan
 from datasets_vc.backends.oserrors import opened, our_errors, translated
 from datasets_vc.digest import Buffer
 from datasets_vc.durable import make_folders, sync_folder
-from datasets_vc.errors import ConflictError, IntegrityError, LockedError, NotFoundError
+from datasets_vc.errors import (
+    ConflictError,
+    IntegrityError,
+    LockedError,
+    NotFoundError,
+)
 from datasets_vc.memory import map_file
 from datasets_vc.permissions import LOCK_SUFFIX, give, lock_file, permissions_in
 

@@ -1,20 +1,18 @@
-"""Who asks: what this user alone knows, the variables around, and what is asked back."""
+"""Who asks for a run: the variables around, and what is asked back."""
 
 from __future__ import annotations
 
 import os
-import secrets
+import re
 import shlex
 import site
-import stat
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from datasets_vc import repository as facade
 from datasets_vc.cli.render import guarded, moment, shown
+from datasets_vc.cli.secret import own_secret
 from datasets_vc.cli.session import Session
 from datasets_vc.errors import DatasetError
 from datasets_vc.runs.origin import refuse
@@ -22,7 +20,13 @@ from datasets_vc.runs.origin import refuse
 if TYPE_CHECKING:
     from datasets_vc.repository import Caller, ForeignRun
 
-_SECRET_BYTES = 32
+_LONGEST = 80
+"""Letters of one argument or value that the question shows."""
+
+_MOST = 24
+"""Arguments, and variables, that the question shows."""
+
+_BLANKS = re.compile(r"\s{2,}")
 
 
 def caller(session: Session, *, yes: bool = False, passed: Sequence[str] = ()) -> Caller:
@@ -46,61 +50,6 @@ def caller(session: Session, *, yes: bool = False, passed: Sequence[str] = ()) -
     )
 
 
-def own_secret() -> bytes | None:
-    """What nobody but this user on this machine knows, made when it is first needed.
-
-    By it the runs that this user recorded are told from those that came from elsewhere. None where
-    it cannot be kept.
-    """
-    folder = _state_folder()
-    if folder is None:
-        return None
-    file = folder / "dsvc" / "secret"
-    try:
-        return _read(file) or _made(file)
-    except OSError:
-        return None
-
-
-def _state_folder() -> Path | None:
-    named = os.environ.get("XDG_STATE_HOME", "")
-    if Path(named).is_absolute():
-        return Path(named)
-    try:
-        return Path.home() / ".local" / "state"
-    except RuntimeError:  # in a container, a user may be a number only
-        return None
-
-
-def _read(file: Path) -> bytes | None:
-    try:
-        with file.open("rb") as opened:
-            found = os.fstat(opened.fileno())
-            data = opened.read(_SECRET_BYTES + 1)
-    except FileNotFoundError:
-        return None
-    if os.name != "nt" and (found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o077):
-        raise PermissionError("others know it, or can change it")
-    return data if len(data) == _SECRET_BYTES else None
-
-
-def _made(file: Path) -> bytes | None:
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    temporary = file.with_name(f"{file.name}-{secrets.token_hex(8)}")
-    try:
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "wb") as opened:
-            opened.write(secrets.token_bytes(_SECRET_BYTES))
-        if file.exists() and _read(file) is None:
-            file.unlink()  # cut short
-        # Whoever is first makes it, for all.
-        with suppress(FileExistsError):
-            os.link(temporary, file)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return _read(file)
-
-
 def _ask(session: Session, run: ForeignRun) -> None:
     """Ask whether a run that was not recorded here may be executed.
 
@@ -120,18 +69,39 @@ def _ask(session: Session, run: ForeignRun) -> None:
 
 
 def _question(run: ForeignRun) -> Iterator[str]:
-    yield f"Run {run.id} was not recorded here."
-    if run.remote is None:
-        yield "It came from a remote, or another user of this store recorded it, or you did before"
-        yield "that was noted."
-    else:
-        yield f"It came from the remote '{shown(run.remote[0])}', {shown(run.remote[1])}."
-    yield "To reproduce it is to execute its code on this machine, with all that you may do here."
+    """What is asked: of bounded length, and what decides last, where nothing pushes it away."""
+    yield f"Run {run.id}"
     yield f"  recorded {moment(run.started)}"
     yield f"  code     {run.code}"
     yield f"  dataset  {run.dataset}"
-    yield f"  command  {shown(shlex.join(run.command))}"
-    for name, value in sorted(run.variables.items()):
-        yield f"  sets     {shown(name)}={shown(value)}"
-    for name in run.left_out:
-        yield f"  not set  {shown(name)}, which the record asks for"
+    yield f"  command  {' '.join(_few([shlex.quote(_brief(each)) for each in run.command]))}"
+    sets = [f"{_brief(name)}={_brief(value)}" for name, value in sorted(run.variables.items())]
+    yield from (f"  sets     {each}" for each in _few(sets))
+    if run.left_out:
+        yield f"  not set  {', '.join(_few([_brief(name) for name in run.left_out]))}"
+    yield f"All that it says of itself, and more: dsvc runs show {run.id}"
+    yield "The lines above are its own words. These are dsvc's: it was not recorded here."
+    if run.remote is None:
+        yield "Nobody noted from where it came: from a remote, from another user of this store, or"
+        yield "from whoever gave you this folder; or you recorded it before that was noted."
+    else:
+        yield f"It came from the remote '{_brief(run.remote[0])}', {_brief(run.remote[1])}."
+    yield "To reproduce it is to execute its code on this machine, with all that you may do here."
+
+
+def _few(texts: Sequence[str]) -> list[str]:
+    more = len(texts) - _MOST
+    return [*texts[:_MOST], *([f"... and {more:,} more"] if more > 0 else [])]
+
+
+def _brief(text: str) -> str:
+    """A text of others, cut, with its blanks and line ends made visible."""
+    more = len(text) - _LONGEST
+    told = _BLANKS.sub(_told_blanks, text[:_LONGEST])
+    return shown(told) + (f"[... {more:,} more letters]" if more > 0 else "")
+
+
+def _told_blanks(found: re.Match[str]) -> str:
+    ends = sum(each in "\n\r\v\f\x85\u2028\u2029" for each in found[0])
+    what = f"{len(found[0])} blanks" + (f", {ends} of them line ends" if ends else "")
+    return f"[{what}]"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from datasets_vc.cli.render import count, short, size
 from datasets_vc.cli.session import Session
+from datasets_vc.cli.synced import runs_json
 
 if TYPE_CHECKING:
     from datasets_vc.repository import SyncPlan
@@ -16,13 +17,21 @@ if TYPE_CHECKING:
 Plan = Annotated[bool, typer.Option("--plan", help="Only say what would be moved; move nothing.")]
 
 
-def answer_plan(session: Session, plan: SyncPlan, way: str) -> None:
+def answer_plan(
+    session: Session,
+    plan: SyncPlan,
+    way: str,
+    runs: Callable[[SyncPlan], Iterable[str]] = lambda _: (),
+) -> None:
     """Print a plan.
 
     Args:
         way: "sent" or "received".
+        runs: what there is to say of runs that go along.
     """
-    session.answer(plan, lambda made: _json(made, way), lambda made: _lines(made, way))
+    session.answer(
+        plan, lambda made: _json(made, way), lambda made: [*_lines(made, way), *runs(made)]
+    )
 
 
 def _json(plan: SyncPlan, way: str) -> dict[str, Any]:
@@ -35,6 +44,7 @@ def _json(plan: SyncPlan, way: str) -> dict[str, Any]:
         "requests": plan.transfer.requests,
         "packs": plan.transfer.packs,
         "chunks": plan.transfer.chunks,
+        **(runs_json(plan) if way == "sent" else {}),
     }
 
 

@@ -13,6 +13,7 @@ from datasets_vc.cli.failure import DONE
 from datasets_vc.cli.plans import Plan, answer_plan
 from datasets_vc.cli.remotes import answer_pull
 from datasets_vc.cli.render import short, shown
+from datasets_vc.cli.secret import own_secret
 from datasets_vc.cli.session import Session, new_app, verb
 from datasets_vc.cli.signatures import signer_of
 from datasets_vc.cli.synced import (
@@ -20,6 +21,8 @@ from datasets_vc.cli.synced import (
     damaged_json,
     damaged_lines,
     refs_json,
+    runs_json,
+    runs_lines,
     sync_json,
     sync_lines,
 )
@@ -68,12 +71,20 @@ def push(
             "--retry", help="Where somebody else was first: pull, and push again, until it is done."
         ),
     ] = False,
+    every_run: Annotated[
+        bool,
+        typer.Option("--all-runs", help="Send runs of others too, with all that they name."),
+    ] = False,
     plan: Plan = False,
 ) -> int:
     """Send branches and tags with their versions to a remote.
 
     The tags on a branch go along. All move at once, or none does. A branch that somebody else has
     moved there is left alone, and the exit code is 12.
+
+    Finished runs go along: those that you recorded here with all that they name, those that came
+    from elsewhere only where the remote has, or gets by this push, the data and the code that they
+    name. How many is told; with --all-runs all go.
 
     The first push makes the remote's store. If that was there before and is not now, as where its
     disk is not mounted, nothing is done, and the exit code is 14: --new makes another one.
@@ -84,30 +95,42 @@ def push(
     if new and delete:
         raise typer.BadParameter("not with --delete.", param_hint="--new")
     choice = facade.RefChoice(names or (), every_branch, every_tag, delete, force)
-    if retry and (force or delete or new or plan):
-        given = "not with --force, --delete, --new or --plan."
+    if delete and every_run:
+        raise typer.BadParameter("not with --delete.", param_hint="--all-runs")
+    if retry and (force or delete or new or every_run or plan):
+        given = "not with --force, --delete, --new, --all-runs or --plan."
         raise typer.BadParameter(given, param_hint="--retry")
     if plan:
-        planning = facade.Planning(session.folder, session.trusted)
-        answer_plan(session, planning.push(remote, choice, new=new), "sent")
+        planning = facade.Planning(session.folder, session.trusted, own_secret)
+        planned = planning.push(remote, choice, new=new, every_run=every_run)
+        answer_plan(session, planned, "sent", lambda made: runs_lines(made, remote, "would be "))
         return DONE
     if retry:
         result = _until_done(session, remote, choice)
         if result.merge:
             return answer_pull(session, result)
     else:
-        result = session.repository.push(remote, choice=choice, new=new, progress=session.progress)
+        result = session.repository.push(
+            remote, choice=choice, new=new, every_run=every_run, progress=session.progress
+        )
     changed = any(update.outcome != "unchanged" for update in result.refs)
     session.done(
         result,
         lambda sent: {
             **sync_json(sent, "sent"),
             "refs": refs_json(sent.refs),
+            **runs_json(sent),
             "damaged_runs": damaged_json(sent.damaged),
         },
         lambda sent: [
-            *sync_lines(sent, "sent", f" at {remote}", nothing="" if changed else "Nothing new."),
+            *sync_lines(
+                sent,
+                "sent",
+                f" at {remote}",
+                nothing="" if changed or sent.runs else "Nothing new.",
+            ),
             *_refs_lines(sent, remote),
+            *runs_lines(sent, remote),
             *damaged_lines(sent.damaged),
         ],
     )

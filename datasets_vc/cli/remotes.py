@@ -13,13 +13,13 @@ from datasets_vc import repository as facade
 from datasets_vc.addresses import Access
 from datasets_vc.cli import known_remotes
 from datasets_vc.cli.access import AnonymousOption, EndpointOption, ProfileOption, RegionOption
-from datasets_vc.cli.asking import own_secret
 from datasets_vc.cli.author import author_of
 from datasets_vc.cli.conflicts import conflict_lines, conflicts_json
 from datasets_vc.cli.failure import CONFLICT
 from datasets_vc.cli.git import git_lines
 from datasets_vc.cli.plans import Plan, answer_plan
 from datasets_vc.cli.render import shown
+from datasets_vc.cli.secret import own_secret
 from datasets_vc.cli.session import Session, new_app, verb
 from datasets_vc.cli.signatures import Key, Sign, Verify, signer_of
 from datasets_vc.cli.synced import Only, Paths, part_of, received_json, received_lines

@@ -65,8 +65,9 @@ def reproduce(
     This executes the code of the record. Of a run that you did not record in this workspace it says
     where it came from, and asks; without a terminal it refuses unless --yes is given. The process
     gets an empty home folder and of the environment no more than the recorded variables, PATH,
-    TMPDIR and what a process needs: no tokens and keys, unless --pass-env names them. That is no
-    sandbox: the code can still read and write what you can.
+    TMPDIR and what a process needs: no tokens and keys lie around there, unless --pass-env names
+    them. That is no protection against code that looks for them: it can read and write what you
+    can, your files as well as the variables of your other processes.
     """
     overrides = Overrides(
         data=data,

@@ -21,14 +21,17 @@ from datasets_vc.cli.commands import AFTER_DASHES, Command, Group
 from datasets_vc.cli.failure import AnswerLostError, WorkInterruptedError
 from datasets_vc.cli.options import Options, keep_options, keep_options_or_list, options_of
 from datasets_vc.cli.progress import TerminalProgress
-from datasets_vc.cli.render import guarded, painted
+from datasets_vc.cli.render import guarded, painted, shown
+from datasets_vc.cli.secret import own_secret
 from datasets_vc.cli.streams import answer_lost, is_work_done, work_is_done
 from datasets_vc.cli.superuser import warning_to_root
+from datasets_vc.cli.unknown_keys import unknown_keys
 from datasets_vc.cli.user_settings import listed_folders
-from datasets_vc.errors import InvalidInputError, NotFoundError, hint_about
+from datasets_vc.config import CONFIG_FILE
+from datasets_vc.errors import DatasetError, InvalidInputError, NotFoundError, hint_about
 from datasets_vc.locations import absolute_address
 from datasets_vc.ownership import Trusted
-from datasets_vc.paths import check_path_length
+from datasets_vc.paths import META_DIR, check_path_length
 from datasets_vc.progress import SILENT, Progress
 
 Result = TypeVar("Result")
@@ -52,7 +55,21 @@ class Session:
     @cached_property
     def repository(self) -> facade.Repository:
         """The repository that the folder lies in."""
-        return facade.Repository.open(self.folder, _home(), trusted=self.trusted)
+        found = facade.Repository.open(
+            self.folder, _home(), trusted=self.trusted, secret=own_secret
+        )
+        if not self.options.quiet:
+            self._tell_unknown_keys(found.folder)
+        return found
+
+    def _tell_unknown_keys(self, folder: Path) -> None:
+        """Say once what nothing reads: who wrote it believes that it counts."""
+        with suppress(DatasetError):  # whoever needs the settings says what is wrong with them
+            for key, near in unknown_keys(folder).items():
+                meant = f"; did you mean '{shown(near)}'?" if near else "."
+                where = f"{META_DIR}/{CONFIG_FILE}"
+                told = f"warning: nothing reads the key '{shown(key)}' of {where}{meant}"
+                sys.stderr.write(guarded(told) + "\n")
 
     @cached_property
     def trusted(self) -> Trusted:
@@ -138,7 +155,7 @@ class Session:
     def pin(self, file: str | None = None) -> facade.Pin:
         """A lock file as typed, or the one that counts here, and the workspace that follows it."""
         located = self.located(file) if file else None
-        return facade.Pin.find(self.folder, located, trusted=self.trusted)
+        return facade.Pin.find(self.folder, located, trusted=self.trusted, secret=own_secret)
 
     def pin_to_follow(self, file: str | None = None) -> facade.Pin:
         """The same, but the usual name alone means the one that counts here if none lies here."""

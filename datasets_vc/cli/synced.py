@@ -12,7 +12,7 @@ from datasets_vc.cli.render import count, short, shown, size
 from datasets_vc.cli.session import Session
 
 if TYPE_CHECKING:
-    from datasets_vc.repository import CloneResult, RefUpdate, SyncResult, Transfer
+    from datasets_vc.repository import CloneResult, RefUpdate, SyncPlan, SyncResult, Transfer
 
 Remote = Annotated[str, typer.Argument(metavar="REMOTE", help="A name that 'remote add' gave.")]
 Only = Annotated[
@@ -55,6 +55,27 @@ def received_json(result: SyncResult | CloneResult) -> dict[str, Any]:
 def damaged_json(damaged: Mapping[str, str]) -> list[dict[str, str]]:
     """Runs that were left out, and why."""
     return [{"run": run, "problem": problem} for run, problem in damaged.items()]
+
+
+def runs_json(result: SyncResult | SyncPlan) -> dict[str, Any]:
+    """The runs that go along with a push, and those that do not."""
+    return {
+        "runs": result.runs,
+        "foreign_runs": result.foreign_runs,
+        "kept_runs": list(result.kept_runs),
+    }
+
+
+def runs_lines(result: SyncResult | SyncPlan, remote: str, would: str = "") -> Iterator[str]:
+    if result.runs:
+        foreign = f", {result.foreign_runs:,} of them not recorded here"
+        yield f"{count(result.runs, 'run')} {would}sent{foreign if result.foreign_runs else ''}."
+    if result.kept_runs:
+        kept = count(len(result.kept_runs), "run")
+        yield (
+            f"Left here: {kept} not recorded here, naming data or code that {shown(remote)} lacks "
+            "(--all-runs sends both)."
+        )
 
 
 def _refs_of(result: SyncResult | CloneResult) -> Sequence[RefUpdate]:

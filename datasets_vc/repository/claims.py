@@ -33,7 +33,7 @@ from datasets_vc.errors import (
 )
 from datasets_vc.format.root import DEFAULT_BRANCH
 from datasets_vc.history.manifest import Manifest
-from datasets_vc.ownership import OURS, came_with_code
+from datasets_vc.ownership import OURS, came_with_code, check_plain
 from datasets_vc.paths import META_DIR
 from datasets_vc.permissions import Sharing
 from datasets_vc.repository.context import Context
@@ -75,7 +75,7 @@ class Claim:
     goes_on: bool
     existed: bool
 
-    def lay_out(self) -> Context:
+    def lay_out(self, secret: bytes | None) -> Context:
         """Make store, settings and HEAD, as far as they are not there."""
         lay_out(self.folder)
         make_store(store_location(self.folder), None)
@@ -89,7 +89,7 @@ class Claim:
             trust_only(self.folder, Path(wanted.allowed_signers))
         if not (self.folder / META_DIR / HEAD_FILE).exists():
             Workspace(self.folder).set_head(Head(DEFAULT_BRANCH, None))
-        return Context(self.folder)
+        return Context(self.folder, secret=lambda: secret)
 
     @contextmanager
     def whole_or_not_at_all(self) -> Iterator[None]:
@@ -226,8 +226,15 @@ def _can_pull(folder: Path) -> bool:
 
 
 def check_folder(folder: Path) -> None:
+    """Check that something may be made in a folder, which need not be there.
+
+    Raises:
+        InvalidInputError: it is none.
+        UnsafeFolderError: it has a `.dsvc` in which something leads elsewhere.
+    """
     if folder.exists() and not folder.is_dir():
         raise InvalidInputError(f"'{folder}' is not a folder.", "Give another place.")
+    check_plain(folder)
 
 
 def check_settings(folder: Path, own: Config) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
@@ -40,6 +40,14 @@ else:
     tables = Deferred("datasets_vc.tables")
 
 
+Secret = Callable[[], bytes | None]
+
+
+def nobodys() -> bytes | None:
+    """The secret of nobody: no run counts as recorded here."""
+    return None
+
+
 def workspace_at(start: Path) -> Path:
     """The workspace that `start` lies in; raises what `find_workspace` and `check_begun` do."""
     folder = find_workspace(start)
@@ -53,11 +61,19 @@ class Context:
     Args:
         home: what `~/` means in its settings, if they may say that.
         trusted: whose settings are followed; the workspace of others can only be looked at.
+        secret: gives what this user alone knows, when it is needed; see `runs.origin`.
     """
 
-    def __init__(self, folder: Path, home: Path | None = None, trusted: Trusted = OURS) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        home: Path | None = None,
+        trusted: Trusted = OURS,
+        secret: Secret = nobodys,
+    ) -> None:
         self.folder = folder
         self.home = home
+        self._secret = secret
         self.is_safe = trusted.has(folder)
         self.workspace = Workspace(folder, None if self.is_safe else refusal(folder))
 
@@ -86,6 +102,11 @@ class Context:
                 f"Check that its disk is mounted; 'store' in {META_DIR}/{CONFIG_FILE} says where "
                 f"it is, if not in {META_DIR}.",
             ) from error
+
+    @cached_property
+    def secret(self) -> bytes | None:
+        """What this user alone knows; None where nobody does."""
+        return self._secret()
 
     @cached_property
     def branches(self) -> Branches:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from datasets_vc.digest import Digest
 from datasets_vc.errors import DatasetError
-from datasets_vc.format.root import Refs
+from datasets_vc.format.root import Refs, Root
 from datasets_vc.history.commits import read_commit
+from datasets_vc.history.revisions import find_ref
 from datasets_vc.memory import give_back
 from datasets_vc.paths import META_DIR
 from datasets_vc.progress import SILENT, Progress
@@ -25,7 +27,7 @@ from datasets_vc.repository.needed import (
     needed_files,
 )
 from datasets_vc.repository.results import SyncResult, Transfer
-from datasets_vc.runs.origin import note_received
+from datasets_vc.runs.origin import RECORDED_FILE, RecordedRuns, note_received
 from datasets_vc.store.heal import heal
 from datasets_vc.sync.closure import lacks_nodes
 from datasets_vc.sync.fetch import fetch_files, update_tracking
@@ -73,7 +75,7 @@ def fetch(
         fetched = fetch_all(context, connection, remote, branches, progress, depth=depth, need=need)
         transfer = fetched.transfer
         for revision in revisions:
-            version = context.resolve(revision).dataset
+            version = context.resolve(revision_there(revision, connection.root)).dataset
             transfer += ensure(context, version, progress, need if part else EVERYTHING)
     commit = connection.root.branches.get(branch or "")
     updated = context.store.root() != before
@@ -90,13 +92,31 @@ def fetch(
     )
 
 
+def revision_there(revision: str, root: Root) -> str:
+    """What a revision means at a remote, as git's fetch takes it, in words that mean it here.
+
+    Args:
+        root: the remote's; what none of its branches and tags is called by means what it does here.
+    """
+    base = re.split("[~^]", revision)[0]
+    named = find_ref(replace(root, tracking={}), root.default_branch if base == "HEAD" else base)
+    return revision if named is None else named.hex() + revision.removeprefix(base)
+
+
 def push(
-    context: Context, remote: str, choice: RefChoice, progress: Progress, *, new: bool
+    context: Context,
+    remote: str,
+    choice: RefChoice,
+    progress: Progress,
+    *,
+    new: bool,
+    every_run: bool = False,
 ) -> SyncResult:
     refs = chosen_refs(context, choice, remote)
     connection = context.remotes.connect(remote, create=not choice.delete, new=new)
     local, there = context.store, connection.store
-    runs = Outgoing() if choice.delete else outgoing(local, there)
+    own = own_runs(context)
+    runs = Outgoing() if choice.delete else outgoing(local, there, refs, own, every=every_run)
     pushed = push_refs(local, there, refs, extra=runs.extra, progress=progress)
     send_runs(local, there, runs.ids)
     update_tracking(local, remote, pushed.root, tags=False)
@@ -112,9 +132,18 @@ def push(
         transfer=Transfer(counted.bytes_sent, counted.requests, moved.packs, moved.chunks),
         updated=pushed.root != connection.root or bool(runs.ids),
         runs=len(runs.ids),
+        foreign_runs=len(runs.foreign),
+        kept_runs=runs.kept,
         refs=pushed.updates,
         damaged=runs.damaged,
     )
+
+
+def own_runs(context: Context) -> frozenset[str]:
+    """The runs that who asks has recorded in a workspace."""
+    meta = context.folder / META_DIR
+    noted = (meta / RECORDED_FILE).exists()
+    return RecordedRuns(meta, context.secret if noted else None).known()
 
 
 def fetch_all(
@@ -147,7 +176,8 @@ def fetch_all(
     check(root.branches)
     received = receive_runs(local, remote)
     moved += received.moved
-    note_received(context.folder / META_DIR, name, connection.config.url, received.runs)
+    meta, url = context.folder / META_DIR, connection.config.url
+    note_received(meta, context.secret if received.runs else None, name, url, received.runs)
     for branch in branches:
         if branch in root.branches:
             dataset = read_commit(local, root.branches[branch]).dataset

@@ -145,7 +145,7 @@ def clone(
     check_new_workspace(folder)
     with claimed(folder, wanted, secret) as claim:
         with claim.whole_or_not_at_all():
-            context = claim.lay_out()
+            context = claim.lay_out(secret)
             check()
             branch = context.remotes.connect(DEFAULT_REMOTE).root.default_branch
             fetched = _bring_locked(context, file, lock, progress)

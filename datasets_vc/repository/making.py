@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,14 +18,13 @@ from datasets_vc.errors import (
     AlreadyExistsError,
     LockedError,
 )
-from datasets_vc.format.root import Root
 from datasets_vc.locations import absolute_address
 from datasets_vc.paths import META_DIR
 from datasets_vc.permissions import Sharing
 from datasets_vc.progress import Progress
 from datasets_vc.repository.claims import check_folder, check_settings, claimed, make_store
 from datasets_vc.repository.context import Context
-from datasets_vc.repository.exchange import ensure, fetch_all
+from datasets_vc.repository.exchange import ensure, fetch_all, revision_there
 from datasets_vc.repository.files import write_files
 from datasets_vc.repository.needed import Need
 from datasets_vc.repository.results import CloneResult, Transfer
@@ -97,7 +95,7 @@ def clone(
     )
     with claimed(folder, wanted, secret) as claim:
         with claim.whole_or_not_at_all():
-            context = claim.lay_out()
+            context = claim.lay_out(secret)
             connection = context.remotes.connect(DEFAULT_REMOTE)
             root = connection.root
             name = revision or root.default_branch
@@ -107,7 +105,7 @@ def clone(
                 commit = root.branches.get(branch)
             else:
                 fetched = fetch_all(context, connection, DEFAULT_REMOTE, [], progress, depth=depth)
-                commit = context.commit_of(as_tracked(name, root))
+                commit = context.commit_of(revision_there(name, root))
             if allowed_signers and commit:
                 _admit(context, connection, name, branch, commit, depth)
         hide_from_git(folder)
@@ -144,16 +142,8 @@ def _admit(
 ) -> None:
     """Make sure that what a clone is to stand at is signed, before any of its data comes."""
     fetch_history(context.store, connection.store, [commit], depth)
-    tag = None if branch else context.resolve(as_tracked(name, connection.root)).tag
+    tag = None if branch else context.resolve(revision_there(name, connection.root)).tag
     admission(context, None, "")(name, commit, tag)
-
-
-def as_tracked(revision: str, root: Root) -> str:
-    """What `revision` means at the remote, as a new workspace that tracks it says it."""
-    base = re.split("[~^]", revision)[0]
-    steps = revision.removeprefix(base)
-    base = root.default_branch if base == "HEAD" else base
-    return f"{DEFAULT_REMOTE}/{base}{steps}" if base in root.branches else revision
 
 
 def _check_no_workspace(folder: Path, store_url: str | None) -> None:

@@ -25,11 +25,11 @@ from datasets_vc.history.commits import walk
 from datasets_vc.history.confined import address_of, is_place_beside, is_store_beside
 from datasets_vc.history.pinned import pinned_workspace, read_lock
 from datasets_vc.locations import Url, parse_address, relative_address
-from datasets_vc.ownership import OURS, Trusted
+from datasets_vc.ownership import OURS, Trusted, check_plain
 from datasets_vc.paths import META_DIR
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.repository import following
-from datasets_vc.repository.context import Context
+from datasets_vc.repository.context import Context, Secret, nobodys
 from datasets_vc.repository.following import PinStatus
 from datasets_vc.repository.results import CloneResult, SyncResult
 from datasets_vc.sync.remotes import DEFAULT_REMOTE
@@ -57,7 +57,14 @@ class Pin:
         self.file = file
 
     @classmethod
-    def find(cls, folder: Path, file: Path | None = None, *, trusted: Trusted = OURS) -> Pin:
+    def find(
+        cls,
+        folder: Path,
+        file: Path | None = None,
+        *,
+        trusted: Trusted = OURS,
+        secret: Secret = nobodys,
+    ) -> Pin:
         """The lock file that counts in a folder, and the workspace that follows it.
 
         That is the workspace that the folder lies in, else the one that the lock file names.
@@ -67,6 +74,7 @@ class Pin:
                 git work tree, that is no file of the dataset; if there is none, the place for one:
                 beside the workspace, or in it if it is the top of a git work tree.
             trusted: whose settings are followed; see `Repository.open`.
+            secret: see `Repository.open`.
 
         Raises:
             NotARepositoryError: neither leads to a workspace.
@@ -77,7 +85,7 @@ class Pin:
         found = list(_places(folder)) if file is None else [file]
         there = [place for place in found if place.is_file()]
         try:
-            context = Context(find_workspace(folder), trusted=trusted)
+            context = Context(find_workspace(folder), trusted=trusted, secret=secret)
         except NotARepositoryError as error:
             if not there:
                 raise
@@ -85,8 +93,9 @@ class Pin:
             if named is None:
                 hint = f"Get what it pins: dsvc clone --from {quote(str(there[0]))}"
                 raise NotARepositoryError(error.message, hint) from error
+            check_plain(named)
             check_begun(named)
-            return cls(Context(named, trusted=trusted), there[0])
+            return cls(Context(named, trusted=trusted, secret=secret), there[0])
         check_begun(context.folder)
         if file is None:
             # One that came with the dataset says nothing of the workspace that it lies in.

@@ -19,9 +19,10 @@ from datasets_vc.ownership import OURS, Trusted
 from datasets_vc.paths import META_DIR
 from datasets_vc.repository.choice import CURRENT, RefChoice, chosen_refs
 from datasets_vc.repository.claims import check_new
-from datasets_vc.repository.context import Context, workspace_at
+from datasets_vc.repository.context import Context, Secret, nobodys, workspace_at
 from datasets_vc.repository.deepening import bring_history
-from datasets_vc.repository.making import as_tracked, make_workspace
+from datasets_vc.repository.exchange import own_runs, revision_there
+from datasets_vc.repository.making import make_workspace
 from datasets_vc.repository.needed import EVERYTHING, Need, plan_needed
 from datasets_vc.repository.results import SyncPlan, Transfer
 from datasets_vc.store import Store
@@ -45,20 +46,29 @@ class Planning:
     temporary folder and counted as part of the plan: the command itself will read it again.
     """
 
-    def __init__(self, folder: Path, trusted: Trusted = OURS) -> None:
+    def __init__(self, folder: Path, trusted: Trusted = OURS, secret: Secret = nobodys) -> None:
         self._folder = workspace_at(folder)
+        self._secret = secret
         trusted.check(self._folder)
 
     def push(
-        self, remote: str = DEFAULT_REMOTE, choice: RefChoice = CURRENT, *, new: bool = False
+        self,
+        remote: str = DEFAULT_REMOTE,
+        choice: RefChoice = CURRENT,
+        *,
+        new: bool = False,
+        every_run: bool = False,
     ) -> SyncPlan:
         """What `Repository.push` would send; raises what that does before it sends anything."""
-        with _trial(self._folder) as context:
+        with _trial(self._folder, self._secret) as context:
             refs = chosen_refs(context, choice, remote)
             connection = _connect_or_none(context, remote, new=new)
             local, there = context.store, connection.store if connection else _nothing(context)
             root = connection.root if connection else there.root()
-            runs = Outgoing() if choice.delete else outgoing(local, there)
+            own = own_runs(context)
+            runs = (
+                Outgoing() if choice.delete else outgoing(local, there, refs, own, every=every_run)
+            )
             refs, _, wanted = to_push(local, there, root, refs, runs.extra)
             plan = plan_sending(local, wanted)
             transfer = Transfer(requests=connection.backend.requests if connection else 0)
@@ -68,7 +78,15 @@ class Planning:
             branch = context.head.branch
             name = branch if branch in refs.branches else refs.default
             tip = refs.branches.get(name or "")
-            return SyncPlan(name, tip, context.dataset_of(tip), transfer)
+            return SyncPlan(
+                name,
+                tip,
+                context.dataset_of(tip),
+                transfer,
+                runs=len(runs.ids),
+                foreign_runs=len(runs.foreign),
+                kept_runs=runs.kept,
+            )
 
     def fetch(
         self,
@@ -87,7 +105,8 @@ class Planning:
             datasets = []
             if commit and not (part and revisions):
                 datasets.append((context.dataset_of(commit), need))
-            named = (context.resolve(revision).dataset for revision in revisions)
+            there = (revision_there(revision, connection.root) for revision in revisions)
+            named = (context.resolve(revision).dataset for revision in there)
             datasets += [(dataset, need if part else EVERYTHING) for dataset in named]
             transfer = _received(context, connection, moved, datasets)
             return SyncPlan(branch, commit, context.dataset_of(commit), transfer)
@@ -117,7 +136,7 @@ class Planning:
             name = revision or root.default_branch
             branch = name if revision is None or name in root.branches else None
             commit = root.branches.get(name) or (
-                None if branch else context.commit_of(as_tracked(name, root))
+                None if branch else context.commit_of(revision_there(name, root))
             )
             dataset = context.dataset_of(commit)
             needs = [(dataset, Need())] if dataset else []
@@ -154,10 +173,10 @@ def _received(
 
 
 @contextmanager
-def _trial(folder: Path) -> Iterator[Context]:
+def _trial(folder: Path, secret: Secret = nobodys) -> Iterator[Context]:
     """A workspace in whose store nothing that is written stays."""
     with _temporary(folder / META_DIR) as place:
-        context = Context(folder)
+        context = Context(folder, secret=secret)
         upper = LocalBackend(place / "store", create=True, durable=False)
         context.store = Store.open(LayeredBackend(upper, context.store.backend))
         yield context

@@ -14,7 +14,7 @@ from datasets_vc.permissions import Sharing
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.repository import families
 from datasets_vc.repository.choice import CURRENT, RefChoice
-from datasets_vc.repository.context import Context, workspace_at
+from datasets_vc.repository.context import Context, Secret, nobodys, workspace_at
 from datasets_vc.repository.results import (
     CheckoutResult,
     CloneResult,
@@ -54,7 +54,14 @@ class Repository(Viewing):
         return cls(families.making.init(folder, store_url, shared))
 
     @classmethod
-    def open(cls, folder: Path, home: Path | None = None, *, trusted: Trusted = OURS) -> Repository:
+    def open(
+        cls,
+        folder: Path,
+        home: Path | None = None,
+        *,
+        trusted: Trusted = OURS,
+        secret: Secret = nobodys,
+    ) -> Repository:
         """The repository that a folder lies in.
 
         One of somebody else can be looked at: what would write, fetch or send by its settings
@@ -63,12 +70,15 @@ class Repository(Viewing):
         Args:
             home: what `~/` means in its settings; without it they must not say that.
             trusted: whose settings are followed; see `ownership`.
+            secret: gives what this user alone knows. By it runs that were recorded here are told
+                from those of others, which `push` takes along only where nothing comes with them.
 
         Raises:
+            UnsafeFolderError: something in its `.dsvc` is a link, a pipe or a device.
             NotARepositoryError: neither it nor a folder above it is a workspace, or making that was
                 cut short; says how to go on.
         """
-        return cls(Context(workspace_at(folder), home, trusted))
+        return cls(Context(workspace_at(folder), home, trusted, secret))
 
     @classmethod
     def clone(
@@ -284,6 +294,7 @@ class Repository(Viewing):
         *,
         choice: RefChoice = CURRENT,
         new: bool = False,
+        every_run: bool = False,
         progress: Progress = SILENT,
     ) -> SyncResult:
         """Bring branches, the tags on them, and finished runs to a remote.
@@ -293,6 +304,10 @@ class Repository(Viewing):
             choice: or any of them; all move at once, or none.
             new: make a store there even though the remote was one before and is not there now, and
                 push to another one than was there before.
+            every_run: treat the runs of others as those that were recorded here.
+
+        A run that was not recorded here by who asks goes along only if the remote has, or gets with
+        these refs, all that it names: foreign records must not choose what is sent.
 
         Raises:
             ConflictError: a branch has commits there that ours does not build on.
@@ -300,7 +315,9 @@ class Repository(Viewing):
             InvalidInputError: it is the store here.
         """
         choice = RefChoice([branch]) if branch else choice
-        return families.exchange.push(self._context, remote, choice, progress, new=new)
+        return families.exchange.push(
+            self._context, remote, choice, progress, new=new, every_run=every_run
+        )
 
     def push_until_done(
         self,

@@ -194,7 +194,9 @@ class SyncResult:
     `merge` says what came of merging, if both sides had commits: with open conflicts the branch is
     where it was. `runs` is how many came or went; `refs` are those that a push was about, and what
     came of each at the remote; of a fetch, the branches there that are not where they were.
-    `damaged` says of runs what is wrong with them; they were left where they are.
+    `damaged` says of runs what is wrong with them; they were left where they are. Of the runs that
+    a push sent, `foreign_runs` were not recorded here by who asks; `kept_runs` are others of these,
+    which stay here since they name what the remote does not have.
     """
 
     branch: str | None
@@ -206,16 +208,24 @@ class SyncResult:
     merge: MergeResult | None = None
     refs: Sequence[RefUpdate] = ()
     damaged: Mapping[str, str] = field(default_factory=dict)
+    foreign_runs: int = 0
+    kept_runs: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class SyncPlan:
-    """What a command would move, and where the branch would be then."""
+    """What a command would move, and where the branch would be then.
+
+    The runs are as in `SyncResult`; of what would be received they are not told.
+    """
 
     branch: str | None
     commit: Digest | None
     dataset: Digest | None
     transfer: Transfer
+    runs: int = 0
+    foreign_runs: int = 0
+    kept_runs: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,9 @@
 """The variables that a reproduced run gets: those of its record, what a process needs, no secret.
 
-This is no sandbox. It keeps what lies around in variables, tokens and keys above all, from code
-that has no use for them, and keeps a record from choosing what a process is started with.
+This is no sandbox, and no protection against code that looks for tokens and keys: on Linux any
+process of a user can read the variables that the others were started with, those of dsvc and of
+the shell above it. It keeps them from code that has no use for them and would pass them on or write
+them down, and keeps a record from choosing what a process is started with.
 """
 
 from __future__ import annotations

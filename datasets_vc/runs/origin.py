@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from datasets_vc.errors import InvalidInputError
+from datasets_vc.durable import open_plain
+from datasets_vc.errors import DatasetError, InvalidInputError, UnreadableFileError, hint_about
 
 RECORDED_FILE = "recorded-runs"
 RECEIVED_FILE = "received-runs"
@@ -95,48 +96,84 @@ class RecordedRuns:
         if self._secret is not None:
             _append(self._file, [f"{run} {self._mark(run)}"])
 
+    def known(self) -> frozenset[str]:
+        """The ids of all runs that are noted so."""
+        if self._secret is None:
+            return frozenset()
+        words = (line.split(" ") for line in _lines(self._file))
+        pairs = (pair for pair in words if len(pair) == 2)
+        return frozenset(run for run, mark in pairs if _fits(mark, self._mark(run)))
+
     def __contains__(self, run: str) -> bool:
         if self._secret is None:
             return False
         marks = (line.partition(" ")[2] for line in _lines(self._file) if line.startswith(run))
-        return any(hmac.compare_digest(mark.encode(), self._mark(run).encode()) for mark in marks)
+        return any(_fits(mark, self._mark(run)) for mark in marks)
 
     def _mark(self, run: str) -> str:
         assert self._secret is not None
-        return hmac.digest(self._secret, f"recorded here: {run}".encode(), "sha256").hex()
+        return _mark(self._secret, f"recorded here: {run}")
 
 
-def note_received(meta: Path, remote: str, url: str, runs: Iterable[str]) -> None:
-    """Note which remote some runs came from."""
-    _append(meta / RECEIVED_FILE, [f"{run} {remote} {' '.join(url.splitlines())}" for run in runs])
+def note_received(
+    meta: Path, secret: bytes | None, remote: str, url: str, runs: Iterable[str]
+) -> None:
+    """Note which remote some runs came from, if there is a secret to mark it with."""
+    if secret is None:
+        return
+    url = " ".join(url.splitlines())
+    marked = ((run, _mark(secret, f"received: {run} {remote} {url}")) for run in runs)
+    _append(meta / RECEIVED_FILE, [f"{run} {mark} {remote} {url}" for run, mark in marked])
 
 
-def received_from(meta: Path, run: str) -> tuple[str, str] | None:
-    """The remote that a run came from, and its address, if that was noted."""
+def received_from(meta: Path, secret: bytes | None, run: str) -> tuple[str, str] | None:
+    """The remote that a run came from, and its address, if this user has noted that."""
+    if secret is None:
+        return None
     for line in _lines(meta / RECEIVED_FILE):
-        words = line.split(" ", 2)
-        if len(words) == 3 and words[0] == run:
-            return words[1], words[2]
+        words = line.split(" ", 3)
+        if len(words) == 4 and words[0] == run:
+            _, mark, remote, url = words
+            if _fits(mark, _mark(secret, f"received: {run} {remote} {url}")):
+                return remote, url
     return None
 
 
 def _whence(run: ForeignRun) -> str:
     if run.remote is None:
-        return "from a remote, from another user of this store, or from you before that was noted"
+        return (
+            "from where nobody noted: a remote, another user of this store, whoever gave you this "
+            "folder, or you before that was noted"
+        )
     name, url = run.remote
     return f"from the remote '{name}', {url}"
 
 
+def _mark(secret: bytes, said: str) -> str:
+    return hmac.digest(secret, said.encode(errors="surrogateescape"), "sha256").hex()
+
+
+def _fits(mark: str, right: str) -> bool:
+    return hmac.compare_digest(mark.encode(errors="replace"), right.encode())
+
+
 def _lines(file: Path) -> Iterator[str]:
     try:
-        with file.open(encoding="utf-8", errors="replace") as lines:
-            yield from (line.rstrip("\n") for line in lines)
+        with open_plain(file) as lines:
+            yield from (line.decode(errors="surrogateescape").rstrip("\n") for line in lines)
     except FileNotFoundError:
         return
+    except OSError as error:
+        raise UnreadableFileError(f"'{file}' cannot be read: {error.strerror or error}.") from error
 
 
 def _append(file: Path, lines: Sequence[str]) -> None:
     if lines:
-        with file.open("a", encoding="utf-8", errors="surrogateescape") as notes:
-            # In one write: who appends at the same time must not come between.
-            notes.write("".join(f"{line}\n" for line in lines))
+        data = "".join(f"{line}\n" for line in lines).encode(errors="surrogateescape")
+        try:
+            with open_plain(file, "ab") as notes:
+                # In one write: who appends at the same time must not come between.
+                notes.write(data)
+        except OSError as error:
+            message = f"'{file}' cannot be written: {error.strerror or error}."
+            raise DatasetError(message, hint_about(error, "Mend its permissions.")) from error

@@ -181,7 +181,7 @@ class Runs:
         recorded = RecordedRuns(self._meta, caller.secret)
         ours = original.id in recorded
         if not ours:
-            caller.allow(self._foreign(original, variables))
+            caller.allow(self._foreign(original, variables, caller.secret))
         other = self._resolve(overrides.data) if overrides.data else None
         dataset = other.dataset if other else dataset_of(original.input)
         code = hex_digest(original.input.get("code"), what)
@@ -233,11 +233,13 @@ class Runs:
                 "Push it from the machine that trained, or add the remote that has it.",
             ) from error
 
-    def _foreign(self, record: RunRecord, variables: Mapping[str, str]) -> ForeignRun:
+    def _foreign(
+        self, record: RunRecord, variables: Mapping[str, str], secret: bytes | None
+    ) -> ForeignRun:
         return ForeignRun(
             id=record.id,
             started=record.started,
-            remote=received_from(self._meta, record.id),
+            remote=received_from(self._meta, secret, record.id),
             code=str(record.input["code"]),
             dataset=record.dataset,
             command=("python", "-m", "models", *record.input["command"]),

@@ -186,9 +186,7 @@ def _missing_there(local: Store, remote: Store, refs: PushedRefs, extra: Extra) 
         return remote.index.contains(keys) | going.contains(keys)
 
     tags = list(refs.tags.values())
-    objects = tag_objects(local, tags)
-    tagged = [objects[tag].object if tag in objects else tag for tag in tags]
-    commits = _new_commits(local, remote, [*refs.branches.values(), *tagged])
+    commits = _new_commits(local, remote, _commits_of(local, refs))
     wanted = [as_keys(commits)]
     datasets = [read_commit(local, commit).dataset for commit in commits]
     for dataset in dict.fromkeys([*datasets, *extra.datasets]):
@@ -200,6 +198,23 @@ def _missing_there(local: Store, remote: Store, refs: PushedRefs, extra: Extra) 
     rest = unique([*extra.chunks, *tags])
     wanted.append(rest[~present(rest)])
     return joined(wanted)
+
+
+def new_datasets(local: Store, remote: Store, refs: PushedRefs) -> set[Digest]:
+    """The datasets of the commits that a push of some refs brings to a remote.
+
+    Raises:
+        CutHistoryError: see `push_refs`.
+    """
+    commits = _new_commits(local, remote, _commits_of(local, refs))
+    return {read_commit(local, commit).dataset for commit in commits}
+
+
+def _commits_of(local: Store, refs: PushedRefs) -> list[Digest]:
+    tags = list(refs.tags.values())
+    objects = tag_objects(local, tags)
+    tagged = [objects[tag].object if tag in objects else tag for tag in tags]
+    return [*refs.branches.values(), *tagged]
 
 
 def _new_commits(local: Store, remote: Store, tips: Iterable[Digest]) -> list[Digest]:

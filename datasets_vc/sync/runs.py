@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from datasets_vc.digest import Digest
@@ -16,24 +17,30 @@ from datasets_vc.format.run import (
     decode_run_input,
     decode_run_log,
 )
-from datasets_vc.history.holders import read_run_head, run_checkpoints, run_head_bytes
+from datasets_vc.history.cut import CutHistoryError
+from datasets_vc.history.holders import read_run_head, run_checkpoints, run_head_bytes, run_ids
 from datasets_vc.store import Store
 from datasets_vc.store.names import MAX_LOG, RUN_HEAD, RUN_LOG, RUNS, run_of, run_part
 from datasets_vc.sync.closure import dataset_chunks, file_chunks
-from datasets_vc.sync.push import Extra
+from datasets_vc.sync.push import Extra, new_datasets
 from datasets_vc.sync.transfer import Moved, receive
+from datasets_vc.sync.updates import PushedRefs
 
 
 @dataclass(frozen=True)
 class Outgoing:
     """Finished runs that a remote does not have yet, and what has to be there before them.
 
-    `damaged` says what is wrong with those that stay here.
+    `foreign` are those among them that who pushes has not recorded; `kept` are others of these,
+    which stay here since they name what the remote does not have. `damaged` says what is wrong
+    with those that stay here for that.
     """
 
-    ids: list[str] = field(default_factory=list)
+    ids: Sequence[str] = ()
     extra: Extra = field(default_factory=Extra)
     damaged: Mapping[str, str] = field(default_factory=dict)
+    foreign: Sequence[str] = ()
+    kept: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +58,38 @@ def finished_runs(store: Store) -> set[str]:
     return {run for run in runs if run}
 
 
-def outgoing(local: Store, remote: Store) -> Outgoing:
-    """What a push has to take along so that the remote gets our runs.
+def outgoing(
+    local: Store,
+    remote: Store,
+    refs: PushedRefs,
+    own: Container[str] = (),
+    *,
+    every: bool = False,
+) -> Outgoing:
+    """What a push has to take along so that the remote gets runs that are here.
 
-    A run that came from another remote, and whose data or checkpoints did not, stays here; so does
-    a damaged one, for which no other has to wait.
+    A run of our own goes with all that it names. One that was not recorded here, or that nobody
+    knows to be, goes only if nothing but its record has to: who wrote it may have named what was
+    never to be sent. A run of which not all is here stays here; so does a damaged one, for which no
+    other has to wait.
+
+    Args:
+        refs: what else is pushed.
+        own: the runs that who pushes has recorded here.
+        every: send those of others as our own.
     """
-    ours = finished_runs(local)
+    here = finished_runs(local)
+    new = sorted(here - finished_runs(remote)) if here else []
     parts: dict[str, Extra] = {}
     damaged: dict[str, str] = {}
-    for run in sorted(ours - finished_runs(remote)) if ours else ():
+    kept: list[str] = []
+    rest = _Foreign(local, remote, refs, own)
+    for run in new:
         with _noted(damaged, run):
             part = _parts(local, remote, run)
+            if part and not every and run not in own:
+                part = rest.parts(run)
+                kept += [] if part else [run]
             if part:
                 parts[run] = part
     return Outgoing(
@@ -72,7 +99,47 @@ def outgoing(local: Store, remote: Store) -> Outgoing:
             datasets=[dataset for part in parts.values() for dataset in part.datasets],
             chunks=[chunk for part in parts.values() for chunk in part.chunks],
         ),
+        foreign=[run for run in parts if run not in own],
+        kept=kept,
     )
+
+
+class _Foreign:
+    """Which runs of others may go to a remote with what goes there anyway."""
+
+    def __init__(self, local: Store, remote: Store, refs: PushedRefs, own: Container[str]) -> None:
+        self._local = local
+        self._remote = remote
+        self._refs = refs
+        self._own = own
+
+    def parts(self, run: str) -> Extra | None:
+        """The input of a run, if the remote has, or will have, all that it names; else None."""
+        head = read_run_head(self._local, run)
+        members = _input(self._local, head.input, run)
+        datasets = [Digest(bytes.fromhex(members[name])) for name in ("dataset", "code")]
+        there = self._remote.index.contains
+        if not there(as_keys(run_checkpoints(self._local, run))).all():
+            return None
+        if any(each not in self._going for each in datasets if not there(as_keys([each])).all()):
+            return None
+        if there(as_keys([head.input])).all():
+            return Extra()
+        return None if head.input in self._own_inputs else Extra(chunks=[head.input])
+
+    @cached_property
+    def _going(self) -> set[Digest]:
+        """The datasets of the commits that are pushed."""
+        try:
+            return new_datasets(self._local, self._remote, self._refs)
+        except CutHistoryError:
+            return set()  # the push will say so
+
+    @cached_property
+    def _own_inputs(self) -> set[Digest]:
+        """The inputs of our own runs, of those that have not ended, too."""
+        own = (run for run in run_ids(self._local) if run in self._own)
+        return {read_run_head(self._local, run).input for run in own}
 
 
 def _parts(local: Store, remote: Store, run: str) -> Extra | None:

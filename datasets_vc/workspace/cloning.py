@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from datasets_vc.addresses import PLAIN, Access
-from datasets_vc.durable import replace_file
+from datasets_vc.durable import read_plain, replace_file
 from datasets_vc.errors import IntegrityError
 from datasets_vc.format.json import decode_object, encode_checked, encode_object
 from datasets_vc.paths import META_DIR
@@ -118,7 +118,7 @@ def _read(folder: Path) -> tuple[Cloning, str] | None:
     """The note in a folder and its mark."""
     path = folder / META_DIR / NOTE_FILE
     try:
-        data = path.read_bytes()
+        data = read_plain(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
     try:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from datasets_vc.digest import Digest
-from datasets_vc.durable import replace_file
+from datasets_vc.durable import read_plain, replace_file
 from datasets_vc.errors import IntegrityError
 from datasets_vc.format.entries import Entry
 from datasets_vc.format.json import decode_object, encode_checked, hex_digest, text
@@ -122,7 +122,7 @@ def read_state(folder: Path) -> MergeState | None:
     """
     path = folder / META_DIR / STATE_FILE
     try:
-        data = path.read_bytes()
+        data = read_plain(path)
     except FileNotFoundError:
         return None
     what = f"'{path}'"

@@ -24,6 +24,7 @@ import pyarrow as pa
 from xxhash import xxh3_64
 
 from datasets_vc.digest import DIGEST_SIZE
+from datasets_vc.durable import open_plain
 from datasets_vc.format.columns import Mask, align, whole_column
 from datasets_vc.memory import map_file, windows
 from datasets_vc.paths import META_DIR
@@ -157,7 +158,7 @@ def _gone(paths: pa.StringArray) -> StatCache:
 def _read(place: Path) -> tuple[bytes, bytes, StatCache]:
     """The checksum of a file, that of the base it came after, and its rows; empty: not sound."""
     try:
-        with place.open("rb") as file:
+        with open_plain(place) as file:
             saved = os.fstat(file.fileno()).st_mtime_ns
             data = map_file(file)
     except OSError:

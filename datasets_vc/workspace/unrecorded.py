@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-from datasets_vc.durable import replace_file
+from datasets_vc.durable import read_plain, replace_file
 from datasets_vc.paths import META_DIR
 from datasets_vc.workspace.listing import Unrecorded
 
@@ -32,7 +32,7 @@ def warnings_once(folder: Path, found: Unrecorded) -> tuple[str, ...]:
 
 def _told(place: Path) -> list[str]:
     try:
-        return place.read_text(encoding="utf-8", errors="replace").split()
+        return read_plain(place).decode(errors="replace").split()
     except OSError:
         return []
 

@@ -443,12 +443,29 @@ def test_sync(dsvc, repository, verb, way) -> None:
         "damaged_runs": [],
         **({"merged": False, "conflicts": []} if verb == "pull" else {}),
         "refs": [],
+        **({"runs": 0, "foreign_runs": 0, "kept_runs": []} if verb == "push" else {}),
     }
     place = "main at origin" if verb == "push" else "main"
     assert dsvc(verb).out.splitlines() == [
         f"{place} is at {COMMIT.hex()[:12]}, dataset {DATASET.hex()[:12]}.",
         f"3.0 KiB {way}: 7 chunks, 1 pack, 4 requests.",
     ]
+
+
+def test_a_push_says_how_many_runs_go_along(dsvc, repository) -> None:
+    sent = SyncResult(
+        "main", COMMIT, DATASET, TRANSFER, updated=True, runs=2, foreign_runs=1, kept_runs=["aa"]
+    )
+    repository.push = lambda *_, **__: sent
+    assert dsvc("push").out.splitlines()[2:] == [
+        "2 runs sent, 1 of them not recorded here.",
+        (
+            "Left here: 1 run not recorded here, naming data or code that origin lacks "
+            "(--all-runs sends both)."
+        ),
+    ]
+    told = dsvc("push", "--json").data
+    assert (told["runs"], told["foreign_runs"], told["kept_runs"]) == (2, 1, ["aa"])
 
 
 @pytest.mark.parametrize("verb", ["fetch", "pull"])

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from datasets_vc.backends import LocalBackend
-from datasets_vc.cli import asking
+from datasets_vc.cli import secret as user_secret
 from datasets_vc.cli.main import main
 from datasets_vc.digest import digest_of
 from datasets_vc.errors import DatasetError, IntegrityError, InvalidInputError
@@ -29,7 +29,13 @@ from datasets_vc.runs.arguments import (
     repeat_arguments,
 )
 from datasets_vc.runs.environment import RECORDED, process_environment, recorded_variables
-from datasets_vc.runs.origin import Caller, ForeignRun, RecordedRuns, received_from
+from datasets_vc.runs.origin import (
+    Caller,
+    ForeignRun,
+    RecordedRuns,
+    note_received,
+    received_from,
+)
 from models.record import VARIABLES
 from tests.fault.hostile import HostileStore, add_run
 
@@ -110,7 +116,8 @@ class World:
 
     def dsvc(self, *words: str, code: int | None = 0) -> str:
         self.capfd.readouterr()
-        ended = main(["-C", str(self.work), *words])
+        place = self.work if self.work.is_dir() else self.work.parent
+        ended = main(["-C", str(place), *words])
         out, err = self.capfd.readouterr()
         assert "internal error" not in err + out, err
         assert "Traceback" not in err
@@ -192,6 +199,34 @@ def test_what_a_run_says_gives_no_orders_to_the_terminal_that_is_asked(world: Wo
     assert "\x1b" not in told.replace("\x1b[K", "").replace("\r", "")
 
 
+def test_what_a_run_says_pushes_nothing_off_the_screen(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blanks = " " * 60
+    forged = f"x{blanks}\n\n  It was recorded by you. Execute it? [y/N] y"
+    variables = {"OMP_NUM_THREADS": "1\n" * 2000, **{f"X{number}": "y" for number in range(500)}}
+    world.run(
+        {"environment": {"variables": variables}},
+        command=[*COMMAND, "a\n\nb", "y" * 5000, forged, *["x"] * 500],
+    )
+    (run,) = world.publish()
+    world.clone()
+    terminal = io.StringIO("n\n")
+    monkeypatch.setattr(terminal, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(sys, "stdin", terminal)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    told = world.dsvc("reproduce", run, code=1)
+    assert len(told) < 6000
+    assert len(told.splitlines()) < 40
+    assert "  " * 10 not in told
+    assert "[2 blanks, 2 of them line ends]" in told
+    assert "more letters]" in told
+    decisive = told[told.index("These are dsvc's: it was not recorded here.") :].splitlines()
+    assert decisive[1] == f"It came from the remote 'origin', {world.url}."
+    assert decisive[2].startswith("To reproduce it is to execute its code")
+    assert decisive[3].startswith("Execute it? [y/N]")
+
+
 def test_of_a_run_from_a_shared_store_nobody_knows_the_remote(world: World) -> None:
     world.run()
     (run,) = world.publish()
@@ -203,8 +238,8 @@ def test_a_run_that_was_recorded_here_is_not_asked_about(world: World) -> None:
     world.run()
     (run,) = world.publish()
     world.clone()
-    secret = asking.own_secret()
-    assert secret == asking.own_secret()
+    secret = user_secret.own_secret()
+    assert secret == user_secret.own_secret()
     assert secret
     RecordedRuns(world.work / ".dsvc", secret).add(run)
     told = world.dsvc("reproduce", run)
@@ -235,7 +270,19 @@ def test_marks_of_others_do_not_count(tmp_path: Path) -> None:
     )
     assert run not in ours
     assert run not in RecordedRuns(tmp_path, None)
-    assert received_from(tmp_path, run) is None
+    assert received_from(tmp_path, b"ours", run) is None
+
+
+def test_where_a_run_came_from_is_believed_of_this_user_alone(tmp_path: Path) -> None:
+    run = digest_of(b"run").hex()
+    note_received(tmp_path, b"theirs", "company", "s3://company/data", [run])
+    with (tmp_path / "received-runs").open("a") as notes:
+        notes.write(f"{run} company s3://company/data\n{run} {'0' * 64} company s3://x\n")
+    note_received(tmp_path, None, "company", "s3://company/data", [run])
+    assert received_from(tmp_path, b"ours", run) is None
+    assert received_from(tmp_path, None, run) is None
+    note_received(tmp_path, b"ours", "origin", "/a b\n/c", [run])
+    assert received_from(tmp_path, b"ours", run) == ("origin", "/a b /c")
 
 
 @pytest.mark.parametrize("wrong", ["mode", "short", "no folder"])
@@ -246,16 +293,16 @@ def test_a_secret_that_others_may_know_is_none(
     file = tmp_path / "dsvc" / "secret"
     if wrong == "no folder":
         (tmp_path / "dsvc").write_text("")
-        assert asking.own_secret() is None
+        assert user_secret.own_secret() is None
         return
-    secret = asking.own_secret()
+    secret = user_secret.own_secret()
     assert file.stat().st_mode & 0o077 == 0
     if wrong == "mode":
         file.chmod(0o644)
-        assert asking.own_secret() is None
+        assert user_secret.own_secret() is None
     else:
         file.write_bytes(b"")
-        assert asking.own_secret() not in (None, b"", secret)
+        assert user_secret.own_secret() not in (None, b"", secret)
 
 
 # --- what its process gets
@@ -350,7 +397,9 @@ def test_malformed_runs_hide_no_other(world: World) -> None:
     world.dsvc("fsck", code=13)
     world.dsvc("gc", "--dry-run", code=None)
     world.dsvc("remote", "add", "copy", str(world.work.parent / "copy"))
-    assert f"Left out: The input of run {sorted(bad)[0]}" in world.dsvc("push", "copy")
+    told = world.dsvc("push", "copy", "--all-runs")
+    assert f"Left out: The input of run {sorted(bad)[0]}" in told
+    assert "1 run sent, 1 of them not recorded here." in told
     told = json.loads(world.dsvc("push", "copy", "--json"))
     assert sorted(each["run"] for each in told["damaged_runs"]) == sorted(bad)
     assert (world.work.parent / "copy" / "runs" / good).is_dir()

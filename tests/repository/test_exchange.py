@@ -11,10 +11,10 @@ import pytest
 
 from datasets_vc import Snapshot
 from datasets_vc.digest import digest_of
-from datasets_vc.errors import ConflictError, InvalidInputError, MissingDataError
+from datasets_vc.errors import ConflictError, InvalidInputError, MissingDataError, NotFoundError
 from datasets_vc.format.entries import FILE
 from datasets_vc.history.cut import CutHistoryError
-from datasets_vc.repository import ENDLESS, Part, RefChoice, Repository, pattern_of
+from datasets_vc.repository import ENDLESS, Part, Planning, RefChoice, Repository, pattern_of
 from datasets_vc.sync.closure import lacking_files
 from tests.integration.trees import AUTHOR, Tree, make_tree, tree_of
 from tests.repository.test_partial import has, text
@@ -171,6 +171,26 @@ def test_the_history_of_a_shared_store_is_not_cut(work: Repository, tmp_path: Pa
         shared.fetch(depth=1)
     shared.fetch(depth=ENDLESS)
     assert not shared.store.root().shallow
+
+
+def test_a_revision_of_a_fetch_is_what_the_remote_calls_so(
+    work: Repository, tmp_path: Path
+) -> None:
+    work.branches.create("feature", "main~1")
+    commit(work, large(7))
+    work.branches.create("big")
+    work.push(choice=RefChoice(branches=True, tags=True))
+    Repository.clone(work.remotes.list()["origin"].url, tmp_path / "other", revision="feature")
+    other = Repository.open(tmp_path / "other")
+    other.branches.create("big")  # another one than the remote's
+    assert lacks(other, large(7)) == set(large(7))
+    other.fetch("origin", ["big"])
+    assert lacks(other, large(7)) == set()
+    for revision in ("big~1", "v2", "HEAD", "HEAD~2", "feature"):
+        other.fetch("origin", [revision])
+        Planning(other.folder).fetch("origin", [revision])
+    with pytest.raises(NotFoundError):
+        other.fetch("origin", ["nothing"])
 
 
 def test_part_of_a_version_is_brought_for_reading(work: Repository, tmp_path: Path) -> None:

@@ -16,16 +16,17 @@ from datasets_vc.format.pack import DATA
 from datasets_vc.format.recipe import Recipe, encode_recipe
 from datasets_vc.format.run import RunHead, encode_run_input
 from datasets_vc.history.commits import read_commit, walk
-from datasets_vc.history.holders import read_run_head
+from datasets_vc.history.holders import read_run_head, run_ids
 from datasets_vc.runs.record import RunFiles
 from datasets_vc.store import Store
 from datasets_vc.store.compact import compact
 from datasets_vc.store.names import pack_name
 from datasets_vc.sync.closure import lacking
 from datasets_vc.sync.fetch import fetch_dataset, fetch_files, fetch_history, update_tracking
-from datasets_vc.sync.push import Extra, push_branch
+from datasets_vc.sync.push import Extra, push_branch, push_refs
 from datasets_vc.sync.runs import Received, finished_runs, outgoing, receive_runs, send_runs
 from datasets_vc.sync.transfer import Moved, receive
+from datasets_vc.sync.updates import PushedRefs
 from tests.fault.faults import FailingBackend, FlippingBackend
 from tests.store.memory import MemoryBackend
 from tests.sync.stores import commit, contents, link, new_store, noise, pull, tag
@@ -373,16 +374,18 @@ def test_metadata_is_pushed_without_what_else_its_pack_holds(
     assert remote.find(stray) is None
 
 
-def run_in(store: Store, members: dict[str, object], checkpoint: bytes) -> str:
+def run_in(store: Store, members: dict[str, object], checkpoint: bytes | None = None) -> str:
     writer = store.writer()
-    name = writer.add_file(checkpoint)
+    name = writer.add_file(checkpoint) if checkpoint else Digest(b"")
     head = RunHead(
         writer.add_meta(encode_run_input(members)), datetime(2026, 1, 1, tzinfo=UTC), "0"
     )
     store.publish(writer.finish())
     files = RunFiles(store)
     run = files.begin(head)
-    files.finish(run, [{"event": "checkpoint", "digest": name.hex(), "size": len(checkpoint)}])
+    size = len(checkpoint or b"")
+    kept = {"event": "checkpoint", "digest": name.hex(), "size": size}
+    files.finish(run, [kept] if checkpoint else [])
     return run
 
 
@@ -399,11 +402,11 @@ def test_runs_travel_with_what_they_need() -> None:
     checkpoint = noise(3 * MIB)
     local, tip, run = with_run(checkpoint)
     remote = new_store()
-    going = outgoing(local, remote)
+    going = outgoing(local, remote, PushedRefs({"main": tip}), run_ids(local))
     push_branch(local, remote, "main", tip, extra=going.extra)
     send_runs(local, remote, going.ids)
     assert finished_runs(remote) == {run}
-    assert outgoing(local, remote).ids == []
+    assert outgoing(local, remote, PushedRefs({"main": tip}), run_ids(local)).ids == []
     third = new_store()
     received = receive_runs(third, link(remote.backend, third).store)
     assert received.runs == [run]
@@ -420,19 +423,60 @@ def test_runs_travel_with_what_they_need() -> None:
 def test_a_run_that_only_its_record_is_here_of_does_not_stop_a_push() -> None:
     local, tip, run = with_run(b"checkpoint")
     remote, another, third = new_store(), new_store(), new_store()
-    going = outgoing(local, remote)
+    going = outgoing(local, remote, PushedRefs({"main": tip}), run_ids(local))
     push_branch(local, remote, "main", tip, extra=going.extra)
     send_runs(local, remote, going.ids)
     receive_runs(third, remote)
     mine = commit(third, {"b": b"b"})
-    going = outgoing(third, another)
+    going = outgoing(third, another, PushedRefs({"main": mine}), [run])
     assert going.ids == []
     push_branch(third, another, "main", mine, extra=going.extra)
-    assert outgoing(local, another).ids == [run]
+    assert outgoing(local, another, PushedRefs({"main": tip}), [run]).ids == [run]
+
+
+def test_a_run_of_others_names_nothing_that_is_sent() -> None:
+    """Who writes to a remote must not get what is here by naming its digest in a record."""
+    local, tip, run = with_run(b"checkpoint")
+    private = read_commit(local, commit(local, {"s": b"secret"}, branch="private")).dataset
+    code = read_commit(local, local.root().branches["code"]).dataset
+    public = read_commit(local, tip).dataset
+    named: dict[str, dict[str, object]] = {
+        "dataset": {"command": ["cnn"], "dataset": private.hex(), "code": code.hex()},
+        "code": {"command": ["cnn"], "dataset": public.hex(), "code": private.hex()},
+        "part": {"command": ["rnn"], "dataset": code.hex(), "code": code.hex()},
+    }
+    foreign = {name: run_in(local, members) for name, members in named.items()}
+    checkpoints = [run_in(local, named["part"] | {"seed": "1"}, b"private, too")]
+    refs = PushedRefs({"main": tip, "code": local.root().branches["code"]})
+    remote = new_store()
+    going = outgoing(local, remote, refs)
+    assert going.ids == going.foreign == [foreign["part"]]
+    assert sorted(going.kept) == sorted([run, *checkpoints, foreign["dataset"], foreign["code"]])
+    pushed = push_refs(local, remote, refs, extra=going.extra)
+    send_runs(local, remote, going.ids)
+    assert pushed.moved.chunks
+    for digest in (private, digest_of(b"secret"), digest_of(b"private, too")):
+        assert remote.find(digest) is None
+    # What lies there by now hides nothing any more.
+    assert outgoing(local, remote, refs).kept == going.kept
+    everything = outgoing(local, remote, refs, [run], every=True)
+    assert sorted(everything.ids) == sorted(going.kept)
+    assert run not in everything.foreign
+
+
+def test_the_record_of_a_run_of_our_own_goes_with_none_of_others() -> None:
+    local, tip, run = with_run(b"checkpoint")
+    head = read_run_head(local, run)
+    other = RunFiles(local).begin(replace(head, nonce="0" * 16))
+    RunFiles(local).finish(other, [])
+    code = local.root().branches["code"]
+    refs = PushedRefs({"main": tip, "code": code})
+    going = outgoing(local, new_store(), refs, [run])
+    assert (going.ids, going.kept) == ([run], [other])
 
 
 def send_all(local: Store, remote: Store, tip: Digest) -> None:
-    going = outgoing(local, remote)
+    going = outgoing(local, remote, PushedRefs({"main": tip}), run_ids(local))
     push_branch(local, remote, "main", tip, extra=going.extra)
     send_runs(local, remote, going.ids)
 
