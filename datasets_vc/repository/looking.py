@@ -77,9 +77,7 @@ def show(context: Context, revision: str, snapshot: Snapshot) -> Version:
 def ls(context: Context, revision: str, path: str) -> pa.Table:
     table = Manifest(context.store, context.resolve(revision).dataset).entries(path)
     if path and not table.num_rows:
-        raise NotFoundError(
-            f"There is no '{path}' in {revision}.", f"See what there is: dsvc ls {revision}"
-        )
+        raise NotFoundError(f"There is no '{path}' in {revision}.", _from_the_top(revision))
     return table
 
 
@@ -87,11 +85,13 @@ def cat(context: Context, revision: str, path: str) -> Iterator[Buffer]:
     store = context.store
     entry = Manifest(store, context.resolve(revision).dataset).get(path)
     if entry is None:
-        raise NotFoundError(
-            f"There is no file '{path}' in {revision}.", f"See what there is: dsvc ls {revision}"
-        )
+        raise NotFoundError(f"There is no file '{path}' in {revision}.", _from_the_top(revision))
     ensure_files(context, [entry.digest], f"'{path}'")
     return store.iter_file(entry.digest)
+
+
+def _from_the_top(revision: str) -> str:
+    return f"See what there is: dsvc ls {revision}; its paths count from the top of the workspace."
 
 
 def _batches(found: Iterator[Logged]) -> Iterator[list[Logged]]:

@@ -7,6 +7,7 @@ import os
 import pytest
 
 from datasets_vc.errors import NotFoundError
+from datasets_vc.repository import Repository
 from tests.workspace.bench import Bench
 
 
@@ -63,3 +64,12 @@ def test_of_what_is_not_here_the_hint_says_from_where_paths_count(bench: Bench) 
 def test_a_path_that_is_recorded_may_be_ignored(bench: Bench) -> None:
     bench.put(".dsvcignore", b"*\n")
     assert bench.status(["a/kept"]) == ([], [], [])
+
+
+def test_of_a_version_too_the_hint_says_from_where_paths_count(bench: Bench) -> None:
+    repository = Repository.open(bench.folder)
+    repository.commit("one", author="Ada <ada@example.org>")
+    for look in (repository.ls, lambda *given: list(repository.cat(*given))):
+        with pytest.raises(NotFoundError) as caught:
+            look("HEAD", "kept")
+        assert caught.value.hint.endswith("paths count from the top of the workspace.")
