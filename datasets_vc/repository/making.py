@@ -17,6 +17,7 @@ from datasets_vc.digest import Digest
 from datasets_vc.errors import (
     AlreadyExistsError,
     LockedError,
+    NotFoundError,
 )
 from datasets_vc.locations import absolute_address
 from datasets_vc.paths import META_DIR
@@ -96,7 +97,7 @@ def clone(
     with claimed(folder, wanted, secret) as claim:
         with claim.whole_or_not_at_all():
             context = claim.lay_out(secret)
-            connection = context.remotes.connect(DEFAULT_REMOTE)
+            connection = connect_to_origin(context, url)
             root = connection.root
             name = revision or root.default_branch
             branch = name if revision is None or name in root.branches else None
@@ -130,6 +131,24 @@ def clone(
             context.branches.move(branch, context.branches.get(branch), commit)
         context.workspace.set_head(Head(branch, commit))
     return CloneResult(branch, commit, dataset, transfer, fetched.runs, fetched.damaged)
+
+
+def connect_to_origin(context: Context, url: str) -> Connection:
+    """Open the store that is cloned.
+
+    Raises:
+        NotFoundError: there is none.
+        RemoteError: it cannot be reached.
+    """
+    try:
+        return context.remotes.connect(DEFAULT_REMOTE)
+    except NotFoundError as error:
+        # There is no workspace yet from which something could be pushed there.
+        raise NotFoundError(
+            f"There is no store at {url}.",
+            "Check the address. To begin one there: 'dsvc init' a folder of files and commit them, "
+            f"then: dsvc remote add origin {url}; dsvc push",
+        ) from error
 
 
 def _admit(

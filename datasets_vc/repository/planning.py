@@ -22,7 +22,7 @@ from datasets_vc.repository.claims import check_new
 from datasets_vc.repository.context import Context, Secret, nobodys, workspace_at
 from datasets_vc.repository.deepening import bring_history
 from datasets_vc.repository.exchange import own_runs, revision_there
-from datasets_vc.repository.making import make_workspace
+from datasets_vc.repository.making import connect_to_origin, make_workspace
 from datasets_vc.repository.needed import EVERYTHING, Need, plan_needed
 from datasets_vc.repository.results import SyncPlan, Transfer
 from datasets_vc.store import Store
@@ -130,7 +130,7 @@ class Planning:
             context = make_workspace(place / "workspace", None)
             add_remote(context.folder, RemoteConfig(DEFAULT_REMOTE, url, access=access))
             set_only(context.folder, part.patterns)
-            connection = context.remotes.connect(DEFAULT_REMOTE)
+            connection = connect_to_origin(context, url)
             root = connection.root
             moved = _history(context, connection, DEFAULT_REMOTE)
             name = revision or root.default_branch

@@ -213,3 +213,20 @@ def test_settings_of_somebody_else_send_no_clone_elsewhere(
         assert "belongs to somebody else" in refused(1, "clone", "other", "new")
         assert not (home / "new").exists()
     assert dsvc("clone", "other", "new").code == 0
+
+
+def test_what_is_said_of_a_clone_of_nothing_leads_to_a_store(
+    home: Path, dsvc: Dsvc, refused: Refused
+) -> None:
+    (home / "far").mkdir()
+    for words in (["far", "new"], ["--plan", "far", "new"]):
+        said = refused(1, "clone", *words)
+        assert "'dsvc init'" in said
+        assert f"dsvc remote add origin {home / 'far'}; dsvc push" in said
+    (home / "files").mkdir()
+    os.chdir(home / "files")
+    Path("f").write_text("f")
+    for line in (["init"], ["commit", "-m", "f"], ["remote", "add", "origin", "../far"], ["push"]):
+        assert dsvc(*line).code == 0
+    os.chdir(home)
+    assert dsvc("clone", "far", "new").code == 0
