@@ -46,7 +46,7 @@ def trainer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repository]:
     repository.remotes.add("origin", str(tmp_path_factory.mktemp("far") / "remote"))
     for model in MODEL_OF.values():
         repository.runs.train(TrainRequest(model, settings=SHORT, quiet=True))
-    repository.push()
+    repository.push(every_run=True)
     return repository
 
 

@@ -66,6 +66,6 @@ def test_pins_stay_where_their_packs_are(repository: Repository, tmp_path: Path)
     commit(repository, 0)
     record = repository.runs.train(TrainRequest("cnn"))
     repository.remotes.add("origin", str(tmp_path / "remote"))
-    repository.push()
+    repository.push(every_run=True)
     there = {file.name for file in (tmp_path / "remote" / "runs" / record.id).iterdir()}
     assert there == {"head.json", "log.jsonl"}
