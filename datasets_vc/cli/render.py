@@ -9,31 +9,43 @@ from datetime import datetime
 
 SHORT = 12
 
-# Control characters, marks that turn the direction of text around, and letters that nobody sees.
-_UNSAFE = re.compile(
-    "\x1b([0-9a-f]{16}\\[[0-9;]*m)|[\x00-\x08\x0a-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f"
-    "\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+# What Python takes for printable and shows nothing, or alters what is beside it: of Unicode's
+# property Default_Ignorable_Code_Point what is assigned or stays so (DerivedCoreProperties.txt:
+# fillers of Hangul and Khmer, joiners, variation selectors), and letters that are blank or join by
+# their names (Braille, music, Khitan, joiners). A test holds it against the data of Python.
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u2800\u2d7f\u3164\ufe00-\ufe0f\uffa0"
+    "\ufff0-\ufff8\U0001107f\U00011a47\U00011a99\U00016fe4\U0001d159\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
 # Says of a colour that it is ours, and of one in a store that it is not.
 _OURS = secrets.token_hex(8)
+_COLOUR = re.compile(f"\x1b{_OURS}(\\[[0-9;]*m)")
 
 
 def shown(text: str) -> str:
-    """`text` with whatever a terminal would obey or hide written as an escape."""
-    if text.isprintable():
+    """`text` with whatever a terminal would obey or hide written as an escape.
+
+    That is all that Python does not take for printable: control characters, marks that turn the
+    direction of text around, blanks but the common one; and letters that nobody sees, with those
+    that join or vary others. So names that look alike are not shown alike; of an emoji that is made
+    of several the parts are shown. Accents stay, however they are composed.
+    """
+    if _is_plain(text):
         return text
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+    return "".join(map(_escaped, text))
 
 
 def guarded(line: str) -> str:
     """A line as it may go to a terminal: whoever made it forgot `shown` at worst, not safety.
 
-    Tabs and the colours of `painted` stay; other control characters, marks that turn the direction
-    of text around, and what nobody sees, are written as escapes.
+    Tabs and the colours of `painted` stay.
     """
-    if line.isprintable():
+    if _is_plain(line):
         return line
-    return _UNSAFE.sub(_escaped, line)
+    pieces = _COLOUR.split(line)
+    pieces[::2] = ("\t".join(map(shown, piece.split("\t"))) for piece in pieces[::2])
+    pieces[1::2] = (f"\x1b{colour}" for colour in pieces[1::2])
+    return "".join(pieces)
 
 
 def painted(text: str, colour: int) -> str:
@@ -41,11 +53,16 @@ def painted(text: str, colour: int) -> str:
     return f"\x1b{_OURS}[{colour}m{text}\x1b{_OURS}[0m"
 
 
-def _escaped(found: re.Match[str]) -> str:
-    colour: str = found[1] or ""
-    if colour.startswith(_OURS):
-        return "\x1b" + colour.removeprefix(_OURS)
-    return repr(found[0][0])[1:-1] + found[0][1:]
+def _is_plain(text: str) -> bool:
+    return text.isprintable() and (text.isascii() or not _UNSEEN.search(text))
+
+
+def _escaped(letter: str) -> str:
+    if letter.isprintable() and not _UNSEEN.match(letter):
+        return letter
+    return (
+        letter.encode("ascii", "backslashreplace").decode() if letter > "~" else repr(letter)[1:-1]
+    )
 
 
 def short(digest: bytes | str) -> str:

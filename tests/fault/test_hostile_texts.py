@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import tracemalloc
+import unicodedata
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from datasets_vc.cli.main import main
-from datasets_vc.cli.render import guarded, painted
+from datasets_vc.cli.render import guarded, painted, shown
 from datasets_vc.errors import IntegrityError, InvalidInputError
 from datasets_vc.format.commit import (
     MAX_MESSAGE,
@@ -27,7 +29,10 @@ from datasets_vc.format.run import encode_run_log
 from datasets_vc.format.tag import Tag, encode_tag
 from tests.fault.hostile import TIME, HostileStore, add_run
 
-ORDERS = "\x1b[2J\x1b[31m\x1b]0;title\x07\r\x7f\x9b5m\u202e\u2066\u200b\ufeff\u2028[red]x[/red]"
+UNSEEN = "\u3164\u115f\u1160\uffa0\u2800\ufe0f\u180b\u034f\U000e0100\u00a0"
+ORDERS = (
+    UNSEEN + "\x1b[2J\x1b[31m\x1b]0;title\x07\r\x7f\x9b5m\u202e\u2066\u200b\ufeff\u2028[red]x[/red]"
+)
 ALLOWED = {"\n"}
 
 Run = Callable[..., tuple[int, str]]
@@ -41,6 +46,7 @@ def run(capfd: pytest.CaptureFixture[str]) -> Run:
         out, err = capfd.readouterr()
         assert "internal error" not in err
         raw = {letter for letter in out + err if not letter.isprintable()} - ALLOWED
+        raw |= set(UNSEEN) & set(out + err)
         assert not raw, (words, raw)
         return code, out + err
 
@@ -145,6 +151,31 @@ def test_colours_of_ours_stay_and_those_of_others_do_not() -> None:
     forged = "\x1b0123456789abcdef[31mname"
     assert guarded(forged) == "\\x1b0123456789abcdef[31mname"
     assert guarded("tab\tstays") == "tab\tstays"
+
+
+BLANK = re.compile(
+    # A gap filler is a sign that fills a line.
+    "(?<!GAP |INE )FILLER|PATTERN BLANK|NULL NOTEHEAD|JOINER|VARIATION SELECTOR|INHERENT"
+)
+
+
+def test_what_nobody_sees_is_told_by_the_data_of_unicode() -> None:
+    for code in range(0x80, 0x110000):
+        letter = chr(code)
+        unseen = not letter.isprintable() or bool(BLANK.search(unicodedata.name(letter, "")))
+        if unseen:
+            for way in (shown, guarded):
+                assert way(f"a{letter}b").isascii(), hex(code)
+        else:
+            assert (guarded(letter) == letter) == (shown(letter) == letter), hex(code)
+
+
+def test_what_can_be_seen_stays() -> None:
+    for text in ("Ärger", "A\u0308rger", "日本", "한글", "\u1112\u1161\u11ab", "😀", "👍🏽", "é"):
+        assert shown(text) == guarded(text) == text
+    # Names that look alike are not shown alike.
+    assert shown("❤\ufe0f") == "❤\\ufe0f"
+    assert guarded("👩\u200d🔬\U000e0100") == "👩\\u200d🔬\\U000e0100"
 
 
 def commit(message: str, author: str = "Ada") -> Commit:
