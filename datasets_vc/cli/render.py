@@ -58,11 +58,9 @@ def _is_plain(text: str) -> bool:
 
 
 def _escaped(letter: str) -> str:
-    if letter.isprintable() and not _UNSEEN.match(letter):
-        return letter
-    return (
-        letter.encode("ascii", "backslashreplace").decode() if letter > "~" else repr(letter)[1:-1]
-    )
+    if not letter.isprintable():
+        return repr(letter)[1:-1]
+    return ascii(letter)[1:-1] if _UNSEEN.match(letter) else letter
 
 
 def short(digest: bytes | str) -> str:

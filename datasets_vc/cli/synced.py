@@ -47,7 +47,7 @@ def sync_json(result: SyncResult | CloneResult, way: str) -> dict[str, Any]:
 def received_json(result: SyncResult | CloneResult) -> dict[str, Any]:
     return {
         **sync_json(result, "received"),
-        "refs": refs_json(_refs_of(result)),
+        "refs": refs_json(result.refs),
         "damaged_runs": damaged_json(result.damaged),
     }
 
@@ -76,12 +76,6 @@ def runs_lines(result: SyncResult | SyncPlan, remote: str, would: str = "") -> I
             f"Left here: {kept} not recorded here, naming data or code that {shown(remote)} lacks "
             "(--all-runs sends both)."
         )
-
-
-def _refs_of(result: SyncResult | CloneResult) -> Sequence[RefUpdate]:
-    # What a clone finds is all new.
-    refs: Sequence[RefUpdate] = getattr(result, "refs", ())
-    return refs
 
 
 def refs_json(refs: Sequence[RefUpdate]) -> list[dict[str, str | None]]:
@@ -126,12 +120,14 @@ def received_lines(
     result: SyncResult | CloneResult, nothing: str = "Nothing new."
 ) -> Iterator[str]:
     yield from sync_lines(result, "received", nothing="" if result.runs else nothing)
-    for update in _refs_of(result):
+    for update in result.refs:
         name = shown(update.name)
         if update.outcome == "forced" and update.old and update.new:
             yield f"+ {short(update.old)}...{short(update.new)} {name} (forced update)"
         elif update.outcome == "deleted" and update.old:
             yield f"- {short(update.old)} {name} (deleted there)"
+        elif update.outcome == "left out":
+            yield f"Left out: the tag {name}, which would be taken for a branch of a remote."
     if result.runs:
         yield f"{count(result.runs, 'run')} received."
     yield from damaged_lines(result.damaged)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager, nullcontext
 from typing import ClassVar, Protocol
 
@@ -26,6 +26,9 @@ class Standing(Protocol):
     @property
     def head(self) -> Head: ...
 
+    @property
+    def remotes(self) -> Collection[str]: ...
+
     def set_head(self, head: Head) -> None: ...
 
     def lock(self) -> AbstractContextManager[None]: ...
@@ -35,6 +38,7 @@ class Nowhere:
     """Stands in where there is no workspace."""
 
     head = Head(None, None)
+    remotes: Collection[str] = ()
 
     def set_head(self, head: Head) -> None:
         raise AssertionError(f"There is no workspace that could go to {head}.")
@@ -100,7 +104,7 @@ class RefSpace(ABC):
         """The commit that a new `name` shall name, and how `revision` named it."""
         check_ref_name(name)
         head = self._workspace.head
-        found = resolve(self._store, revision, head.commit, head.branch)
+        found = resolve(self._store, revision, head.commit, head.branch, self._workspace.remotes)
         if found.commit is None:
             raise InvalidInputError(f"'{revision}' is a dataset: a {self._one} names a commit.")
         return found.commit, found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from datasets_vc.digest import DIGEST_SIZE, MIN_PREFIX, Digest, is_hex
@@ -36,7 +37,11 @@ class Revision:
 
 
 def resolve(
-    store: Store, text: str, head: Digest | None = None, branch: str | None = None
+    store: Store,
+    text: str,
+    head: Digest | None = None,
+    branch: str | None = None,
+    remotes: Collection[str] = (),
 ) -> Revision:
     """Find what `text` names: a branch, tag, `HEAD`, `remote/branch`, digest or prefix of one.
 
@@ -46,17 +51,19 @@ def resolve(
     Args:
         head: the commit that `HEAD` names, if there is one.
         branch: the branch that `HEAD` names, for what is said where it names no commit.
+        remotes: names of remotes, beside those that the store knows branches of: what begins with
+            one of them is no tag; see `find_ref`.
 
     Raises:
         NotFoundError: nothing has that name.
-        InvalidInputError: a prefix is too short or fits several things.
+        InvalidInputError: a prefix is too short or fits several things; or see `find_ref`.
     """
     match = _STEPS.fullmatch(text)
     if not match:
         raise InvalidInputError(f"{text!a} is not a revision.", "Name a branch, tag or digest.")
     if match["base"] == "HEAD" and head is None:
         raise _no_commit(store.root(), branch)
-    digest = _resolve_base(store, match["base"], head)
+    digest = _resolve_base(store, match["base"], head, remotes)
     if digest is None:
         raise NotFoundError(
             f"There is no revision '{match['base']}' in {store.url}.",
@@ -76,18 +83,50 @@ def resolve(
     return Revision(digest, read_commit(store, digest).dataset, None if match["steps"] else tag)
 
 
-def find_ref(root: Root, name: str) -> Digest | None:
-    """What a branch, a tag or a tracked branch names, in this order; a tag maybe a tag object."""
-    for refs in (root.branches, root.tags, root.tracking):
-        if name in refs:
-            return refs[name]
-    return None
+def find_ref(root: Root, name: str, remotes: Collection[str] = ()) -> Digest | None:
+    """What a branch, a tag or a tracked branch names, in this order; a tag maybe a tag object.
+
+    A name that begins with that of a remote is its branch: a tag, which may have come from another
+    remote, cannot stand for it, nor can a branch unless the remote has none of that name.
+
+    Raises:
+        InvalidInputError: a tag or branch would be taken for the branch of a remote.
+    """
+    tracked = root.tracking.get(name)
+    of_remote = is_of_remote(name, root, remotes)
+    for kind, refs in (("branch", root.branches), ("tag", root.tags)):
+        found = refs.get(name)
+        if found is None or found == tracked:
+            continue
+        if of_remote and (tracked is not None or kind == "tag"):
+            raise _ambiguous(name, kind)
+        return found
+    return tracked
 
 
-def _resolve_base(store: Store, name: str, head: Digest | None) -> Digest | None:
+def is_of_remote(name: str, root: Root, remotes: Collection[str]) -> bool:
+    """Whether a name reads as a branch of a remote that is named, or that a store knows."""
+    remote, slash, _ = name.partition("/")
+    known = remote in remotes or any(ref.startswith(f"{remote}/") for ref in root.tracking)
+    return bool(slash) and known
+
+
+def _ambiguous(name: str, kind: str) -> InvalidInputError:
+    away = f"branch -m {name} NEW" if kind == "branch" else f"tag -d {name}"
+    return InvalidInputError(
+        f"'{name}' is ambiguous: there is a {kind} of that name, which reads as a branch of the "
+        f"remote '{name.partition('/')[0]}'.",
+        f"Let the name be the remote's: dsvc {away}; or name the commit by its digest, which "
+        f"`dsvc {kind}` tells.",
+    )
+
+
+def _resolve_base(
+    store: Store, name: str, head: Digest | None, remotes: Collection[str]
+) -> Digest | None:
     if name == "HEAD":
         return head
-    found = find_ref(store.root(), name)
+    found = find_ref(store.root(), name, remotes)
     if found is not None:
         return found
     described = _DESCRIBED.fullmatch(name)

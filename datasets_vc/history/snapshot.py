@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from datasets_vc.addresses import PLAIN, Access
 from datasets_vc.backends import is_remote, open_backend
-from datasets_vc.config import find_workspace, read_head, store_location
+from datasets_vc.config import find_workspace, read_config, read_head, store_location
 from datasets_vc.digest import Buffer, Digest
 from datasets_vc.errors import InvalidInputError, MissingDataError, NotFoundError, UnsafeFolderError
 from datasets_vc.format.lock import LOCK_SUFFIX
@@ -70,12 +70,12 @@ class Snapshot:
         """
         if _is_file(location):
             return cls._open_pinned(Path(location), revision, access)
-        url, head = _find_store(location)
+        url, head, remotes = _find_store(location)
         store = Store.open(open_backend(url, access=access))
         if head is None and revision == "HEAD":
             root = store.root()
             head = root.branches.get(root.default_branch)
-        found = resolve(store, revision, head)
+        found = resolve(store, revision, head, remotes=remotes)
         commit = found.commit.hex() if found.commit else None
         snapshot = cls(store.url, found.dataset.hex(), commit, access)
         snapshot.__dict__["_store"] = store
@@ -175,17 +175,17 @@ def _is_file(location: str | Path) -> bool:
     )
 
 
-def _find_store(location: str | Path) -> tuple[str, Digest | None]:
-    """The store at a location, and the commit that a workspace there stands at."""
+def _find_store(location: str | Path) -> tuple[str, Digest | None, Collection[str]]:
+    """The store at a location; where a workspace there stands, and the names of its remotes."""
     text = str(location)
     # A Path is no text that could mean anything else, and where one is there may be a workspace.
     plain = isinstance(location, Path) or (text != "" and Path(text) == Path())
     address = Folder(text) if plain else parse_address(text)
     if not isinstance(address, Folder):
-        return text, None
+        return text, None, ()
     place = Path(address.path).absolute()
     if text.startswith("file://") or (place / ROOT).is_file():
-        return str(place), None
+        return str(place), None, ()
     folder = find_workspace(place)
     url = store_location(folder)
     if is_remote(url) and not OURS.has(folder):
@@ -194,4 +194,4 @@ def _find_store(location: str | Path) -> tuple[str, Digest | None]:
             f"whoever reads it to '{url}'.",
             "If you trust it, open that address itself.",
         )
-    return url, read_head(folder).commit
+    return url, read_head(folder).commit, read_config(folder).remotes.keys()

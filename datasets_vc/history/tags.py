@@ -98,7 +98,8 @@ class Tags(RefSpace):
             NotFoundError: there is no such revision.
         """
         head = self._workspace.head
-        commit = resolve(self._store, revision, head.commit, head.branch).commit
+        remotes = self._workspace.remotes
+        commit = resolve(self._store, revision, head.commit, head.branch, remotes).commit
         if commit is None:
             raise InvalidInputError(f"'{revision}' is a dataset: only commits are described.")
         return describe(self._store, commit, self.list(), self.annotations())

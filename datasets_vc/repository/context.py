@@ -223,7 +223,8 @@ class Context:
 
     def resolve(self, revision: str) -> Revision:
         head = self.head
-        return resolve(self.store, revision, head.commit, head.branch)
+        remotes = self.workspace.remotes
+        return resolve(self.store, revision, head.commit, head.branch, remotes)
 
     def commit_of(self, revision: str) -> Digest:
         """The commit that a revision names.

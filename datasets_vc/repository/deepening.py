@@ -44,7 +44,7 @@ def bring_history(
     if depth is not None or local.shallow:
         tips = [*root.branches.values(), *peeled(local, root.tags).values(), *lost]
         fetched = reach(local, tips, depth)
-    update_tracking(local, name, root, fetched)
+    update_tracking(local, name, root, fetched, remotes=context.workspace.remotes)
     return moved
 
 
@@ -87,5 +87,7 @@ def _deepen(context: Context, connection: Connection, name: str, step: int) -> b
     lost = [commit for commit in local.shallow if remote.find(commit)]
     if lost:
         fetch_history(local, remote, lost, step)
-        update_tracking(local, name, connection.root, reach(local, lost, step))
+        fetched = reach(local, lost, step)
+        remotes = context.workspace.remotes
+        update_tracking(local, name, connection.root, fetched, remotes=remotes)
     return bool(lost)

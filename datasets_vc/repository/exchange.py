@@ -34,7 +34,7 @@ from datasets_vc.sync.fetch import fetch_files, update_tracking
 from datasets_vc.sync.push import push_refs
 from datasets_vc.sync.remotes import Connection, connect
 from datasets_vc.sync.runs import Outgoing, outgoing, receive_runs, send_runs
-from datasets_vc.sync.tracked import tracked_updates
+from datasets_vc.sync.tracked import left_out_tags, tracked_updates
 from datasets_vc.sync.transfer import Moved
 from datasets_vc.sync.updates import RefUpdate
 from datasets_vc.workspace.part import Part
@@ -171,7 +171,10 @@ def fetch_all(
     moved = fetch_files(local, remote, lost, progress)
     before = local.root().tracking
     moved += bring_history(context, connection, name, depth)
-    refs = tracked_updates(local, name, before, local.root().tracking)
+    refs = [
+        *tracked_updates(local, name, before, local.root().tracking),
+        *left_out_tags(root, local.root(), {name, *context.workspace.remotes}),
+    ]
     context.remotes.remember(name, root)
     check(root.branches)
     received = receive_runs(local, remote)

@@ -155,7 +155,13 @@ def clone(
             context.workspace.set_head(Head(branch, None))
         pulled = _go_there(context, file, lock, fetched, check, progress)
     return CloneResult(
-        pulled.branch, lock.commit, lock.dataset, pulled.transfer, fetched.runs, fetched.damaged
+        pulled.branch,
+        lock.commit,
+        lock.dataset,
+        pulled.transfer,
+        fetched.runs,
+        fetched.damaged,
+        [update for update in fetched.refs if update.outcome == "left out"],
     )
 
 

@@ -130,7 +130,8 @@ def clone(
             # Cut short, it may have been there before.
             context.branches.move(branch, context.branches.get(branch), commit)
         context.workspace.set_head(Head(branch, commit))
-    return CloneResult(branch, commit, dataset, transfer, fetched.runs, fetched.damaged)
+    refs = [update for update in fetched.refs if update.outcome == "left out"]
+    return CloneResult(branch, commit, dataset, transfer, fetched.runs, fetched.damaged, refs)
 
 
 def connect_to_origin(context: Context, url: str) -> Connection:

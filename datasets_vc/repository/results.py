@@ -193,7 +193,8 @@ class SyncResult:
 
     `merge` says what came of merging, if both sides had commits: with open conflicts the branch is
     where it was. `runs` is how many came or went; `refs` are those that a push was about, and what
-    came of each at the remote; of a fetch, the branches there that are not where they were.
+    came of each at the remote; of a fetch, the branches there that are not where they were,
+    and tags that were left out, as they would be taken for the branch of a remote.
     `damaged` says of runs what is wrong with them; they were left where they are. Of the runs that
     a push sent, `foreign_runs` were not recorded here by who asks; `kept_runs` are others of these,
     which stay here since they name what the remote does not have.
@@ -230,7 +231,7 @@ class SyncPlan:
 
 @dataclass(frozen=True, slots=True)
 class CloneResult:
-    """A new workspace; `runs` and `damaged` are as in `SyncResult`."""
+    """A new workspace; `runs` and `damaged` are as in `SyncResult`, `refs` tags left out."""
 
     branch: str | None
     commit: Digest | None
@@ -238,3 +239,4 @@ class CloneResult:
     transfer: Transfer
     runs: int = 0
     damaged: Mapping[str, str] = field(default_factory=dict)
+    refs: Sequence[RefUpdate] = ()

@@ -21,6 +21,7 @@ from datasets_vc.format.root import check_ref_name
 from datasets_vc.format.signed import signed
 from datasets_vc.history.commits import read_commit
 from datasets_vc.history.manifest import Manifest, write_manifest
+from datasets_vc.history.revisions import is_of_remote
 from datasets_vc.memory import give_back
 from datasets_vc.progress import Progress
 from datasets_vc.repository.again import once_more
@@ -280,6 +281,8 @@ def _adopt_branch(context: Context, name: str) -> None:
     """Make a local branch of one that a single remote has, if the name means nothing else here."""
     root = context.store.root()
     tips = [commit for ref, commit in root.tracking.items() if ref.partition("/")[2] == name]
+    if is_of_remote(name, root, context.workspace.remotes):
+        return  # it means a branch of that remote, whatever another one calls its own
     if len(tips) == 1 and name not in root.branches and name not in root.tags:
         context.branches.move(name, None, tips[0])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Sequence
 from dataclasses import replace
 
 from datasets_vc.digest import Digest
@@ -23,6 +23,7 @@ from datasets_vc.store.counted import CollectedError
 from datasets_vc.sync.arrival import Recipes, prove, sizes_of, to_bring
 from datasets_vc.sync.closure import dataset_files
 from datasets_vc.sync.plan import Receiving, plan_receiving
+from datasets_vc.sync.tracked import taken_for_tracked
 from datasets_vc.sync.transfer import Moved, receive
 
 _ATTEMPTS = 3
@@ -173,23 +174,30 @@ def plan_files(local: Store, remote: Store, files: Digests) -> tuple[Moved, Rece
 
 
 def update_tracking(
-    local: Store, name: str, seen: Root, fetched: Reach | None = None, *, tags: bool = True
+    local: Store,
+    name: str,
+    seen: Root,
+    fetched: Reach | None = None,
+    *,
+    tags: bool = True,
+    remotes: Collection[str] = (),
 ) -> Root:
     """Remember where the branches of the remote `name` were; take over tags that are new here.
 
     What was not fetched stays as it was: a push looks at the whole root and brings nothing.
-    A tag that could be mistaken for one of the tracked branches is not taken over.
+    A tag that could be mistaken for a tracked branch, of any remote, is not taken over.
 
     Args:
         fetched: how far a fetch went that history is cut after; a shallow store needs it, else it
             takes over what its own refs lead to.
         tags: take them over, as a fetch does. A push would bring back what was deleted here.
+        remotes: names of all, beside those that the store knows branches of.
     """
     prefix = f"{name}/"
     known = _known(local) if local.shallow or fetched else None
     among = known | fetched.within if known is not None and fetched else known
-    # A tag that is called as a tracked branch would be taken for it: tags come first among names.
-    apart = {tag: to for tag, to in seen.tags.items() if tags and not tag.startswith(prefix)}
+    mistakable = taken_for_tracked(seen, local.root(), {name, *remotes})
+    apart = {tag: to for tag, to in seen.tags.items() if tags and tag not in mistakable}
     branches, new_tags = (_held(local, refs, among) for refs in (seen.branches, apart))
 
     def change(root: Root) -> Root:

@@ -18,7 +18,7 @@ from datasets_vc.history.cut import CutHistoryError
 from datasets_vc.store import Store
 
 Kind = Literal["branch", "tag"]
-Outcome = Literal["created", "updated", "forced", "deleted", "unchanged"]
+Outcome = Literal["created", "updated", "forced", "deleted", "unchanged", "left out"]
 
 
 @dataclass(frozen=True, slots=True)

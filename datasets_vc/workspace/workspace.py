@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -82,6 +82,11 @@ class Workspace:
         """Where the workspace stands; see `read_head`."""
         return read_head(self.folder)
 
+    @property
+    def remotes(self) -> Collection[str]:
+        """The names of its remotes."""
+        return read_config(self.folder).remotes.keys()
+
     def set_head(self, head: Head) -> None:
         write_head(self.folder, head)
 
@@ -105,7 +110,8 @@ class Workspace:
             UnreadableFileError: a folder cannot be read.
         """
         selection = Selection(paths)
-        moment = clock_of(self.folder)
+        # Nothing is written into the workspace of somebody else, for the time neither.
+        moment = 0 if self._refusal else clock_of(self.folder)
         listing = walk(self.folder, selection, tracked=tracked)
         if len(listing) > _MANY:
             give_back()

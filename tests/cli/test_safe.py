@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -43,6 +45,34 @@ def foreign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.fixture
+def written(foreign: Path) -> Iterator[list[str]]:
+    """What is done in the workspace, or tried, but to read: files that are gone again, too."""
+    seen: list[str] = []
+    _watched.append((str(foreign.resolve()), seen))
+    yield seen
+    _watched.clear()
+
+
+_watched: list[tuple[str, list[str]]] = []
+_CHANGES = ("mkdir", "rmdir", "remove", "rename", "link", "symlink", "truncate", "chmod", "utime")
+
+
+def _audit(event: str, arguments: tuple[object, ...]) -> None:
+    if not _watched:
+        return
+    changes = event.startswith("os.") and event[3:] in _CHANGES
+    if event == "open":
+        flags = arguments[2]
+        changes = isinstance(flags, int) and bool(flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
+    for folder, seen in _watched if changes else ():
+        if any(folder in os.fsdecode(each) for each in arguments if isinstance(each, str | bytes)):
+            seen.append(f"{event} {arguments}")
+
+
+sys.addaudithook(_audit)
+
+
 def state(folder: Path) -> dict[str, bytes]:
     """Every file in a folder; locks have no content."""
     return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
@@ -54,7 +84,14 @@ LOOKING = [
     ("log", "file"),
     ("show", "HEAD"),
     ("diff",),
+    ("diff", "HEAD~1"),
     ("diff", "HEAD~1", "HEAD"),
+    ("diff", "--patch", "HEAD~1"),
+    ("diff", "--stat"),
+    ("log", "--all", "--graph"),
+    ("log", "--follow", "file"),
+    ("status", "--json"),
+    ("safe", "list"),
     ("ls", "HEAD"),
     ("cat", "HEAD:file"),
     ("branch",),
@@ -100,12 +137,33 @@ WORKING = [
 
 
 @pytest.mark.parametrize("argv", LOOKING, ids=" ".join)
-def test_it_can_be_looked_at(dsvc: Dsvc, foreign: Path, argv: tuple[str, ...]) -> None:
+def test_it_can_be_looked_at(
+    dsvc: Dsvc, foreign: Path, written: list[str], argv: tuple[str, ...]
+) -> None:
     before = state(foreign)
     done = dsvc("-C", str(foreign), *argv)
     assert done.code in (0, 1), done.err
     assert "belongs to" not in done.err
     assert state(foreign) == before
+    assert written == []
+
+
+def test_the_watch_sees_what_is_written(
+    dsvc: Dsvc, foreign: Path, written: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: (foreign / ".dsvc").stat().st_uid)
+    assert dsvc("-C", str(foreign), "diff").code == 0
+    assert any("clock-" in each for each in written)
+
+
+def test_the_library_looks_and_writes_nothing(foreign: Path, written: list[str]) -> None:
+    snapshot = Snapshot.open(foreign)
+    assert len(snapshot.read("file")) == 6
+    repository = Repository.open(foreign)
+    assert not repository.status().clean
+    assert repository.resolve("HEAD").dataset.hex() == snapshot.digest
+    list(repository.cat("HEAD", "file"))
+    assert written == []
 
 
 @pytest.mark.parametrize("argv", WORKING, ids=" ".join)

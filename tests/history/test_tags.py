@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -139,6 +139,7 @@ class Standing:
 
     def __init__(self, head: Head, store: Store) -> None:
         self.head = head
+        self.remotes: Collection[str] = ()
         self.store = store
         self.held = 0
         self.fails = False
