@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 
@@ -19,7 +19,7 @@ from datasets_vc.progress import Progress
 from datasets_vc.repository.bringing import OF_A_REMOTE
 from datasets_vc.repository.collecting import Nearby, workspace_holders
 from datasets_vc.repository.context import Context
-from datasets_vc.repository.misplaced import misplaced_places, recorded_at_head
+from datasets_vc.repository.misplaced import misplaced_places, recorded_at_head, stores_among
 from datasets_vc.repository.results import Misplaced
 from datasets_vc.repository.salvage import from_workspace
 from datasets_vc.store.heal import heal
@@ -216,7 +216,7 @@ class _Checker:
         }
         kept = self._store.backend.list(QUARANTINE)
         context = self._context
-        misplaced = [*misplaced_places(context, thorough=True), *recorded_at_head(context)]
+        misplaced = [] if self._remote else list(_misplaced(context))
         return Checked(
             store=self._store.url,
             checked=first.checked,
@@ -229,7 +229,7 @@ class _Checker:
             absent=last.meaning.absent,
             cut=last.meaning.cut,
             sample=sample,
-            misplaced=[] if self._remote else misplaced,
+            misplaced=misplaced,
         )
 
     def repair(self, look: _Look) -> _Lost:
@@ -322,3 +322,11 @@ def _names(root: Root) -> dict[Digest, str]:
         for name, commit in refs.items():
             named.setdefault(commit, name)
     return named
+
+
+def _misplaced(context: Context) -> Iterator[Misplaced]:
+    yield from misplaced_places(context, thorough=True)
+    if context.has_files:
+        with suppress(DatasetError):  # a folder that cannot be read is told by `status`
+            yield from stores_among(context, context.workspace.scan().listing.skipped)
+    yield from recorded_at_head(context)

@@ -64,6 +64,29 @@ def misplaced_places(context: Context, *, thorough: bool = False) -> Iterator[Mi
             )
 
 
+def stores_among(context: Context, skipped: Sequence[tuple[str, str]]) -> Iterator[Misplaced]:
+    """The stores among the files that are neither the workspace's own nor a remote of it.
+
+    Args:
+        skipped: what is left out of the workspace, and why.
+    """
+    found = [path for path, reason in skipped if reason == A_STORE and path != "."]
+    if not found:
+        return
+    folder = context.folder
+    config, own = read_config(folder), store_location(folder)
+    near = (each.url for each in config.remotes.values() if _may_be_misplaced(context, each, own))
+    told = {_among_files(folder, each) for each in (own, *near)}
+    for path in found:
+        place = (folder / path).resolve()
+        if place not in told:
+            new = _quoted(free_place_beside(folder.resolve(), place.name))
+            yield Misplaced(
+                f"There is a store among the files of the workspace, in '{path}'.",
+                f"Move it out: mv {_quoted(place)} {new}; it is left out as long as it is here.",
+            )
+
+
 def recorded_in(skipped: Sequence[tuple[str, str]], deleted: Sequence[str]) -> Iterator[Misplaced]:
     """The stores among the files of which the version has some as data.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from datasets_vc.repository.context import Context
-from datasets_vc.repository.misplaced import misplaced_places, recorded_in
+from datasets_vc.repository.misplaced import misplaced_places, recorded_in, stores_among
 from datasets_vc.repository.results import Status
 
 
@@ -32,5 +32,9 @@ def status(context: Context, paths: Sequence[str]) -> Status:
         left_out=changes.left_out,
         bad_links=changes.bad_links,
         unread_rules=changes.unread_rules,
-        misplaced=(*misplaced_places(context), *recorded_in(changes.skipped, changes.deleted)),
+        misplaced=(
+            *misplaced_places(context),
+            *stores_among(context, changes.skipped),
+            *recorded_in(changes.skipped, changes.deleted),
+        ),
     )

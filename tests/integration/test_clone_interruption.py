@@ -294,3 +294,11 @@ def test_a_store_that_lost_its_root_is_not_taken_for_a_beginning(
     with pytest.raises(AlreadyExistsError):
         Repository.init(tmp_path / "new")
     assert any((tmp_path / "new" / ".dsvc" / "store" / "packs").iterdir())
+
+
+def test_the_way_on_is_for_paths_with_blanks_too(home: Path) -> None:
+    folder = home / "with a blank"
+    (folder / ".dsvc").mkdir(parents=True)
+    with pytest.raises(NotARepositoryError) as caught:
+        Repository.open(folder)
+    assert f"dsvc init '{folder}'" in str(caught.value.hint)

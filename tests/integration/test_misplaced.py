@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -279,3 +280,17 @@ def test_an_ignored_place_is_no_ones_trouble(work: Path, dsvc: Dsvc) -> None:
     before = bytes_of(work / "backup")
     assert dsvc("checkout", "--force", "t0").code == 0
     assert bytes_of(work / "backup") == before
+
+
+def test_a_store_that_was_copied_in_is_led_out_by_status_and_fsck(
+    home: Path, work: Path, dsvc: Dsvc
+) -> None:
+    shutil.copytree(work / "backup", work / "a copy" / "rem")
+    for verb in ("status", "fsck"):
+        found = dsvc(verb, "--json").data["misplaced"]
+        (told,) = [each for each in found if "a copy/rem" in each["message"]]
+        assert told["hint"].startswith(f"Move it out: mv '{work.resolve() / 'a copy' / 'rem'}' ")
+        assert dsvc(verb).code == 0
+    command = told["hint"].removeprefix("Move it out: ").partition(";")[0]
+    subprocess.run(command, shell=True, check=True)  # what the hint says
+    assert "a copy/rem" not in messages(dsvc("status", "--json").data["misplaced"])
