@@ -83,6 +83,7 @@ def test_status(dsvc, repository) -> None:
         "merging": None,
         "misplaced": [],
         "unread_rules": [],
+        "cut_short": None,
     }
 
 
