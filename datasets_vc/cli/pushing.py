@@ -20,6 +20,7 @@ from datasets_vc.cli.synced import (
     Remote,
     damaged_json,
     damaged_lines,
+    incomplete_lines,
     refs_json,
     runs_json,
     runs_lines,
@@ -121,6 +122,7 @@ def push(
             "refs": refs_json(sent.refs),
             **runs_json(sent),
             "damaged_runs": damaged_json(sent.damaged),
+            "incomplete_runs": damaged_json(sent.incomplete),
         },
         lambda sent: [
             *sync_lines(
@@ -132,6 +134,7 @@ def push(
             *_refs_lines(sent, remote),
             *runs_lines(sent, remote),
             *damaged_lines(sent.damaged),
+            *incomplete_lines(sent.incomplete),
         ],
     )
     return DONE

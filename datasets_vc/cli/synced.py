@@ -49,6 +49,7 @@ def received_json(result: SyncResult | CloneResult) -> dict[str, Any]:
         **sync_json(result, "received"),
         "refs": refs_json(result.refs),
         "damaged_runs": damaged_json(result.damaged),
+        "incomplete_runs": damaged_json(result.incomplete),
     }
 
 
@@ -131,6 +132,17 @@ def received_lines(
     if result.runs:
         yield f"{count(result.runs, 'run')} received."
     yield from damaged_lines(result.damaged)
+    yield from incomplete_lines(result.incomplete)
+
+
+def incomplete_lines(incomplete: Mapping[str, str]) -> Iterator[str]:
+    """What is said of runs of which something is missing."""
+    problems = list(incomplete.values())
+    yield from map(shown, problems[:_LISTED])
+    if problems[_LISTED:]:
+        yield f"{len(problems) - _LISTED:,} more runs are not complete."
+    if problems:
+        yield "What is missing comes from a remote that has it: dsvc fetch NAME REV"
 
 
 def damaged_lines(damaged: Mapping[str, str]) -> Iterator[str]:

@@ -42,12 +42,13 @@ from datasets_vc.workspace.part import Part
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What a fetch moved; `runs` and `damaged` are as in `SyncResult`."""
+    """What a fetch moved; `runs`, `damaged` and `incomplete` are as in `SyncResult`."""
 
     transfer: Transfer = field(default_factory=Transfer)
     runs: int = 0
     damaged: Mapping[str, str] = field(default_factory=dict)
     refs: Sequence[RefUpdate] = ()
+    incomplete: Mapping[str, str] = field(default_factory=dict)
 
     def __add__(self, other: Fetched) -> Fetched:
         return Fetched(
@@ -55,6 +56,7 @@ class Fetched:
             self.runs + other.runs,
             {**self.damaged, **other.damaged},
             (*self.refs, *other.refs),
+            {**self.incomplete, **other.incomplete},
         )
 
 
@@ -89,6 +91,7 @@ def fetch(
         fetched.runs,
         refs=fetched.refs,
         damaged=fetched.damaged,
+        incomplete=fetched.incomplete,
     )
 
 
@@ -136,6 +139,7 @@ def push(
         kept_runs=runs.kept,
         refs=pushed.updates,
         damaged=runs.damaged,
+        incomplete=runs.incomplete,
     )
 
 
@@ -186,7 +190,13 @@ def fetch_all(
             dataset = read_commit(local, root.branches[branch]).dataset
             moved += fetch_needed(context, remote, dataset, need, progress)
     context.tidy()
-    return Fetched(_received(connection, moved), len(received.runs), received.damaged, refs)
+    return Fetched(
+        _received(connection, moved),
+        len(received.runs),
+        received.damaged,
+        refs,
+        received.incomplete,
+    )
 
 
 def fetch_runs(context: Context) -> None:

@@ -162,6 +162,7 @@ def clone(
         fetched.runs,
         fetched.damaged,
         [update for update in fetched.refs if update.outcome == "left out"],
+        fetched.incomplete,
     )
 
 
@@ -215,6 +216,7 @@ def _go_there(
         updated=lock.commit != head.commit,
         runs=fetched.runs,
         damaged=fetched.damaged,
+        incomplete=fetched.incomplete,
     )
 
 

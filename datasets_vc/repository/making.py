@@ -131,7 +131,16 @@ def clone(
             context.branches.move(branch, context.branches.get(branch), commit)
         context.workspace.set_head(Head(branch, commit))
     refs = [update for update in fetched.refs if update.outcome == "left out"]
-    return CloneResult(branch, commit, dataset, transfer, fetched.runs, fetched.damaged, refs)
+    return CloneResult(
+        branch,
+        commit,
+        dataset,
+        transfer,
+        fetched.runs,
+        fetched.damaged,
+        refs,
+        fetched.incomplete,
+    )
 
 
 def connect_to_origin(context: Context, url: str) -> Connection:

@@ -122,4 +122,5 @@ def _result(
         merge=merge,
         refs=fetched.refs,
         damaged=fetched.damaged,
+        incomplete=fetched.incomplete,
     )

@@ -197,7 +197,8 @@ class SyncResult:
     and tags that were left out, as they would be taken for the branch of a remote.
     `damaged` says of runs what is wrong with them; they were left where they are. Of the runs that
     a push sent, `foreign_runs` were not recorded here by who asks; `kept_runs` are others of these,
-    which stay here since they name what the remote does not have.
+    which stay here since they name what the remote does not have. `incomplete` says of runs which
+    of what they name is missing: those stay here, and of a fetch, those came all the same.
     """
 
     branch: str | None
@@ -211,6 +212,7 @@ class SyncResult:
     damaged: Mapping[str, str] = field(default_factory=dict)
     foreign_runs: int = 0
     kept_runs: Sequence[str] = ()
+    incomplete: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +233,7 @@ class SyncPlan:
 
 @dataclass(frozen=True, slots=True)
 class CloneResult:
-    """A new workspace; `runs` and `damaged` are as in `SyncResult`, `refs` tags left out."""
+    """A new workspace; see `SyncResult`. `refs` are tags that were left out."""
 
     branch: str | None
     commit: Digest | None
@@ -240,3 +242,4 @@ class CloneResult:
     runs: int = 0
     damaged: Mapping[str, str] = field(default_factory=dict)
     refs: Sequence[RefUpdate] = ()
+    incomplete: Mapping[str, str] = field(default_factory=dict)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,7 +10,7 @@ from typing import Any
 
 from datasets_vc.digest import Digest
 from datasets_vc.errors import FormatError, IntegrityError, MissingDataError, NotFoundError
-from datasets_vc.format.location import as_keys, digest_list, joined
+from datasets_vc.format.location import DigestKeys, as_keys, digest_list, joined
 from datasets_vc.format.run import (
     check_run_input,
     decode_run_head,
@@ -26,6 +26,9 @@ from datasets_vc.sync.push import Extra, new_datasets
 from datasets_vc.sync.transfer import Moved, receive
 from datasets_vc.sync.updates import PushedRefs
 
+_NAMED = ("dataset", "code")
+"""The datasets that a run names."""
+
 
 @dataclass(frozen=True)
 class Outgoing:
@@ -33,7 +36,7 @@ class Outgoing:
 
     `foreign` are those among them that who pushes has not recorded; `kept` are others of these,
     which stay here since they name what the remote does not have. `damaged` says what is wrong
-    with those that stay here for that.
+    with those that stay here for that; `incomplete` what is not here of what others name.
     """
 
     ids: Sequence[str] = ()
@@ -41,15 +44,20 @@ class Outgoing:
     damaged: Mapping[str, str] = field(default_factory=dict)
     foreign: Sequence[str] = ()
     kept: Sequence[str] = ()
+    incomplete: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """Runs that came from a remote, what moved for them, and what is wrong with those left out."""
+    """Runs that came from a remote, what moved for them, and what is wrong with those left out.
+
+    `incomplete` says of those that came what neither the remote has nor we.
+    """
 
     moved: Moved
     runs: Sequence[str]
     damaged: Mapping[str, str]
+    incomplete: Mapping[str, str] = field(default_factory=dict)
 
 
 def finished_runs(store: Store) -> set[str]:
@@ -82,11 +90,12 @@ def outgoing(
     new = sorted(here - finished_runs(remote)) if here else []
     parts: dict[str, Extra] = {}
     damaged: dict[str, str] = {}
+    incomplete: dict[str, str] = {}
     kept: list[str] = []
     rest = _Foreign(local, remote, refs, own)
     for run in new:
-        with _noted(damaged, run):
-            part = _parts(local, remote, run)
+        with _noted(damaged, run, incomplete):
+            part: Extra | None = _parts(local, remote, run)
             if part and not every and run not in own:
                 part = rest.parts(run)
                 kept += [] if part else [run]
@@ -101,6 +110,7 @@ def outgoing(
         ),
         foreign=[run for run in parts if run not in own],
         kept=kept,
+        incomplete=incomplete,
     )
 
 
@@ -142,22 +152,49 @@ class _Foreign:
         return {read_run_head(self._local, run).input for run in own}
 
 
-def _parts(local: Store, remote: Store, run: str) -> Extra | None:
-    """What the remote needs besides head and log of a run; None if not all of it is here."""
+class _IncompleteError(MissingDataError):
+    """Not all of what a run names is here, or at the remote."""
+
+
+def _parts(local: Store, remote: Store, run: str) -> Extra:
+    """What the remote needs besides head and log of a run.
+
+    Raises:
+        _IncompleteError: not all of it is here or there.
+    """
     head = read_run_head(local, run)
     if local.find(head.input) is None:
-        return None
+        raise _IncompleteError(f"Run {run} is not sent: its input is not here.")
     members = _input(local, head.input, run)
-    datasets = [Digest(bytes.fromhex(members[name])) for name in ("dataset", "code")]
     present = remote.index.contains
-    try:
-        chunks = joined([as_keys([head.input]), file_chunks(local, run_checkpoints(local, run))])
-        below = [dataset_chunks(local, dataset, present=present) for dataset in datasets]
-    except MissingDataError:
-        return None
-    needed = joined([chunks, *below])
-    here = local.index.contains(needed) | present(needed)
-    return Extra(datasets, digest_list(chunks)) if here.all() else None
+
+    def lacks(find: Callable[[], DigestKeys]) -> bool:
+        try:
+            needed = find()
+        except MissingDataError:
+            return True
+        return not (local.index.contains(needed) | present(needed)).all()
+
+    def below(name: str) -> Callable[[], DigestKeys]:
+        return lambda: dataset_chunks(local, _digest(members, name), present=present)
+
+    checkpoints = run_checkpoints(local, run)
+    lacking = [f"its {name} ({members[name][:12]})" for name in _NAMED if lacks(below(name))]
+    if lacks(lambda: file_chunks(local, checkpoints)):
+        lacking.append("a checkpoint")
+    if lacking:
+        raise _IncompleteError(f"Run {run} is not sent: {_listed(lacking)} not whole here.")
+    chunks = joined([as_keys([head.input]), file_chunks(local, checkpoints)])
+    return Extra([_digest(members, name) for name in _NAMED], digest_list(chunks))
+
+
+def _listed(lacking: Sequence[str]) -> str:
+    told = ", ".join([*lacking[:-2], " and ".join(lacking[-2:])])
+    return f"{told} {'is' if len(lacking) == 1 else 'are'}"
+
+
+def _digest(members: Mapping[str, Any], name: str) -> Digest:
+    return Digest(bytes.fromhex(members[name]))
 
 
 def send_runs(local: Store, remote: Store, ids: Iterable[str]) -> None:
@@ -193,7 +230,27 @@ def receive_runs(local: Store, remote: Store, only: Container[str] | None = None
         if run not in damaged:
             local.backend.put(run_part(run, RUN_HEAD), heads[run])
             local.backend.put(run_part(run, RUN_LOG), log)
-    return Received(moved, sorted(inputs.keys() - damaged.keys()), damaged)
+    came = sorted(inputs.keys() - damaged.keys())
+    return Received(moved, came, damaged, _not_there(local, remote, inputs, came))
+
+
+def _not_there(
+    local: Store, remote: Store, inputs: Mapping[str, Digest], runs: Sequence[str]
+) -> dict[str, str]:
+    """What neither a remote nor the store here has of what runs name, told by its first chunk.
+
+    Who others fetch from holds all that lies below a node: no tree is read for this.
+    """
+    found: dict[str, str] = {}
+    for run in runs:
+        members = _input(local, inputs[run], run)
+        names = {f"its {name} ({members[name][:12]})": _digest(members, name) for name in _NAMED}
+        keys = as_keys(list(names.values()))
+        there = (remote.index.contains(keys) | local.index.contains(keys)).tolist()
+        lacking = [name for name, is_there in zip(names, there, strict=True) if not is_there]
+        if lacking:
+            found[run] = f"Run {run} has come, but {_listed(lacking)} not at the remote, nor here."
+    return found
 
 
 def _receive_inputs(
@@ -217,9 +274,13 @@ def _input(store: Store, digest: Digest, run: str) -> dict[str, Any]:
 
 
 @contextmanager
-def _noted(damaged: dict[str, str], run: str) -> Iterator[None]:
+def _noted(
+    damaged: dict[str, str], run: str, incomplete: dict[str, str] | None = None
+) -> Iterator[None]:
     """Note what is wrong with a run, and go on."""
     try:
         yield
+    except _IncompleteError as error:
+        (damaged if incomplete is None else incomplete)[run] = error.message
     except (FormatError, IntegrityError, MissingDataError, NotFoundError) as error:
         damaged[run] = error.message

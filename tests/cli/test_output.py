@@ -442,6 +442,7 @@ def test_sync(dsvc, repository, verb, way) -> None:
         "packs": 1,
         "chunks": 7,
         "damaged_runs": [],
+        "incomplete_runs": [],
         **({"merged": False, "conflicts": []} if verb == "pull" else {}),
         "refs": [],
         **({"runs": 0, "foreign_runs": 0, "kept_runs": []} if verb == "push" else {}),
@@ -486,6 +487,25 @@ def test_runs_that_are_damaged_at_the_remote_are_told(dsvc, repository, verb) ->
     ]
     told = dsvc(verb, "--json").data["damaged_runs"]
     assert {each["run"]: each["problem"] for each in told} == damaged
+
+
+@pytest.mark.parametrize("verb", ["fetch", "pull", "push"])
+def test_runs_of_which_something_is_missing_are_told(dsvc, repository, verb) -> None:
+    incomplete = {f"{number:064x}": f"Run {number:064x} lacks." for number in range(12)}
+
+    def sync(*_, **__):
+        return SyncResult("main", COMMIT, DATASET, TRANSFER, updated=True, incomplete=incomplete)
+
+    repository.fetch = repository.pull = repository.push = sync
+
+    lines = dsvc(verb).out.splitlines()[-12:]
+    assert lines[0] == f"Run {0:064x} lacks."
+    assert lines[10:] == [
+        "2 more runs are not complete.",
+        "What is missing comes from a remote that has it: dsvc fetch NAME REV",
+    ]
+    told = dsvc(verb, "--json").data["incomplete_runs"]
+    assert {each["run"]: each["problem"] for each in told} == incomplete
 
 
 def test_colour_only_on_a_terminal_that_wants_it(dsvc, repository, monkeypatch) -> None:

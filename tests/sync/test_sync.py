@@ -430,8 +430,35 @@ def test_a_run_that_only_its_record_is_here_of_does_not_stop_a_push() -> None:
     mine = commit(third, {"b": b"b"})
     going = outgoing(third, another, PushedRefs({"main": mine}), [run])
     assert going.ids == []
+    names = RunFiles(local).read(run).input
+    dataset, code = str(names["dataset"])[:12], str(names["code"])[:12]
+    assert going.damaged == {}
+    assert going.incomplete == {
+        run: f"Run {run} is not sent: its dataset ({dataset}), its code ({code}) and a "
+        "checkpoint are not whole here."
+    }
     push_branch(third, another, "main", mine, extra=going.extra)
+    assert receive_runs(new_store(), remote).incomplete == {}
     assert outgoing(local, another, PushedRefs({"main": tip}), [run]).ids == [run]
+
+
+def test_a_run_that_comes_from_where_its_data_are_not_is_told() -> None:
+    local, tip, run = with_run(b"checkpoint")
+    named = RunFiles(local).read(run).input
+    dataset, code = str(named["dataset"]), str(named["code"])
+    bare = new_store()
+    there = run_in(bare, {"command": ["cnn"], "dataset": dataset, "code": code})
+    received = receive_runs(new_store(), bare)
+    assert received.runs == [there]
+    assert received.incomplete == {
+        there: f"Run {there} has come, but its dataset ({dataset[:12]}) and its code "
+        f"({code[:12]}) are not at the remote, nor here."
+    }
+    half = new_store()
+    push_branch(local, half, "main", tip)
+    receive_runs(half, bare)
+    assert "but its code" in receive_runs(new_store(), half).incomplete[there]
+    assert receive_runs(local, bare).incomplete == {}
 
 
 def test_a_run_of_others_names_nothing_that_is_sent() -> None:
