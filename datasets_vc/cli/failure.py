@@ -112,7 +112,7 @@ def report_usage(message: str, hint: str, *, as_json: bool) -> int:
 def _tell(kind: str, message: str, hint: str, code: int, as_json: bool) -> int:
     message, hint = _brief(message), _brief(hint)
     if as_json:
-        said = json.dumps(_error(kind, message, hint), indent=2)
+        said = json.dumps(_error(kind, message, hint), indent=2, allow_nan=False)
         sys.stdout.write(said.replace("\x7f", "\\u007f") + "\n")
         sys.stdout.flush()
         if not answer_lost():

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from datasets_vc.cli.failure import CORRUPT, DONE
+from datasets_vc.cli.failure import CORRUPT, DONE, PARTLY_DONE
 from datasets_vc.cli.misplaced import misplaced_json, misplaced_lines
 from datasets_vc.cli.render import count, moment, short, shown, size, table
 from datasets_vc.cli.session import Session, new_app, verb
 from datasets_vc.cli.streams import work_is_done
+from datasets_vc.cli.synced import damaged_json
 
 if TYPE_CHECKING:
     from datasets_vc.repository.checking import Checked
@@ -52,12 +53,15 @@ def gc(
             "in a store that only this workspace uses.",
         ),
     ] = None,
-) -> None:
+) -> int:
     """Delete what no branch, tag or run needs any more.
 
     What is found to be garbage waits for the grace period, counted from the first 'dsvc gc' that
     finds it, and is deleted by the next one after that. With --grace 0 it is deleted at once: let
     no training record itself into the store meanwhile.
+
+    A run that cannot be read is named, and the exit code is 3: all that its record names by a
+    digest is kept. 'dsvc fsck --repair' mends it or puts it aside.
     """
     result = session.repository.maintenance.gc(
         remote=remote, grace=_duration(grace), dry_run=dry_run, explain=explain
@@ -65,8 +69,12 @@ def gc(
     session.done(
         result,
         lambda done: _collected_json(done, dry_run),
-        lambda done: _collected_lines(done, dry_run, explain),
+        lambda done: [
+            *_collected_lines(done, dry_run, explain),
+            *_unreadable_lines(done.unreadable, remote),
+        ],
     )
+    return PARTLY_DONE if result.unreadable else DONE
 
 
 @verb(app, "fsck", "dsvc fsck\ndsvc fsck --sample 5%\ndsvc fsck --remote origin --repair")
@@ -291,7 +299,16 @@ def _collected_json(result: Collected, dry_run: bool) -> dict[str, Any]:
             {"kind": held.kind, "name": held.name, "bytes": held.bytes, "bytes_alone": held.alone}
             for held in result.held
         ],
+        "damaged_runs": damaged_json(result.unreadable),
     }
+
+
+def _unreadable_lines(unreadable: Mapping[str, str], remote: str | None) -> Iterator[str]:
+    for run, problem in unreadable.items():
+        yield f"Run {run} cannot be read, and what it names was kept: {shown(problem)}"
+    if unreadable:
+        at = f" --remote {remote}" if remote else ""
+        yield f"Mend such runs, or put them aside: dsvc fsck --repair{at}"
 
 
 def _collected_lines(result: Collected, dry_run: bool, explain: bool) -> Iterator[str]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import re
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 SHORT = 12
+
+_WIDEST = 256
 
 # What Python takes for printable and shows nothing, or alters what is beside it: of Unicode's
 # property Default_Ignorable_Code_Point what is assigned or stays so (DerivedCoreProperties.txt:
@@ -86,7 +89,8 @@ def size(number: float) -> str:
 
 def moment(time: datetime) -> str:
     """A time in UTC, to the second."""
-    return time.strftime("%Y-%m-%d %H:%M:%S UTC")
+    # Not strftime alone, which does not pad the year everywhere.
+    return f"{time.year:04}-{time:%m-%d %H:%M:%S} UTC"
 
 
 def number(value: float) -> str:
@@ -94,9 +98,27 @@ def number(value: float) -> str:
     return f"{value:.4g}"
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """The lines of a table; columns as wide as need be, cells of digits to the right."""
-    cells = [list(head), *(list(row) for row in rows)]
+def numbers_as_json(value: object) -> object:
+    """`value` with the numbers that JSON has no words for as text: `nan`, `inf`, `-inf`."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, Mapping):
+        return {name: numbers_as_json(member) for name, member in value.items()}
+    if isinstance(value, list | tuple):
+        return [numbers_as_json(member) for member in value]
+    return value
+
+
+def table(
+    head: Sequence[str], rows: Iterable[Sequence[str]], widest: int = _WIDEST
+) -> Iterator[str]:
+    """The lines of a table; columns as wide as need be, cells of digits to the right.
+
+    Args:
+        widest: letters of a cell, four times as many in the last column; a longer one is cut, so
+            that it does not drown the others.
+    """
+    cells = [_fitting(row, widest) for row in (head, *rows)]
     columns = list(zip(*cells, strict=True))
     widths = [max(map(len, column)) for column in columns]
     right = [len(cells) > 1 and all(map(_is_quantity, column[1:])) for column in columns]
@@ -106,6 +128,16 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
             for cell, width, at_right in zip(row, widths, right, strict=True)
         )
         yield "  ".join(line).rstrip()
+
+
+def _fitting(row: Sequence[str], widest: int) -> list[str]:
+    return [*(_cut(cell, widest) for cell in row[:-1]), _cut(row[-1], 4 * widest)]
+
+
+def _cut(cell: str, most: int) -> str:
+    # What is escaped takes up to ten letters for one, so that it is cut as it will be shown.
+    known = shown(cell[: most + 1])
+    return known if len(cell) <= most and len(known) <= most else known[: most - 1] + "…"
 
 
 def _is_quantity(cell: str) -> bool:

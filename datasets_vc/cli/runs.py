@@ -17,6 +17,7 @@ from datasets_vc.cli.session import Session, new_app, new_listing_app, verb
 from datasets_vc.cli.streams import work_is_done
 from datasets_vc.cli.synced import damaged_json, damaged_lines
 from datasets_vc.errors import InvalidInputError, NotFoundError
+from datasets_vc.format.commit import encode_time
 from datasets_vc.format.lock import LOCK_SUFFIX
 from datasets_vc.runs.arguments import TrainRequest
 
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 app = new_app()
 runs = new_listing_app("Look at recorded runs.")
 app.add_typer(runs, name="runs")
+
+
+_WIDEST = 40
 
 
 class Model(StrEnum):
@@ -138,7 +142,7 @@ def _summary_json(record: RunRecord) -> dict[str, Any]:
         "dataset": record.dataset,
         "status": record.status,
         "metrics": {name: float(value) for name, value in record.metrics.items()},
-        "started": record.started.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "started": encode_time(record.started),
         "reproduces": repeated.hex() if repeated else None,
         "verdict": record.verdict,
     }
@@ -200,7 +204,7 @@ def _list_lines(found: RunList) -> Iterator[str]:
         for record in found.runs
     ]
     if rows or not found.damaged:
-        yield from table(head, rows) if rows else ["No runs."]
+        yield from table(head, rows, _WIDEST) if rows else ["No runs."]
     yield from damaged_lines(found.damaged)
 
 

@@ -21,7 +21,7 @@ from datasets_vc.cli.commands import AFTER_DASHES, Command, Group
 from datasets_vc.cli.failure import AnswerLostError, WorkInterruptedError
 from datasets_vc.cli.options import Options, keep_options, keep_options_or_list, options_of
 from datasets_vc.cli.progress import TerminalProgress
-from datasets_vc.cli.render import guarded, painted, shown
+from datasets_vc.cli.render import guarded, numbers_as_json, painted, shown
 from datasets_vc.cli.secret import own_secret
 from datasets_vc.cli.streams import answer_lost, is_work_done, work_is_done
 from datasets_vc.cli.superuser import warning_to_root
@@ -93,7 +93,8 @@ class Session:
         self.close_progress()
         if self.options.json:
             # A terminal may obey what is no control character to JSON.
-            for piece in json.JSONEncoder(indent=2).iterencode(as_json(result)):
+            encoder = json.JSONEncoder(indent=2, allow_nan=False)
+            for piece in encoder.iterencode(numbers_as_json(as_json(result))):
                 sys.stdout.write(piece.replace("\x7f", "\\u007f"))
             sys.stdout.write("\n")
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,6 +23,16 @@ CHECK = "check"
 """The member that says whether an object is whole, and the write flag that says it is there."""
 
 _ALWAYS_CANONICAL = frozenset({COMMIT, RUN, RUN_INPUT, RUN_PACKS, TAG})
+
+MOST_VALUES = 1 << 16
+"""Values in one object, a run's input or an event of its log: as many as honest ones never have."""
+
+_MOST_LISTED = 1 << 20
+"""As many refs and packs as 64 MiB can name by their digests."""
+
+_LISTING = frozenset({ROOT, RUN_PACKS})
+_LONGEST_CHUNK = 16 << 20
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.?[^"\\]*+)*+(?:"|\Z)', re.DOTALL)
 
 _COMMON = ("algorithm", "format", "read_flags", "version", "write_flags", CHECK)
 
@@ -70,7 +81,7 @@ def check_of(data: Buffer) -> str:
 
 def form_of(data: Buffer) -> str | None:
     """The name of the format that `data` says to be of; None if it is no JSON object with one."""
-    if bytes(data[:1]) != b"{":
+    if bytes(data[:1]) != b"{" or len(data) > _LONGEST_CHUNK:
         return None
     try:
         form = parse(data, "").get("format")
@@ -87,7 +98,7 @@ def decode_object(data: Buffer, form: str, what: str) -> dict[str, Any]:
             canonical.
         FormatError: it needs a newer version.
     """
-    value = parse(data, what)
+    value = parse(data, what, _MOST_LISTED if form in _LISTING else MOST_VALUES)
     if not isinstance(value, dict) or value.get("format") != form:
         raise IntegrityError(f"{what} is not a {form} object.")
     if value.get("version") != VERSION or value.get("algorithm") != ALGORITHM:
@@ -108,7 +119,7 @@ def write_flags_of(data: Buffer, what: str) -> list[str]:
     Raises:
         IntegrityError: it does not say them.
     """
-    value = parse(data, what)
+    value = parse(data, what, _MOST_LISTED)
     flags = value.get("write_flags") if isinstance(value, dict) else None
     if not isinstance(flags, list):
         raise IntegrityError(f"{what} is malformed: it lacks its write flags.")
@@ -162,12 +173,39 @@ def _matches(rest: Mapping[str, Any], check: object) -> bool:
         return False
 
 
-def parse(data: Buffer, what: str) -> Any:
-    """The value that `data` says, canonically or not; integers are its only numbers.
+def values_in(data: Buffer) -> int:
+    """How many values JSON has at most, found in time and memory in proportion to its bytes."""
+    source = bytes(data)
+    # Marks in texts count only where they could matter: few texts have thousands of them.
+    most = _marks(source)
+    return most if most <= MOST_VALUES else _marks(_STRING.sub(b"", source))
+
+
+def check_values(data: Buffer, what: str, most: int = MOST_VALUES) -> None:
+    """Check that JSON has no more values than an honest object: parsed each takes 60 bytes or more.
 
     Raises:
-        IntegrityError: the bytes are no JSON, have other numbers, or are nested too deeply.
+        IntegrityError: it has more.
     """
+    if values_in(data) > most:
+        raise IntegrityError(f"{what} is malformed: it has more than {most:,} values.")
+
+
+def _marks(source: bytes) -> int:
+    return source.count(b",") + source.count(b"[") + source.count(b"{")
+
+
+def parse(data: Buffer, what: str, most: int = MOST_VALUES) -> Any:
+    """The value that `data` says, canonically or not; integers are its only numbers.
+
+    Args:
+        most: how many values it may have.
+
+    Raises:
+        IntegrityError: the bytes are no JSON, have other numbers or too many values, or are nested
+            too deeply.
+    """
+    check_values(data, what, most)
     try:
         return load_json(
             bytes(data).decode(),

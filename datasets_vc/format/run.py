@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from datasets_vc.decoding import load_json
 from datasets_vc.digest import Buffer, Digest
-from datasets_vc.errors import IntegrityError
+from datasets_vc.errors import IntegrityError, InvalidInputError
 from datasets_vc.format.commit import decode_time, encode_time
 from datasets_vc.format.json import (
     CHECK,
+    MOST_VALUES,
     RUN,
     RUN_INPUT,
     RUN_PACKS,
@@ -23,10 +25,16 @@ from datasets_vc.format.json import (
     encode_object,
     hex_digest,
     text,
+    values_in,
 )
 
 _CHECK_LINE = b'{"check":'
 _LONGEST_LINE = 16 << 20
+_MOST_EVENTS = 1 << 22
+_MOST_LOGGED = 1 << 25
+_DIVERGED = "DIVERGED"
+_DIGEST = re.compile(rb"[0-9a-f]{64}")
+_NONCE = re.compile("[0-9a-f]{16}")
 _MOST_PROCESSES = 1 << 20
 _INPUT_MEMBERS = (
     "topology",
@@ -46,6 +54,10 @@ _EVENT_MEMBERS: Mapping[str, type] = {
     "path": str,
     "reason": str,
 }
+
+
+MAX_INPUT = 4 << 20
+"""Bytes of what went into a run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +91,31 @@ def decode_run_head(data: Buffer, what: str) -> RunHead:
     """
     members = decode_object(data, RUN, what)
     repeated = members.get("reproduces")
+    nonce = text(members.get("nonce"), what)
+    if not _NONCE.fullmatch(nonce):
+        raise IntegrityError(f"{what} is malformed: its nonce {nonce[:20]!a} is not 16 hex digits.")
     return RunHead(
         input=hex_digest(members.get("input"), what),
         started=decode_time(members.get("started"), what),
-        nonce=text(members.get("nonce"), what),
+        nonce=nonce,
         reproduces=hex_digest(repeated, what) if repeated else None,
     )
 
 
 def encode_run_input(members: Mapping[str, object]) -> bytes:
-    return encode_object(RUN_INPUT, members)
+    """Canonical bytes of what went into a run.
+
+    Raises:
+        InvalidInputError: it is more than any reader takes.
+    """
+    data = encode_object(RUN_INPUT, members)
+    if len(data) > MAX_INPUT or values_in(data) > MOST_VALUES:
+        raise InvalidInputError(
+            f"What went into this run is too much to be recorded: {len(data):,} bytes of JSON; at "
+            f"most {MAX_INPUT:,} bytes and {MOST_VALUES:,} values can be.",
+            "Give long lists in a file of the dataset, not in the settings.",
+        )
+    return data
 
 
 def decode_run_input(data: Buffer, what: str) -> dict[str, Any]:
@@ -98,6 +125,8 @@ def decode_run_input(data: Buffer, what: str) -> dict[str, Any]:
         IntegrityError: the bytes are not a well-formed input.
         FormatError: they need a newer version.
     """
+    if len(data) > MAX_INPUT:
+        raise IntegrityError(f"{what} has {len(data):,} bytes; {MAX_INPUT:,} are the most.")
     members = decode_object(data, RUN_INPUT, what)
     for name in ("dataset", "code"):
         hex_digest(members.get(name), what)
@@ -129,6 +158,11 @@ def check_run_input(members: Mapping[str, Any], what: str) -> None:
             )
 
 
+def digests_in(data: Buffer) -> list[Digest]:
+    """All that could be a digest in a text that nobody can read as what it should be."""
+    return [Digest(bytes.fromhex(found.decode())) for found in set(_DIGEST.findall(bytes(data)))]
+
+
 def encode_run_packs(packs: Iterable[Digest]) -> bytes:
     return encode_checked(RUN_PACKS, {"packs": sorted(pack.hex() for pack in packs)})
 
@@ -158,26 +192,89 @@ def decode_run_log(data: Buffer, what: str) -> list[dict[str, Any]]:
     Raises:
         IntegrityError: a line is not an event, or the log does not match its checksum.
     """
-    lines = bytes(data).split(b"\n")
-    if max(map(len, lines)) > _LONGEST_LINE:
+    return list(read_run_log(data, what))
+
+
+def read_run_log(data: Buffer, what: str) -> Iterator[dict[str, Any]]:
+    """The same, one event at a time; until the last one was given nothing is known of the checksum.
+
+    Raises:
+        IntegrityError: as `decode_run_log`.
+    """
+    log = bytes(data)
+    start, values = 0, 0
+    for _ in range(_MOST_EVENTS + 1):
+        end = log.find(b"\n", start)
+        _check_line(log, start, end, what)
+        if end < 0:
+            break
+        line = log[start:end]
+        more = values_in(line)
+        values += more
+        if more > MOST_VALUES or values > _MOST_LOGGED:
+            raise IntegrityError(f"{what} is damaged: it has more values than any that we write.")
+        event = _event(line, what)
+        if event["event"] == CHECK or CHECK in event:
+            before = memoryview(log)[:start]
+            if end + 1 < len(log) or event != {"event": CHECK, CHECK: check_of(before)}:
+                raise _wrong_log(what)
+            return
+        yield event
+        start = end + 1
+    else:
+        raise IntegrityError(f"{what} is damaged: it has more than {_MOST_EVENTS:,} lines.")
+    if log.startswith(_CHECK_LINE, start):
+        raise _wrong_log(what)
+
+
+def told_by(
+    log: Buffer, head: RunHead, members: Mapping[str, Any], what: str
+) -> Iterator[dict[str, Any]]:
+    """The events of the log of a run, as `read_run_log` gives them.
+
+    Args:
+        members: of its input.
+
+    Raises:
+        IntegrityError: as `decode_run_log`; or the training process said to have read another
+            dataset than the run names, and it is no reproduction that is known to differ.
+    """
+    stated = stated_dataset(members)
+    judged = False
+    for event in read_run_log(log, what):
+        if event["event"] == "inputs":
+            stated = stated if stated not in (None, members["dataset"]) else stated_dataset(event)
+        judged = judged or (event["event"] == "verdict" and event.get("verdict") == _DIVERGED)
+        yield event
+    if stated not in (None, members["dataset"]) and not (head.reproduces and judged):
+        raise IntegrityError(
+            f"{what} is malformed: the run names the dataset {members['dataset']}, and its "
+            f"training read another, {stated[:64] if stated else None!a}."
+        )
+
+
+def stated_dataset(said: Mapping[str, Any]) -> str | None:
+    """The dataset that a training process said to have read, in its plan; None if it did not."""
+    plan = said.get("plan", {})
+    found = plan.get("dataset") if isinstance(plan, Mapping) else None
+    return None if found is None else str(found)
+
+
+def _check_line(log: bytes, start: int, end: int, what: str) -> None:
+    if end == start:
+        raise IntegrityError(f"{what} is damaged: a line is empty.")
+    if (len(log) if end < 0 else end) - start > _LONGEST_LINE:
         raise IntegrityError(f"{what} is damaged: a line is longer than any event.")
+
+
+def _event(line: bytes, what: str) -> dict[str, Any]:
     try:
-        events = [load_json(line) for line in lines[:-1] if line]
+        event = load_json(line.decode())
     except ValueError as error:
         raise IntegrityError(f"{what} is damaged: a line is not valid JSON.") from error
-    for event in events:
-        _check_event(event, what)
-    if events and (events[-1]["event"] == CHECK or CHECK in events[-1]):
-        _verify_log(events.pop(), lines, what)
-    if lines[-1].startswith(_CHECK_LINE) or any(CHECK in event for event in events):
-        raise _wrong_log(what)
-    return events
-
-
-def _verify_log(check: Mapping[str, Any], lines: list[bytes], what: str) -> None:
-    before = b"".join(line + b"\n" for line in lines[:-2])
-    if lines[-1] or check != {"event": CHECK, CHECK: check_of(before)}:
-        raise _wrong_log(what)
+    _check_event(event, what)
+    found: dict[str, Any] = event
+    return found
 
 
 def _wrong_log(what: str) -> IntegrityError:
@@ -188,9 +285,13 @@ def _check_event(event: object, what: str) -> None:
     """An event, as far as anybody counts on what it says."""
     if not isinstance(event, dict) or not isinstance(event.get("event"), str):
         raise IntegrityError(f"{what} is damaged: a line is not an event.")
+    if event["event"] == "step":
+        return  # what a step says is compared and no more
     for name, kind in _EVENT_MEMBERS.items():
         if name in event and not isinstance(event[name], kind):
             raise IntegrityError(f"{what} is damaged: the {name} of an event is none.")
+    if event["event"] == "checkpoint":
+        hex_digest(event.get("digest"), what)
     try:
         for metric in event.get("metrics", {}).values():
             float(metric)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
 
-from datasets_vc.digest import Digest
+from datasets_vc.digest import Buffer, Digest
+from datasets_vc.errors import DatasetError
 from datasets_vc.format.location import digest_list
-from datasets_vc.format.node import Node, node_ends
+from datasets_vc.format.node import Node, decode_node, node_ends
 from datasets_vc.history.reachable import digests_of
 
 
@@ -62,6 +64,41 @@ def problem_with(node: Node, level: int, said: set[Said | None]) -> str:
             return "It has not the first path, the entries or the bytes that the node above says."
         if each.after is not None and paths[-1] >= each.after:
             return "Its paths go beyond those of the next node."
+    return ""
+
+
+def problem_below(
+    root: Digest,
+    read: Callable[[Sequence[Digest]], Iterator[tuple[Digest, Buffer | None]]],
+    wrong_sizes: Callable[[Node], Sequence[str]],
+) -> str:
+    """Why a digest is not that of a dataset, as far as its nodes are there; nothing if it is.
+
+    Args:
+        read: gives those of some chunks that are there and sound; None for what is a file.
+        wrong_sizes: the paths of a leaf whose files are not as long as it says.
+    """
+    said: dict[Digest, set[Said | None]] = {root: {None}}
+    level: int | None = None
+    while said:
+        below: dict[Digest, set[Said | None]] = {}
+        for digest, data in read(list(said)):
+            if data is None:
+                return "It is a file in several pieces."
+            try:
+                node = decode_node(data, f"The node {digest.hex()}")
+            except DatasetError as error:
+                return error.message
+            level = node.level if level is None else level
+            problem = problem_with(node, level, said[digest])
+            if problem:
+                return problem
+            for path in () if level else wrong_sizes(node):
+                return f"{path!a} is not as long as its entry says."
+            for child, claim in said_by(node, said[digest]) if level else ():
+                below.setdefault(child, set()).add(claim)
+        said = below
+        level = level - 1 if level else 0
     return ""
 
 

@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from datasets_vc.digest import Digest, digest_of
-from datasets_vc.errors import IntegrityError, NotFoundError
+from datasets_vc.errors import FormatError, IntegrityError, NotFoundError
 from datasets_vc.format.json import hex_digest
 from datasets_vc.format.root import Root
-from datasets_vc.format.run import RunHead, decode_run_head, decode_run_log, decode_run_packs
+from datasets_vc.format.run import (
+    RunHead,
+    decode_run_head,
+    decode_run_packs,
+    digests_in,
+    read_run_log,
+)
 from datasets_vc.history.reachable import Holder
 from datasets_vc.store import Store
 from datasets_vc.store.names import (
@@ -33,10 +39,22 @@ def ref_holders(root: Root) -> Iterator[Holder]:
 def run_holders(store: Store) -> Iterator[Holder]:
     """The runs of a store, ended or not.
 
-    Raises:
-        IntegrityError: one is damaged, so that nobody knows what it needs.
+    Of one that cannot be read nobody knows for sure what it needs: it holds every digest that any
+    of its parts names, and has a `problem`.
     """
-    return (run_holder(store, run) for run in run_ids(store))
+    for run in run_ids(store):
+        try:
+            yield run_holder(store, run)
+        except (FormatError, IntegrityError) as error:
+            yield _unreadable(store, run, error.message)
+
+
+def _unreadable(store: Store, run: str, problem: str) -> Holder:
+    head, log, pins = (
+        digests_in(_beginning(store, run_part(run, part)))
+        for part in (RUN_HEAD, RUN_LOG, RUN_PACKS)
+    )
+    return Holder("run", run, chunks=(*head, *log), packs=tuple(pins), problem=problem)
 
 
 def run_ids(store: Store) -> list[str]:
@@ -49,7 +67,11 @@ def run_ids(store: Store) -> list[str]:
 
 
 def run_holder(store: Store, run: str) -> Holder:
-    """What one run holds: its input with dataset and code, checkpoints, and pinned packs."""
+    """What one run holds: its input with dataset and code, checkpoints, and pinned packs.
+
+    Raises:
+        FormatError, IntegrityError: a part of it is newer than this version, or damaged.
+    """
     head = read_run_head(store, run)
     return Holder(
         "run", run, chunks=(head.input, *run_checkpoints(store, run)), packs=run_pins(store, run)
@@ -82,7 +104,7 @@ def run_checkpoints(store: Store, run: str) -> list[Digest]:
     what = f"The log of run {run} of {store.url}"
     return [
         hex_digest(event.get("digest"), what)
-        for event in decode_run_log(_optional(store, run_part(run, RUN_LOG)), what)
+        for event in read_run_log(_optional(store, run_part(run, RUN_LOG)), what)
         if event["event"] == "checkpoint"
     ]
 
@@ -91,6 +113,14 @@ def run_pins(store: Store, run: str) -> tuple[Digest, ...]:
     """The packs that a run wants left as they are."""
     packs = _optional(store, run_part(run, RUN_PACKS))
     return tuple(decode_run_packs(packs, f"The pins of run {run} of {store.url}") if packs else ())
+
+
+def _beginning(store: Store, name: str) -> bytes:
+    """As much of a part as may be read of it, whatever it is."""
+    try:
+        return store.backend.get(name, 0, MAX_LOG)
+    except NotFoundError:
+        return b""
 
 
 def _optional(store: Store, name: str) -> bytes:

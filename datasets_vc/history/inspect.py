@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -20,9 +19,11 @@ from datasets_vc.format.location import RECIPE, digest_keys, digest_list, unique
 from datasets_vc.format.node import MAX_LEVELS, Node, decode_node
 from datasets_vc.format.run import check_run_input, decode_run_input
 from datasets_vc.format.tag import decode_tag
-from datasets_vc.history.claims import Said, problem_with, said_by
+from datasets_vc.history.claims import Said, problem_below, problem_with, said_by
 from datasets_vc.history.holders import run_holder, run_ids
 from datasets_vc.history.manifest import ChunkSource
+from datasets_vc.history.meaning import Meaning
+from datasets_vc.history.named import NAMED
 from datasets_vc.history.reachable import Holder, digests_of
 from datasets_vc.progress import SILENT, Progress
 from datasets_vc.store import Store
@@ -31,24 +32,6 @@ from datasets_vc.store.inspect import Inspection, Sample
 
 _AT_ONCE = 256
 _UNACCOUNTED = "No version has its file, and its pieces are not here: nobody can prove it."
-
-
-@dataclass
-class Meaning:
-    """What was found out on the way.
-
-    Attributes:
-        commits: the dataset of each.
-        missing: what is needed and not listed.
-        absent: how many other chunks are needed and not listed, which is no damage, since the store
-            is partial.
-        cut: how many commits are not here since history is cut before them.
-    """
-
-    commits: dict[Digest, Digest] = field(default_factory=dict)
-    missing: set[Digest] = field(default_factory=set)
-    absent: int = 0
-    cut: int = 0
 
 
 def inspect_meaning(
@@ -75,6 +58,7 @@ def inspect_meaning(
     for run in run_ids(store):
         looking.run(run)
     looking.manifests()
+    looking.run_datasets()
     looking.recipes(sample or Sample(), progress)
     looking.count_absent()
     return looking.meaning
@@ -90,6 +74,7 @@ class _Looking:
         self._complete = complete
         self.meaning = Meaning()
         self.datasets: dict[Digest, None] = {}
+        self._of_runs: dict[Digest, list[tuple[str, str]]] = {}
         self._recipes: dict[Digest, None] = {}
         self._absent = bytearray()
 
@@ -160,11 +145,39 @@ class _Looking:
             members = decode_run_input(data, f"The input of run {run}")
             check_run_input(members, f"The input of run {run}")
         except DatasetError as error:
-            self._found.find("run", run, error.message)
+            self._lies(run, error)
             return
         self._files(checkpoints)
-        for name in ("dataset", "code"):
-            self.datasets[Digest(bytes.fromhex(members[name]))] = None
+        for name in NAMED:
+            digest = Digest(bytes.fromhex(members[name]))
+            self._of_runs.setdefault(digest, []).append((run, name))
+
+    def _lies(self, run: str, error: DatasetError) -> None:
+        self._found.find("run", run, error.message)
+        if isinstance(error, IntegrityError):
+            self.meaning.lying.add(run)
+
+    def run_datasets(self) -> None:
+        """What runs name as datasets: where one is none the run is wrong, and not what it names."""
+        for digest, named in self._of_runs.items():
+            if digest in self.datasets or digest in self._found.bad:
+                continue
+            problem = problem_below(digest, self._bytes_of_nodes, self._wrong_sizes)
+            for run, name in named if problem else ():
+                said = f"It names {digest.hex()} as its {name}, which is no dataset: {problem}"
+                self._lies(run, IntegrityError(said))
+
+    def _bytes_of_nodes(self, digests: Sequence[Digest]) -> Iterator[tuple[Digest, Buffer | None]]:
+        """Those of some chunks that are there and sound; None for what is stored as a recipe."""
+        for start in range(0, len(digests), _AT_ONCE):
+            here = self._present(digests[start : start + _AT_ONCE], "node")
+            codecs = self._found.index.locate(here).rows["codec"].tolist() if here else []
+            files = {each for each, codec in zip(here, codecs, strict=True) if codec == RECIPE}
+            nodes = [each for each in here if each not in files]
+            yield from ((each, None) for each in files)
+            for digest, data in zip(nodes, self._read_many(nodes) if nodes else (), strict=True):
+                if data is not None:
+                    yield digest, data
 
     def manifests(self) -> None:
         """All nodes of all datasets, from the top level down."""
@@ -195,14 +208,20 @@ class _Looking:
 
     def _look_at_files(self, digest: Digest, node: Node) -> None:
         """Make sure that the files of a leaf are there, and as long as their entries say."""
+        for path in self._wrong_sizes(node):
+            self._found.find("node", digest, f"{path!a} is not as long as its entry says.")
+
+    def _wrong_sizes(self, node: Node) -> list[str]:
+        """Make sure that the files of a leaf are there; returns those of another size than said."""
         files = digest_list(digests_of(node.rows))
         places = self._files(files)
         whole = places.found & (places.rows["codec"] != RECIPE)
         sizes = node.rows.column("size").to_numpy()
-        for row in np.flatnonzero(whole & (places.rows["raw"] != sizes)).tolist():
-            if files[row] not in self._found.bad:
-                path = node.rows.column("path")[row].as_py()
-                self._found.find("node", digest, f"{path!a} is not as long as its entry says.")
+        return [
+            node.rows.column("path")[row].as_py()
+            for row in np.flatnonzero(whole & (places.rows["raw"] != sizes)).tolist()
+            if files[row] not in self._found.bad
+        ]
 
     def _files(self, files: Sequence[Digest]) -> Places:
         """Make sure that files are there; those in pieces are to be looked at later."""

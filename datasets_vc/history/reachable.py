@@ -14,17 +14,17 @@ import numpy as np
 import pyarrow as pa
 
 from datasets_vc.digest import DIGEST_SIZE, Buffer, Digest
-from datasets_vc.errors import MissingDataError
+from datasets_vc.errors import DatasetError, MissingDataError
 from datasets_vc.format.commit import Commit, decode_commit
 from datasets_vc.format.header import NODE
 from datasets_vc.format.json import COMMIT, RUN_INPUT, TAG, form_of, hex_digest
 from datasets_vc.format.location import DigestKeys, digest_keys
-from datasets_vc.format.node import MAX_LEVELS, decode_node
-from datasets_vc.format.run import decode_run_input
+from datasets_vc.format.node import MAX_LEVELS, Node, decode_node
+from datasets_vc.format.run import decode_run_input, digests_in
 from datasets_vc.format.tag import decode_tag
 from datasets_vc.history.manifest import ChunkSource, read_nodes
 from datasets_vc.store.index import ChunkIndex
-from datasets_vc.store.marks import Marks, Rows
+from datasets_vc.store.marks import Marks, Mask, Rows
 
 _AT_ONCE = 256
 
@@ -38,8 +38,10 @@ class Holder:
         name: which one.
         commits: commits or tag objects, needed with all that comes before them.
         datasets: needed with their files.
-        chunks: needed with whatever they name, if it is known what that is.
+        chunks: needed with whatever they name, if it is known what that is. What they name need
+            not be what they say: a stranger may have written them.
         packs: needed whole.
+        problem: why it is not known for sure what it needs, in a sentence; of most nothing.
     """
 
     kind: str
@@ -48,15 +50,23 @@ class Holder:
     datasets: tuple[Digest, ...] = ()
     chunks: tuple[Digest, ...] = ()
     packs: tuple[Digest, ...] = ()
+    problem: str = ""
 
 
-def mark_held(index: ChunkIndex, source: ChunkSource, holders: Sequence[Holder]) -> Marks:
+def mark_held(
+    index: ChunkIndex,
+    source: ChunkSource,
+    holders: Sequence[Holder],
+    problems: dict[Digest, str] | None = None,
+) -> Marks:
     """Mark what holders reach, each with a bit of its own.
 
     Chunks that are not in the index are passed over: a store may be partial.
 
     Args:
         source: has the metadata of the store.
+        problems: gets, by their digests, the inputs of runs that are none, or name what is no
+            dataset. All digests that they name are marked.
 
     Raises:
         MissingDataError: a commit or a tag object that is held is missing, so that it cannot be
@@ -66,12 +76,17 @@ def mark_held(index: ChunkIndex, source: ChunkSource, holders: Sequence[Holder])
     marks = Marks(index, len(holders))
     walk = _Walk(marks, source)
     for number, holder in enumerate(holders):
-        bit = 1 << number
-        walk.add_commits(holder.commits, bit)
-        walk.add_datasets(holder.datasets, bit)
-        walk.add_chunks(marks.rows(holder.chunks), bit)
-        marks.mark(marks.in_packs(holder.packs), marks.bits_of(bit))
+        walk.add_commits(holder.commits, 1 << number)
+        walk.add_datasets(holder.datasets, 1 << number)
     walk.run()
+    below = _Walk(marks, source, strict=False, after=walk)
+    for number, holder in enumerate(holders):
+        below.add_chunks(marks.rows(holder.chunks), 1 << number)
+        marks.mark(marks.in_packs(holder.packs), marks.bits_of(1 << number))
+    below.run()
+    below.mark_pieces()
+    if problems is not None:
+        problems |= below.problems
     return marks
 
 
@@ -80,16 +95,35 @@ def mark_below(marks: Marks, source: ChunkSource, rows: Rows) -> None:
     walk = _Walk(marks, source, strict=False)
     walk.add_chunks(rows, marks.spare)
     walk.run()
+    walk.mark_pieces()
 
 
 class _Walk:
-    """Marks what lies below commits, datasets and chunks; holders are the bits of a number."""
+    """Marks what lies below commits, datasets and chunks; holders are the bits of a number.
 
-    def __init__(self, marks: Marks, source: ChunkSource, *, strict: bool = True) -> None:
+    Args:
+        strict: what is named as a commit or a node has to be one, and commits have to be here;
+            else what is none names nothing. Bytes that are not what their digest says are damage
+            in either case.
+        after: another walk, whose nodes are marked with all that is below but for pieces.
+    """
+
+    def __init__(
+        self,
+        marks: Marks,
+        source: ChunkSource,
+        *,
+        strict: bool = True,
+        after: _Walk | None = None,
+    ) -> None:
+        self._walked: Mask = after._walked if after else np.zeros(len(marks.digests), np.bool_)
+        self.problems: dict[Digest, str] = {}
+        self._inputs: dict[Digest, list[Digest]] = {}
+        self._single = marks.metadata() & ~marks.recipes()
         self._marks = marks
         self._source = source
         self._strict = strict
-        self._known = marks.held
+        self._known: Mask = after._known if after else marks.held
         self._tips: dict[Digest, int] = {}
         self._loose: dict[Digest, int] = {}
         self._datasets: dict[Digest, int] = {}
@@ -104,31 +138,77 @@ class _Walk:
     def add_chunks(self, rows: Rows, holders: int) -> None:
         """Mark chunks, and go on with what they name if they are metadata."""
         rows = rows[rows >= 0]
-        self._marks.mark(rows, self._marks.bits_of(holders))
-        single = self._marks.metadata() & ~self._marks.recipes()
-        meta = rows[single[rows]] if len(rows) else rows
-        for some in _groups(meta):
-            names = self._marks.names(some)
-            for name, data in zip(names, self._source.read_many(names), strict=True):
-                self._add_chunk(name, data, holders)
+        while len(rows):
+            self._marks.mark(rows, self._marks.bits_of(holders))
+            found: list[Digest] = []
+            for some in _groups(rows[self._single[rows]]):
+                names = self._marks.names(some)
+                for name, data in zip(names, self._source.read_many(names), strict=True):
+                    found += self._add_chunk(name, data, holders)
+            rows = self._marks.rows(found)
+            rows = rows[rows >= 0]
+            rows = rows[~self._have(rows, holders)]
 
     def run(self) -> None:
         self._mark_history()
         self._mark_manifests()
-        self._mark_pieces()
 
-    def _add_chunk(self, name: Digest, data: Buffer, holders: int) -> None:
+    def _add_chunk(self, name: Digest, data: Buffer, holders: int) -> list[Digest]:
+        """Note what a chunk names; returns what it may name, where that is not known."""
         what = f"The chunk {name.hex()}"
         if data[:4] == NODE:
-            level = decode_node(data, what).level
-            self._levels[level].append(self._marks.rows([name]))
-            return
+            node = self._decoded(name, data)
+            if node:
+                self._levels[node.level].append(self._marks.rows([name]))
+            return []
         form = form_of(data)
         if form in (COMMIT, TAG):
             _add(self._loose, [name], holders)
         elif form == RUN_INPUT:
-            members = decode_run_input(data, what)
-            self.add_datasets((hex_digest(members[n], what) for n in ("dataset", "code")), holders)
+            try:
+                members = decode_run_input(data, what)
+            except DatasetError as error:
+                self.problems[name] = error.message
+                return digests_in(data)
+            for member in ("dataset", "code"):
+                named = hex_digest(members[member], what)
+                self._inputs.setdefault(named, []).append(name)
+                self.add_datasets([named], holders)
+        return []
+
+    def _have(self, rows: Rows, holders: int) -> Mask:
+        """Which rows have the bits of holders already."""
+        bits = self._marks.bits_of(holders)
+        have: Mask = ((self._marks.bits[rows] & bits) == bits).all(axis=1)
+        return have
+
+    def _decoded(self, name: Digest, data: Buffer, level: int | None = None) -> Node | None:
+        try:
+            node = decode_node(data, f"The node {name.hex()}")
+        except DatasetError:
+            return None
+        return node if level in (None, node.level) else None
+
+    def _nodes(self, rows: Rows, level: int | None = None) -> Iterator[tuple[int, Node]]:
+        """Nodes with their rows; what is none is left out unless it has to be one."""
+        marks = self._marks
+        if self._strict:
+            for some in _groups(rows):
+                yield from zip(
+                    some.tolist(), read_nodes(self._source, marks.names(some), level), strict=True
+                )
+            return
+        rows = rows[~marks.recipes()[rows]]
+        likely = self._single[rows]
+        # What lies with files may be as large as a file, and each is let go before the next.
+        for some in (*_groups(rows[likely]), *_groups(rows[~likely], 1)):
+            names = marks.names(some)
+            for row, name, data in zip(
+                some.tolist(), names, self._source.read_many(names), strict=True
+            ):
+                node = self._decoded(name, data, level)
+                if node:
+                    yield row, node
 
     def _mark_history(self) -> None:
         commits = self._read_history()
@@ -161,7 +241,7 @@ class _Walk:
                 )
             held = [name for name, there in zip(todo, here.tolist(), strict=True) if there]
             for name, data in zip(held, self._source.read_many(held), strict=True):
-                found[name] = _before(name, data)
+                found[name] = self._before(name, data)
             ahead = (each for name in held for each in found[name][0])
             todo = [each for each in dict.fromkeys(ahead) if each not in found]
         return found
@@ -170,11 +250,17 @@ class _Walk:
         marks = self._marks
         names = list(self._datasets)
         rows = marks.rows(names)
-        for some in _groups(np.flatnonzero(rows >= 0)):
-            held = [names[row] for row in some.tolist()]
-            for name, node in zip(held, read_nodes(self._source, held), strict=True):
-                self._mark([name], self._datasets[name])
-                self._levels[node.level].append(marks.rows([name]))
+        here = [each for each in zip(rows.tolist(), names, strict=True) if each[0] >= 0]
+        known = {row for row, name in here if self._is_done(row, self._datasets[name])}
+        for _, name in here:
+            self._mark([name], self._datasets[name])
+        todo = np.array([row for row, _ in here if row not in known], np.int64)
+        for row, node in self._nodes(todo):
+            known.add(row)
+            self._levels[node.level].append(np.array([row], np.int64))
+        for row, name in here:
+            for given in self._inputs.get(name, ()) if row not in known else ():
+                self.problems[given] = f"It names {name.hex()} as a dataset, which is none."
         for level in reversed(range(MAX_LEVELS)):
             if self._levels[level]:
                 self._mark_level(level, np.unique(np.concatenate(self._levels[level])))
@@ -182,22 +268,38 @@ class _Walk:
 
     def _mark_level(self, level: int, rows: Rows) -> None:
         marks = self._marks
-        for some in _groups(rows):
-            nodes = read_nodes(self._source, marks.names(some), level)
-            for row, node in zip(some.tolist(), nodes, strict=True):
-                below = marks.rows(digests_of(node.rows))
-                below = below[below >= 0]
-                marks.mark(below, marks.bits[row])
-                if level:
-                    self._levels[level - 1].append(below)
+        for row, node in self._nodes(rows, level):
+            below = marks.rows(digests_of(node.rows))
+            below = below[below >= 0]
+            if level:
+                bits = marks.bits[row]
+                done = self._walked[below] & ((marks.bits[below] & bits) == bits).all(axis=1)
+                self._levels[level - 1].append(below if self._strict else below[~done])
+            marks.mark(below, marks.bits[row])
+            if self._strict:
+                self._walked[row] = True
 
-    def _mark_pieces(self) -> None:
+    def _is_done(self, row: int, holders: int) -> bool:
+        """Whether another walk has marked a node with all that is below."""
+        if self._strict:
+            return False
+        return bool(self._walked[row] and self._have(np.array([row], np.int64), holders)[0])
+
+    def mark_pieces(self) -> None:
         marks = self._marks
         for some in _groups(np.flatnonzero(marks.recipes() & marks.held & ~self._known)):
             names = marks.names(some)
             for row, recipe in zip(some.tolist(), self._source.read_recipes(names), strict=True):
                 pieces = marks.rows(recipe.digests)
                 marks.mark(pieces[pieces >= 0], marks.bits[row])
+
+    def _before(self, name: Digest, data: Buffer) -> tuple[tuple[Digest, ...], Digest | None]:
+        try:
+            return _before(name, data)
+        except DatasetError:
+            if self._strict:
+                raise
+            return (), None
 
     def _mark(self, names: Sequence[Digest], holders: int) -> None:
         rows = self._marks.rows(names)
@@ -243,6 +345,6 @@ def _add(known: dict[Digest, int], names: Iterable[Digest], holders: int) -> Non
         known[name] = known.get(name, 0) | holders
 
 
-def _groups(rows: Rows) -> Iterator[Rows]:
+def _groups(rows: Rows, size: int = _AT_ONCE) -> Iterator[Rows]:
     """A few at a time: decoded they are large."""
-    return (rows[start : start + _AT_ONCE] for start in range(0, len(rows), _AT_ONCE))
+    return (rows[start : start + size] for start in range(0, len(rows), size))

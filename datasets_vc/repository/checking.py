@@ -13,7 +13,8 @@ from datasets_vc.format.root import Root
 from datasets_vc.history.affected import Affected, affected_paths
 from datasets_vc.history.damaged import damaged_parts, set_damaged_aside
 from datasets_vc.history.holders import ref_holders, run_holders, run_ids
-from datasets_vc.history.inspect import Meaning, inspect_meaning
+from datasets_vc.history.inspect import inspect_meaning
+from datasets_vc.history.meaning import Meaning
 from datasets_vc.history.reachable import Holder, mark_held
 from datasets_vc.progress import Progress
 from datasets_vc.repository.bringing import OF_A_REMOTE
@@ -241,7 +242,9 @@ class _Checker:
         """Get damaged records of runs from elsewhere; returns those that nobody has."""
         store = self._store
         damaged = [each.name for each in look.found.findings if each.kind == "run"]
-        broken = set_damaged_aside(store, damaged)
+        lying = look.meaning.lying
+        # Nobody has a better record of a run that lies: its id is the digest of what says so.
+        broken = set_damaged_aside(store, damaged, lying) - lying
         if not broken:
             return frozenset()
         if self._remote is not None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -71,6 +71,8 @@ class Collected:
         waiting_since: since when at least it has been known to be garbage; None if none waits.
         grace: how old it has to be.
         held: bytes by holder, if asked for.
+        unreadable: runs of which nobody knows for sure what they need, and why; all that they name
+            by a digest is kept.
     """
 
     chunks: int
@@ -83,6 +85,7 @@ class Collected:
     waiting_since: datetime | None
     grace: timedelta
     held: Sequence[Held] = ()
+    unreadable: Mapping[str, str] = field(default_factory=dict)
 
 
 def collect_garbage(
@@ -110,6 +113,7 @@ def _collect(
     source = Nearby(store, context.store) if remote else store
     age = Age(int(grace.total_seconds()), int(time.time()), own=own)
     holders: list[Holder] = []
+    problems: dict[Digest, str] = {}
 
     def held(index: ChunkIndex, root: Root) -> Marks:
         holders[:] = [*ref_holders(root), *run_holders(store)]
@@ -117,7 +121,8 @@ def _collect(
             holders.extend(workspace_holders(context))
         if isinstance(source, Nearby):
             source.read_ahead()
-        return mark_held(index, source, _few(holders) if explain else [_merged(_ONE, holders)])
+        kept = _few(holders) if explain else [_merged(_ONE, holders)]
+        return mark_held(index, source, kept, problems)
 
     marking = Marking(held, mark_young(source))
     made = plan(store, store.root(), marking, age) if dry_run else collect(store, marking, age)
@@ -146,7 +151,18 @@ def _collect(
         waiting_since=datetime.fromtimestamp(made.note.since, UTC) if made.note else None,
         grace=grace,
         held=_bytes_held(made.marks, _few(holders)) if explain else (),
+        unreadable=_unreadable(holders, problems),
     )
+
+
+def _unreadable(holders: Sequence[Holder], problems: Mapping[Digest, str]) -> dict[str, str]:
+    """The runs that cannot be read, or whose inputs have a problem."""
+    found = {}
+    for holder in holders:
+        wrong = next((problems[each] for each in holder.chunks if each in problems), "")
+        if holder.kind == "run" and (holder.problem or wrong):
+            found[holder.name] = holder.problem or wrong
+    return found
 
 
 def held_here(context: Context, store: Store) -> Callable[[ChunkIndex, Root], Marks]:

@@ -115,6 +115,7 @@ def check_arguments(arguments: Sequence[str], what: str) -> None:
         values = _values(arguments, option, what)
         if only is not None and values != [only]:
             raise IntegrityError(f"{what} is malformed: its command has no '{option} {only}'.")
+    _check_options(arguments, what)
     for option, (least, most) in _COUNTS.items():
         for value in _values(arguments, option, what):
             plain = value.isascii() and value.isdigit() and len(value) < 10
@@ -125,6 +126,25 @@ def check_arguments(arguments: Sequence[str], what: str) -> None:
                 )
     if "--workers" not in arguments:
         raise IntegrityError(f"{what} is malformed: its command has no '--workers'.")
+
+
+def _check_options(arguments: Sequence[str], what: str) -> None:
+    """Check that what is filled in and changed is said once, as `train` says it.
+
+    An option that is given again, shortened or with `=` counts for the process, and not for us.
+    """
+    ours = {**_FILLED, **_COUNTS}
+    for argument in arguments:
+        name = argument.partition("=")[0]
+        if argument.startswith("--") and argument not in ours:
+            meant = next((option for option in ours if option.startswith(name)), None)
+            if meant:
+                raise IntegrityError(
+                    f"{what} is malformed: its command says '{meant}' as {argument[:40]!a}."
+                )
+    for option in ours:
+        if option != "--set" and arguments.count(option) > 1:
+            raise IntegrityError(f"{what} is malformed: its command says '{option}' twice.")
 
 
 def _values(arguments: Sequence[str], option: str, what: str) -> list[str]:

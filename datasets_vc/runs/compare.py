@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from datasets_vc.errors import IntegrityError
+from datasets_vc.format.run import stated_dataset
 from datasets_vc.runs.record import Event, RunRecord
 
 BIT_IDENTICAL = "BIT-IDENTICAL"
@@ -19,6 +20,7 @@ EQUIVALENT = "EQUIVALENT"
 DIVERGED = "DIVERGED"
 
 _MEANING = {
+    "dataset": "the training read another dataset than its run names",
     "init": "the initial parameters differ: the seed, the model's configuration or a library",
     "batch": "the batch has other samples: the dataset or the order of samples",
     "loss": "same parameters and samples but another loss: decoding, augmentation, threads, "
@@ -48,7 +50,7 @@ class Difference:
     """Where two traces first differ.
 
     Attributes:
-        part: `init`, `batch`, `loss`, `params`, `length` or `end`.
+        part: `dataset`, `init`, `batch`, `loss`, `params`, `length` or `end`.
         step: counted from 0 over all epochs; None before and after the steps.
         meaning: what a difference there says.
         was, now: the values of the run and of its reproduction.
@@ -89,7 +91,7 @@ def compare(
     inputs = input_differences(run.input, again.input)
     was, now = _trace(run.events, steps), _trace(again.events, steps)
     compared = sum(1 for part, *_ in now if part == "loss")
-    found = _first_difference(was, now)
+    found = _other_dataset(run) or _other_dataset(again) or _first_difference(was, now)
     if found is None:
         partial = steps is not None or run.status != "done"
         verdict = f"TRACE-IDENTICAL({compared})" if partial else BIT_IDENTICAL
@@ -97,8 +99,18 @@ def compare(
     part, step, old, new = found
     suspects = sorted(inputs, key=lambda difference: _rank(part, difference))
     difference = Difference(part, step, _MEANING[part], old, new)
-    close = tolerance is not None and _close(run.metrics, again.metrics, tolerance)
+    close = (
+        part != "dataset"
+        and tolerance is not None
+        and _close(run.metrics, again.metrics, tolerance)
+    )
     return Comparison(EQUIVALENT if close else DIVERGED, compared, difference, suspects)
+
+
+def _other_dataset(run: RunRecord) -> tuple[str, int | None, Any, Any] | None:
+    """The dataset that a run names, and the other one that its process says to have read."""
+    stated = stated_dataset(run.input)
+    return None if stated in (None, run.dataset) else ("dataset", None, run.dataset, stated)
 
 
 def input_differences(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[InputDifference]:

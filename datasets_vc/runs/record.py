@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,12 +13,13 @@ from datasets_vc.format.run import (
     RunHead,
     check_run_input,
     decode_run_input,
-    decode_run_log,
     encode_run_head,
     encode_run_log,
     encode_run_packs,
+    told_by,
 )
 from datasets_vc.history.holders import read_run_head
+from datasets_vc.history.named import NamedDatasets
 from datasets_vc.store import Store
 from datasets_vc.store.names import MAX_LOG, RUN_HEAD, RUN_LOG, RUN_PACKS, RUNS, run_of, run_part
 
@@ -82,6 +83,7 @@ class RunFiles:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._named = NamedDatasets(store)
 
     def ids(self) -> list[str]:
         """The ids of all runs, finished or not."""
@@ -121,25 +123,34 @@ class RunFiles:
         log = encode_run_log([without_floats(event) for event in events])
         self._store.backend.put(run_part(run, RUN_LOG), log)
 
-    def read(self, run: str) -> RunRecord:
+    def read(self, run: str, kinds: Collection[str] = ()) -> RunRecord:
         """One run by its full id.
 
+        Args:
+            kinds: of the events that are wanted, if not all: of these only the last ones.
+
         Raises:
-            IntegrityError, FormatError: it is damaged, or newer than this version.
+            IntegrityError, FormatError: it is damaged, names what is no dataset, or is newer than
+                this version.
             MissingDataError: its input is not here.
         """
         head = read_run_head(self._store, run)
         what = f"The input of run {run}"
         members = decode_run_input(self._store.read(head.input), what)
         check_run_input(members, what)
-        return RunRecord(run, head, members, self._events(run))
+        self._named.check(members, what)
+        events = told_by(self._log(run), head, members, f"The log of run {run}")
+        if not kinds:
+            return RunRecord(run, head, members, list(events))
+        # A log may be long, and there may be many: no more is kept of it than is wanted.
+        last = {event["event"]: event for event in events if event["event"] in kinds}
+        return RunRecord(run, head, members, list(last.values()))
 
-    def _events(self, run: str) -> list[Event]:
+    def _log(self, run: str) -> bytes:
         try:
-            data = self._store.backend.get_whole(run_part(run, RUN_LOG), MAX_LOG)
+            return self._store.backend.get_whole(run_part(run, RUN_LOG), MAX_LOG)
         except NotFoundError:
-            return []
-        return list(decode_run_log(data, f"The log of run {run}"))
+            return b""
 
 
 def without_floats(value: Any) -> Any:

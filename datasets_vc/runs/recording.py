@@ -85,7 +85,7 @@ class Recorder:
 
         def listen(event: dict[str, Any]) -> None:
             recording.events.append(event)
-            if event["event"] == "inputs":
+            if event["event"] == "inputs" and not recording.id:
                 self._begin(recording, job, event)
 
         try:
@@ -101,13 +101,14 @@ class Recorder:
 
     def _begin(self, recording: Recording, job: Job, event: Event) -> None:
         told = {name: member for name, member in event.items() if name != "event"}
-        members = {
+        # What the process says of itself replaces nothing that we know.
+        members = told | {
             "dataset": job.dataset.hex(),
             "commit": job.commit,
             "command": list(job.arguments),
             "code": job.code.hex(),
             "topology": {"workers": int(option_of(job.arguments, "--workers")), "ranks": 1},
-        } | told
+        }
         recording.members = without_floats(members)
         with self._store.writer() as writer:
             digest = writer.add_meta(encode_run_input(recording.members))

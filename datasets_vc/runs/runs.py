@@ -93,15 +93,18 @@ class Runs:
         self._check_safe = check_safe
 
     def list(self) -> list[RunRecord]:
-        """The runs that can be read, the oldest first."""
+        """The runs that can be read, the oldest first; see `look`."""
         return list(self.look().runs)
 
     def look(self) -> RunList:
-        """All runs; one that is damaged hides no other."""
+        """All runs; one that is damaged hides no other.
+
+        Of their events they have only what says how they ended; `show` gives all.
+        """
         records, damaged = [], {}
         for name in self._files.ids():
             try:
-                records.append(self._files.read(name))
+                records.append(self._files.read(name, ("end", "verdict")))
             except (FormatError, IntegrityError, MissingDataError) as error:
                 damaged[name] = error.message
         records.sort(key=lambda record: (record.started, record.id))

@@ -12,13 +12,16 @@ from datasets_vc.digest import Digest
 from datasets_vc.errors import FormatError, IntegrityError, MissingDataError, NotFoundError
 from datasets_vc.format.location import DigestKeys, as_keys, digest_list, joined
 from datasets_vc.format.run import (
+    MAX_INPUT,
+    RunHead,
     check_run_input,
     decode_run_head,
     decode_run_input,
-    decode_run_log,
+    told_by,
 )
 from datasets_vc.history.cut import CutHistoryError
 from datasets_vc.history.holders import read_run_head, run_checkpoints, run_head_bytes, run_ids
+from datasets_vc.history.named import NAMED, NamedDatasets
 from datasets_vc.store import Store
 from datasets_vc.store.names import MAX_LOG, RUN_HEAD, RUN_LOG, RUNS, run_of, run_part
 from datasets_vc.sync.closure import dataset_chunks, file_chunks
@@ -215,18 +218,28 @@ def receive_runs(local: Store, remote: Store, only: Container[str] | None = None
     """
     new = sorted(finished_runs(remote) - finished_runs(local))
     heads: dict[str, bytes] = {}
+    decoded: dict[str, RunHead] = {}
     inputs: dict[str, Digest] = {}
     damaged: dict[str, str] = {}
     for run in new if only is None else [run for run in new if run in only]:
         with _noted(damaged, run):
             heads[run] = run_head_bytes(remote, run)
-            inputs[run] = decode_run_head(heads[run], f"The run {run} of {remote.url}").input
+            decoded[run] = decode_run_head(heads[run], f"The run {run} of {remote.url}")
+            _check_size(remote, decoded[run].input, run)
+            inputs[run] = decoded[run].input
     moved = _receive_inputs(local, remote, inputs, damaged)
+    members: dict[str, dict[str, Any]] = {}
     for run in sorted(inputs.keys() - damaged.keys()):
         with _noted(damaged, run):
-            _input(local, inputs[run], run)
+            members[run] = _input(local, inputs[run], run)
+    named = NamedDatasets(local, remote)
+    named.look_at(Digest(bytes.fromhex(said[name])) for said in members.values() for name in NAMED)
+    for run, said in members.items():
+        with _noted(damaged, run):
+            named.check(said, f"The input of run {run}")
             log = remote.backend.get_whole(run_part(run, RUN_LOG), MAX_LOG)
-            decode_run_log(log, f"The log of run {run} of {remote.url}")
+            for _ in told_by(log, decoded[run], said, f"The log of run {run} of {remote.url}"):
+                pass  # it is kept as it is, and no event of it in memory
         if run not in damaged:
             local.backend.put(run_part(run, RUN_HEAD), heads[run])
             local.backend.put(run_part(run, RUN_LOG), log)
@@ -264,6 +277,14 @@ def _receive_inputs(
             with _noted(damaged, run):
                 moved += receive(local, remote, [each])
         return moved
+
+
+def _check_size(remote: Store, given: Digest, run: str) -> None:
+    """Check what an input takes before it is brought and unpacked."""
+    if not remote.index.contains([given]).all():
+        return
+    if int(remote.index.locate([given]).rows["raw"][0]) > MAX_INPUT:
+        raise IntegrityError(f"The input of run {run} has more than {MAX_INPUT:,} bytes.")
 
 
 def _input(store: Store, digest: Digest, run: str) -> dict[str, Any]:

@@ -104,6 +104,7 @@ def test_gc_json(dsvc, repository) -> None:
         "waiting": {"chunks": 2, "bytes": 100, "since": "2026-11-23T04:05:06+00:00"},
         "grace_seconds": 86400,
         "held": [{"kind": "branch", "name": "main", "bytes": 4096, "bytes_alone": 1024}],
+        "damaged_runs": [],
     }
 
 

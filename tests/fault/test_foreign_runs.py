@@ -419,6 +419,10 @@ COMMANDS = [
     ["spy", "--data", "{data}", "--out", "{out}/../../x", "--workers", "0"],
     [*COMMAND, "x" * 200_000],
     [*COMMAND, *["x"] * 20_000],
+    [*COMMAND, "--dataset=y"],
+    [*COMMAND, "--datas", "y"],
+    [*COMMAND, "--dataset", "y"],
+    [*COMMAND, "--out=/tmp"],
 ]
 CODES = [
     {"x.py": SPY},

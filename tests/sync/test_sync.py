@@ -378,7 +378,7 @@ def run_in(store: Store, members: dict[str, object], checkpoint: bytes | None = 
     writer = store.writer()
     name = writer.add_file(checkpoint) if checkpoint else Digest(b"")
     head = RunHead(
-        writer.add_meta(encode_run_input(members)), datetime(2026, 1, 1, tzinfo=UTC), "0"
+        writer.add_meta(encode_run_input(members)), datetime(2026, 1, 1, tzinfo=UTC), "0" * 16
     )
     store.publish(writer.finish())
     files = RunFiles(store)
@@ -523,7 +523,7 @@ def test_a_damaged_run_is_left_out_and_told(what: str) -> None:
         backend.objects[name] = backend.objects[name].replace(b'"size":10', b'"size":11')
     elif what == "head":
         name = f"runs/{run}/head.json"
-        backend.objects[name] = backend.objects[name].replace(b'"nonce":"0"', b'"nonce":"1"')
+        backend.objects[name] = backend.objects[name].replace(b'"nonce":"0', b'"nonce":"1')
     elif what == "no head":
         backend.delete(f"runs/{run}/head.json")
     else:
@@ -554,7 +554,7 @@ def test_a_run_whose_head_is_not_what_its_name_says_is_refused() -> None:
     backend = local.backend
     assert isinstance(backend, MemoryBackend)
     name = f"runs/{run}/head.json"
-    backend.objects[name] = backend.objects[name].replace(b'"nonce":"0"', b'"nonce":"1"')
+    backend.objects[name] = backend.objects[name].replace(b'"nonce":"0', b'"nonce":"1')
     with pytest.raises(IntegrityError, match=run):
         RunFiles(local).read(run)
     third = new_store()
