@@ -494,7 +494,7 @@ def test_a_run_of_others_names_nothing_that_is_sent() -> None:
 def test_the_record_of_a_run_of_our_own_goes_with_none_of_others() -> None:
     local, tip, run = with_run(b"checkpoint")
     head = read_run_head(local, run)
-    other = RunFiles(local).begin(replace(head, nonce="0" * 16))
+    other = RunFiles(local).begin(replace(head, nonce="1" * 16))
     RunFiles(local).finish(other, [])
     code = local.root().branches["code"]
     refs = PushedRefs({"main": tip, "code": code})
