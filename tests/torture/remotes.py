@@ -62,8 +62,9 @@ class Stumbles:
         work = trial.folder / "new"
         argv = ["clone", _BASE, str(work)]
         ended = self._bad(trial.folder, argv, tally, faults)
-        if work.exists():
-            assert not ended.code or not tree_of(work)
+        if ended.code:
+            assert not work.exists() or not tree_of(work)
+        else:
             argv = ["-C", str(work), "pull"]
         self._good(trial.folder, *argv)
         _check(work, TWO)
