@@ -141,7 +141,7 @@ def test_interrupt_is_130(dsvc, repository) -> None:
         (["commit"], "Missing option '-m' / '--message'."),
         (["train", "ccn", "--data", "v1"], "'ccn' is not one of 'cnn', 'rnn', 'crnn'."),
         (["log", "-n", "0"], "Input should be greater than or equal to 1"),
-        (["checkout"], "name a version, or a new branch with -b."),
+        (["checkout"], "name a version, a new branch with -b, or a part"),
         (["branch", "a", "-d", "b"], "one at a time."),
         (["clone", "memory://"], "it has no last part to name the folder by."),
     ],

@@ -475,11 +475,13 @@ def test_a_line_without_end(world: World) -> None:
     assert "longer than any event" in told
 
 
+def _nested(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.just("\0"),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
-    ),
+    _nested,
     max_leaves=6,
 )
 NAMES = ("dataset", "code", "commit", "command", "topology", *INPUTS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -169,8 +170,8 @@ def test_a_link_that_comes_meanwhile(stranger: Stranger, monkeypatch: pytest.Mon
     stranger.lock("data")
     lay_out = claims.Claim.lay_out
 
-    def swapped(claim: claims.Claim) -> object:
-        made = lay_out(claim)
+    def swapped(claim: claims.Claim, *given: Any) -> object:
+        made = lay_out(claim, *given)
         claim.folder.rename(claim.folder.with_name("aside"))
         claim.folder.symlink_to(stranger.home / ".ssh")
         return made

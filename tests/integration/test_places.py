@@ -129,8 +129,8 @@ def test_an_address_in_the_settings(home: Path, work: Path, dsvc: Dsvc, refused:
     os.chdir(home)
     assert dsvc("-C", work / "sub", "push").code == 0
     assert (home / "far" / "root.json").exists()
-    file.write_text('[remote.origin]\nurl = "backup"\n')
-    refused(2, "-C", work, "push")
+    file.write_text('[remote.other]\nurl = "backup"\n')
+    refused(2, "-C", work, "push", "other")
     assert not (work / "backup").exists()
     for line in ('store = "~/x"\n', '[remote.origin]\nurl = "host:x"\n'):
         file.write_text(line)

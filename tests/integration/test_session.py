@@ -33,7 +33,8 @@ def test_from_files_to_another_machine(process: Dsvc, home: Path, remote: str) -
         return outcome.data
 
     made = data("init", work)
-    assert made == {"workspace": str(work), "store": str(work / ".dsvc" / "store")}
+    store = str(work / ".dsvc" / "store")
+    assert made == {"workspace": str(work), "store": store, "branches": []}
     _write(work, FIRST)
     first = data("-C", work, "commit", "-m", "Add digits")
     size = sum(map(len, FIRST.values()))

@@ -172,7 +172,7 @@ def test_training_needs_no_second_copy_of_the_data(
         folder = tmp_path / "origin" / random.Random(number).choice(["train", "test"])
         target = folder / str(number % 2) / f"{number}.png"
         target.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(noise.integers(0, 256, (100, 100, 3), np.uint8)).save(
+        Image.fromarray(noise.integers(0, 256, (110, 110, 3), np.uint8)).save(
             target, compress_level=0
         )
     size = origin.commit("noise", author=AUTHOR).bytes
