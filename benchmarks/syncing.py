@@ -63,7 +63,8 @@ def _beside_rclone(bench: Bench, server: S3Server, case: str, tree: str) -> list
     root, _ = bench.committed(tree)
     _name_remote(bench, root)
     clone, copied = bench.runs / "clone", bench.runs / "copied"
-    push = _counted(bench, root, "push")
+    # Each time to a server that was made empty again.
+    push = _counted(bench, root, "push", "--new")
     pull = _counted(bench, bench.runs, "clone", "--no-checkout", _URL, clone)
     up, down = f"server:{BUCKET}/dsvc/packs", f"server:{BUCKET}/rclone"
 
@@ -119,7 +120,7 @@ def _beside_dvc(bench: Bench, server: S3Server, case: str, tree: str) -> list[Ro
     root, _ = bench.committed(tree)
     clone = bench.runs / "clone"
     steps = [
-        _counted(bench, root, "push"),
+        _counted(bench, root, "push", "--new"),
         _counted(bench, bench.runs, "clone", "--no-checkout", _URL, clone),
     ]
 
