@@ -247,7 +247,7 @@ def _commit(repository: Repository, tree: Tree) -> None:
 
 def test_where_nobody_can_commit_the_way_out_is_another(home: Path, template: Path) -> None:
     arguments = ("-C", "{}/work", "checkout", "side")
-    for case in cases(home, template, "SIGKILL", *arguments, every=8):
+    for case in cases(home, template, "SIGKILL", *arguments, every=1):
         work = case.repository("work")
         if not work.status().cut_short or tree_of(work.folder).get("added/a"):
             continue
