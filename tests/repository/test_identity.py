@@ -84,7 +84,7 @@ def ways(tmp_path: Path) -> dict[str, str]:
     shutil.copy(tmp_path / "shared" / "root.json", packs)
     return {
         "path": str(tmp_path / "shared"),
-        "dots": f"{tmp_path}/work/../shared/",
+        "dots": f"{tmp_path / 'work'}/../shared/",
         "link": str(tmp_path / "link"),
         "linked parent": str(tmp_path / "up" / "shared"),
         "url": (tmp_path / "shared").as_uri(),
